@@ -21,11 +21,13 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from qtha_lab.core.io import digest  # noqa: E402
+from qtha_lab.core.io import digest, read_mapping  # noqa: E402
 from qtha_lab.lessons.recordings import FOLDER, STATISTICS  # noqa: E402
+from qtha_lab.runs.run import list_runs  # noqa: E402
 from qtha_lab.studies.comparison.report.contents import Compared  # noqa: E402
 from qtha_lab.studies.comparison.row_losses import read_items  # noqa: E402
 from tools.measurements import PACKED, RESULTS, unpack  # noqa: E402
+from tools.row_keys import add_keys  # noqa: E402
 
 EARLIER = {"tiny-chat": "76a9b8f", "tiny-qa": "76a9b8f"}
 NAMES = ("confirm-qa", "smollm2-definitions", "smollm2-qa", "tiny-chat", "tiny-qa")
@@ -56,7 +58,9 @@ def extract(name: str, pack: Path, folder: Path) -> dict[str, np.ndarray]:
         compared.entries,
         key=lambda e: (compared.families.index(e["family"]), e["learning_rate"], e["seed"]),
     )
+    add_keys(list_runs(folder / "runs"))
     items = read_items(compared.runs.values())
+    recorded = read_mapping(compared.runs[entries[0]["run_id"]].files.test) or {}
     rows = np.stack([items[entry["run_id"]].losses for entry in entries])
     events = [list(compared.runs[entry["run_id"]].valid_events()) for entry in entries]
     curves = [[(e["step"], e["loss"]) for e in of if e["kind"] == "eval"] for of in events]
@@ -77,6 +81,7 @@ def extract(name: str, pack: Path, folder: Path) -> dict[str, np.ndarray]:
         "steps": [s for s, _ in curves[0]],
         "fingerprint": digest(pack),
         "commit": first["git"]["commit"],
+        "key_name": recorded["key_name"],
     }
     step = rows.max() / LARGEST
     return {
@@ -90,6 +95,8 @@ def extract(name: str, pack: Path, folder: Path) -> dict[str, np.ndarray]:
         },
         "rows": np.round(rows / step).astype(np.uint16),
         "rows_step": np.array(step),
+        "keys": np.array(recorded["keys"], np.uint16),
+        "labels": np.array(recorded["labels"], np.uint16),
         "curves": np.array([[loss for _, loss in curve] for curve in curves], np.float32),
         "bottleneck_runs": np.array([number for number, _, _ in tables], np.uint16),
         "bottleneck_steps": np.array([at for _, at, _ in tables], np.uint16),

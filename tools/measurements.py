@@ -25,6 +25,7 @@ from statistics import fmean
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import show
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.experiment.run_directory import write_json
@@ -37,6 +38,7 @@ from qtha_lab.studies.comparison.report import Report
 from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.studies.comparison.summary import summary_of
+from tools.row_keys import add_keys
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES, OUT = ROOT / "data" / "measurements", ROOT / "out" / "measurements"
@@ -50,6 +52,7 @@ FILES_OF_A_RUN = (
     "experiment.yaml", "events.jsonl", "summary.json", "environment.json", "exit.json",
 )  # fmt: skip
 ROWS = "test.json"
+OF_THE_ROWS = ("items", "labels", "keys", "key_name")
 STEP = b'"kind": "train"'  # nine in ten events, and no report reads them
 MILLISECONDS = re.compile(rb'("t": \d+\.\d{3})\d+')
 MEAN_ERROR = 1e-5  # nats by which rounded losses of rows may move their mean; tables print 1e-3
@@ -87,6 +90,8 @@ def write(name: str, folder: Path) -> None:
     """Write the claims, the packed runs and the table of a measurement from its folder."""
     out = RESULTS / name
     out.mkdir(parents=True, exist_ok=True)
+    if without_keys := add_keys(list_runs(folder / "runs")):
+        show(f"{name}: rows of {without_keys} runs are taken as independent, without keys.")
     update_summary(folder, Comparison.from_yaml(FILES / f"{name}.yaml").rates_from)
     report = Report.of(folder).plain()
     write_json(out / CLAIMS, rounded({key: report[key] for key in ("claims", "decomposition")}))
@@ -177,15 +182,15 @@ def _row_tables(of_runs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, bytes
     """Yield a table of losses by test row for the runs with equal rows, which packs smaller."""
     tables: dict[str, dict[str, dict[str, Any]]] = {}
     for run, of in of_runs.items():
-        tables.setdefault(json.dumps([of["items"], of["labels"]]), {})[run] = of
-    for n, runs in enumerate(tables.values()):
-        first = next(iter(runs.values()))
-        decimals = row_decimals(first["labels"])
+        rows = {name: of[name] for name in OF_THE_ROWS if name in of}
+        tables.setdefault(json.dumps(rows), {})[run] = of
+    for n, (rows, runs) in enumerate(tables.items()):
+        shared = json.loads(rows)
+        decimals = row_decimals(shared["labels"])
         losses = [[round(loss, decimals) for loss in of["losses"]] for of in runs.values()]
         table = {
             "steps": {run: of.get("step") for run, of in runs.items()},
-            "items": first["items"],
-            "labels": first["labels"],
+            **shared,
             "losses": list(zip(*losses, strict=True)),
         }
         yield f"rows-{n}.json", json.dumps(table, separators=(",", ":")).encode()
@@ -231,11 +236,18 @@ def unpack(archive: Path, folder: Path) -> None:
         packed.extractall(folder, filter="data")
     for file in folder.glob("rows-*.json"):
         table = json.loads(file.read_bytes())
-        shared = {"items": table["items"], "labels": table["labels"]}
+        shared = {name: table[name] for name in OF_THE_ROWS if name in table}
         of_runs = zip(table["steps"].items(), zip(*table["losses"], strict=True), strict=True)
         for (run, step), losses in of_runs:
             write_json(folder / "runs" / run / ROWS, {"step": step, **shared, "losses": losses})
         file.unlink()
+
+
+def packed_tables(archive: Path) -> list[dict[str, Any]]:
+    """Return the tables of test rows in an archive, one for each set of rows."""
+    with tarfile.open(archive) as packed:
+        files = [packed.extractfile(m) for m in packed if re.fullmatch(r"rows-\d+\.json", m.name)]
+        return [json.loads(file.read()) for file in files if file]
 
 
 def page(name: str, compared: Compared) -> str:
@@ -376,7 +388,8 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.names or known:
         if options.unpack:
-            unpack(RESULTS / name / PACKED, options.folder / name)
+            if name in options.names or (RESULTS / name / PACKED).exists():
+                unpack(RESULTS / name / PACKED, options.folder / name)
         elif (options.folder / name / "summary.json").exists():
             write(name, options.folder / name)
         elif options.names:

@@ -17,8 +17,7 @@ import numpy as np
 
 from qtha_lab.figures.difference_by_rate import difference_by_rate
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.studies.comparison.claims import paired_losses
-from qtha_lab.studies.comparison.paired import paired_difference
+from qtha_lab.studies.comparison.claims import losses_of_pair
 from qtha_lab.studies.comparison.rate_differences import shared_rates
 from qtha_lab.studies.comparison.rate_figures import rate_rows
 from qtha_lab.studies.comparison.report.contents import Compared
@@ -139,10 +138,10 @@ def _cell(entries: Sequence[Entry], pair: tuple[str, str], items: Mapping[str, T
 
     The interval is bold where it excludes zero.
     """
-    losses = paired_losses(entries, pair, items)
+    losses = losses_of_pair(entries, pair, items)
     if losses is None:
         return "–"
-    found = paired_difference(*losses)
+    found = losses.difference()
     text = f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
     first, second = (
         np.mean([entry["train_loss"] for entry in entries if entry["family"] == label])

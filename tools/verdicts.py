@@ -95,7 +95,7 @@ def page(
             f"{p.first} − {p.second}",
             str(p.pairs),
             f"{p.mean:+.4f}",
-            f"[{p.low:+.4f}, {p.high:+.4f}]",
+            "–" if p.low is None else f"[{p.low:+.4f}, {p.high:+.4f}]",
             f"{p.spread:.4f}",
             f"{p.heterogeneity:.0%}",
             p.verdict,

@@ -38,11 +38,12 @@ OF_THE_ROWS = ("train_rows", "eval_rows", "test_rows", "perturbation")  # equal 
 class Tuning(Search):
     """Tuning of every method before the comparison.
 
-    Each method gets the same number of trials, on evaluation rows, with separate seeds.
+    Each method gets the same number of trials, on evaluation rows, with separate seeds. One trial
+    seed chooses another rate than the mean of several in 15 to 33 % of cases.
     """
 
     seeds: list[int] = Field(
-        default_factory=lambda: [1000],
+        default_factory=lambda: [1000, 1001, 1002],
         min_length=1,
         description="Seeds of the trials; different from the comparison's, whose runs confirm the "
         "winners.",

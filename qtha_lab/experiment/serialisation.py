@@ -85,10 +85,12 @@ def _values_to_write(description: BaseModel) -> dict[str, Any]:
 def _fields_to_write(description: BaseModel) -> list[str]:
     """Select the fields to write: those with non-default values, and required ones.
 
-    Model or models, task or tasks, and the method are always written.
+    Model or models, task or tasks, the method and the seeds of a tuning are always written.
     """
     differing = description.model_dump(exclude_defaults=True)
-    always = {"model", "task", "method", "methods"} if hasattr(description, "model") else {"name"}
+    always = {"model", "task", "method", "methods"}
+    if not hasattr(description, "model"):  # of a tuning
+        always = {"name", "seeds"}
     always |= {"axes"} if "axes" in type(description).model_fields else set()
     names = {single for several, single in SEVERAL.items() if several in differing}
     return [n for n in _in_order(description) if (n in differing or n in always) and n not in names]

@@ -67,6 +67,9 @@ class RecordedComparison:
         fingerprint: SHA-256 of the packed runs that the extract was made from.
         commit: Commit of qtha-lab that trained the first run.
         layers: Names of the layers in `bottlenecks`.
+        keys: Number of each test row's split key.
+        key_name: Name of one key.
+        weights: Labels of each test row over their mean.
     """
 
     name: str
@@ -76,6 +79,9 @@ class RecordedComparison:
     fingerprint: str
     commit: str
     layers: tuple[str, ...]
+    keys: np.ndarray
+    key_name: str
+    weights: np.ndarray
 
     def __repr__(self) -> str:
         return (
@@ -148,7 +154,8 @@ class RecordedComparison:
             claims: Number of claims whose intervals hold simultaneously with 95 %.
         """
         losses = [self.row_losses(method, learning_rate) for method in (first, second)]
-        return paired_difference(*losses, claims=claims)
+        rows = {"keys": self.keys, "weights": self.weights, "key_name": self.key_name}
+        return paired_difference(*losses, **rows, claims=claims)
 
     def at_shared_rates(self, pairs: Mapping[tuple[str, str], str]) -> list[RateDifference]:
         """Return the differences of pairs at each learning rate, for `figures.difference_by_rate`.
@@ -195,9 +202,14 @@ def _load(name: str) -> RecordedComparison:
     about = parse_json(arrays["about"].tobytes().decode())
     rows = arrays["rows"] * arrays["rows_step"]
     runs = tuple(_run(number, about, arrays, rows[number]) for number in range(len(rows)))
-    keys = ("name", "model", "task", "fingerprint", "commit")
+    texts = ("name", "model", "task", "fingerprint", "commit", "key_name")
+    labels = arrays["labels"]
     return RecordedComparison(
-        **{key: about[key] for key in keys}, runs=runs, layers=tuple(about["layers"])
+        **{name: about[name] for name in texts},
+        runs=runs,
+        layers=tuple(about["layers"]),
+        keys=arrays["keys"],
+        weights=labels / labels.mean(),
     )
 
 

@@ -8,6 +8,7 @@ from qtha_lab.core import paths
 from qtha_lab.experiment import Comparison, Experiment, Federation, Sweep
 from qtha_lab.experiment.run_directory import trust
 from qtha_lab.runs import run as runs
+from qtha_lab.studies.comparison.folder import described
 
 KINDS = {"comparison": Comparison, "sweep": Sweep, "federation": Federation}
 
@@ -26,6 +27,8 @@ def described_folder(
     places = [Path(name), *(paths.runs_dir() / group / name for group in trust.GROUPS.values())]
     for folder in places:
         if kind := KINDS.get(trust.kind_of(folder)):
-            return folder.resolve(), kind.from_yaml(folder / f"{trust.kind_of(folder)}.yaml")
+            file = folder / f"{trust.kind_of(folder)}.yaml"
+            read = described if kind is Comparison else kind.from_yaml
+            return folder.resolve(), read(file)
     run = runs.attach(str(name))
     return run.path, run.experiment

@@ -20,6 +20,7 @@ from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison import findings, tuning
 from qtha_lab.studies.comparison.claims import WORDS, Claim, against_the_first, measure_of
 from qtha_lab.studies.comparison.entries import entry
+from qtha_lab.studies.comparison.outlying_seeds import outlying_sentences
 from qtha_lab.studies.comparison.row_losses import TestItems, read_items
 from qtha_lab.studies.comparison.run_data import find_runs
 from qtha_lab.studies.comparison.tuning import family
@@ -168,16 +169,15 @@ def _shortened(sentences: Sequence[str], entries: Sequence[dict[str, Any]]) -> l
 
 
 def _protocol_sentences(entries: list[dict[str, Any]]) -> list[str]:
-    """State the sizes and the learning rates of one (model, task) pair."""
-    return [*findings.sizes(entries), *findings.tuning_of(entries)]
+    """State sizes, outlying seeds and learning rates of one (model, task) pair."""
+    outlying = outlying_sentences(entries)
+    return [*findings.sizes(entries), *outlying, *findings.tuning_of(entries)]
 
 
 def _claim_sentence(claim: Claim, place: str) -> str:
     difference, measure = claim.difference, WORDS[claim.measure] + place
     interval = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
-    over = f"{difference.seeds} seeds" + (
-        f" and {difference.items:,} rows" if difference.items > 1 else ""
-    )
+    over = difference.scale
     share = f"{100 * (1 - difference.level):.3g} %"
     if difference.verdict == "shown":
         low, high = (claim.first, claim.second)[:: 1 if difference.mean < 0 else -1]

@@ -11,6 +11,7 @@ from qtha_lab.tasks.registry import shipped_rows, task
     "chat",
     summary="continue a conversation in turns (896 threads)",
     kind="lm",
+    key_name="conversation",
     source="PyPI chitchat-dataset 0.9.0 (BYU Perception, Control and Cognition Lab)",
     open_rows=512,
     licence="MIT",

@@ -11,6 +11,7 @@ from qtha_lab.tasks.registry import question_and_answer, shipped_rows, task
     "definitions",
     summary="define a noun or a verb (14,583 words)",
     kind="lm",
+    key_name="word",
     source="WordNet 3.0 (Princeton University; Debian wordnet-base)",
     open_rows=1024,
     licence="WordNet 3.0 license",

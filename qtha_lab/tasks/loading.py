@@ -130,6 +130,7 @@ def load_task(
         own.shape,
         tuple(own.columns.items()),
         notes=own.notes,
+        key_name=own.key or TASKS[name].key_name,
     )
 
 

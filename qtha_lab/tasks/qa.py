@@ -10,6 +10,7 @@ from qtha_lab.tasks.registry import question_and_answer, shipped_rows, task
     "qa",
     summary="answer a short question (657 pairs, one answer a question)",
     kind="lm",
+    key_name="answer",
     source="PyPI chatterbot-corpus 1.3.3, English, without tech_support",
     licence="BSD (as the package declares)",
 )

@@ -13,6 +13,7 @@ from qtha_lab.tasks.splits import in_pretraining_pool
     "recall",
     summary="recall the value of a random key (1,000 pairs; evaluated on trained pairs)",
     kind="lm",
+    key_name="value",
     source="random, after MoRA (Jiang et al. 2024, arXiv:2405.12130), which uses UUIDs",
     licence="CC0-1.0",
     memorised=True,

@@ -22,6 +22,7 @@ class TaskInfo:
     Attributes:
         memorised: Whether evaluation and test rows are among the training rows.
         open_rows: Test rows that every run may use; further ones are sealed. None seals none.
+        key_name: Name of one split key in sentences.
     """
 
     name: str
@@ -32,6 +33,7 @@ class TaskInfo:
     options: type
     memorised: bool = False
     open_rows: int | None = None
+    key_name: str = "key"
 
 
 def task(
@@ -43,6 +45,7 @@ def task(
     licence: str,
     memorised: bool = False,
     open_rows: int | None = None,
+    key_name: str = "key",
 ) -> Callable[[type], type]:
     """Register a dataclass of options with a `rows()` method as a task.
 
@@ -54,6 +57,7 @@ def task(
         licence: Terms of use of the rows.
         memorised: Evaluate on training rows, for a task that measures how much is stored.
         open_rows: Test rows outside the sealed pool; None declares no sealed pool.
+        key_name: Name of one split key in sentences, such as "conversation".
 
     Returns:
         A decorator that returns the class unchanged.
@@ -61,7 +65,9 @@ def task(
 
     def register(options: type) -> type:
         with_arguments(options)
-        info = TaskInfo(name, summary, kind, source, licence, options, memorised, open_rows)
+        info = TaskInfo(
+            name, summary, kind, source, licence, options, memorised, open_rows, key_name
+        )
         TASKS.add(name, info, options.__module__)
         return options
 

@@ -11,6 +11,7 @@ from qtha_lab.tasks.registry import shipped_rows, task
     "supersense",
     summary="classify a gloss by 41 kinds of things and actions (9,858 glosses)",
     kind="classification",
+    key_name="word",
     source="WordNet 3.0 (Princeton University; Debian wordnet-base)",
     open_rows=1024,
     licence="WordNet 3.0 license",

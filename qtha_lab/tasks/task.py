@@ -16,6 +16,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.tasks.formatting import answer_spans, render
 from qtha_lab.tasks.messages import is_learnt
+from qtha_lab.tasks.splits import normalised
 from qtha_lab.tasks.truncation import shorten
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Task:
         columns: Part of the shape and column of the data, in pairs.
         notes: Sentences on what was left aside and how labels were read; for the notes of a run.
         is_seq2seq: Whether `encode` gives prompts as inputs and last answers as labels.
+        key_name: Name of one key in sentences, such as "conversation".
     """
 
     name: str
@@ -67,6 +69,7 @@ class Task:
     columns: tuple[tuple[str, str], ...] = ()
     is_seq2seq: bool = False
     notes: tuple[str, ...] = ()
+    key_name: str = "key"
 
     @property
     def missing_labels(self) -> str:
@@ -113,21 +116,9 @@ class Task:
         Raises:
             Refusal: If no row keeps an answer token.
         """
-        if self.kind == "classification":
-            number = {label: i for i, label in enumerate(self.labels)}
-            return _encode_texts(rows, lambda row: number[row["label"]], tokenizer, max_length)
-        if self.kind == "regression":
-            mean, deviation = self.scale
-            scaled = lambda row: (row["label"] - mean) / deviation  # noqa: E731
-            return _encode_texts(rows, scaled, tokenizer, max_length)
-        if self.kind == "text":
-            return _encode_documents(rows, tokenizer, max_length)
-        if self.is_seq2seq:
-            return _encode_exchanges(self.prompts(rows, tokenizer), tokenizer, max_length)
-        encode = _encode_pairs if self.kind == "preference" else _encode_conversations
-        encoded = encode(rows, tokenizer, max_length)
-        left_out = len(rows) - len(encoded)
-        if rows and not encoded:
+        encoded = self._encoded(rows, tokenizer, max_length)
+        left_out = len(rows) - len(encoded) if self.has_answers else 0
+        if left_out and not encoded:
             raise Refusal(
                 f"max_length must keep an answer token of some row of {self.name}, got "
                 f"{max_length} for {len(rows)} rows."
@@ -141,6 +132,33 @@ class Task:
                 max_length,
             )
         return encoded
+
+    def encoded_keys(
+        self, rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
+    ) -> list[str]:
+        """Return the split key of each row that `encode` returns."""
+        return [
+            normalised(row["key"]) or row["key"]
+            for row in rows
+            for _ in self._encoded([row], tokenizer, max_length)
+        ]
+
+    def _encoded(
+        self, rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
+    ) -> list[dict]:
+        if self.kind == "classification":
+            number = {label: i for i, label in enumerate(self.labels)}
+            return _encode_texts(rows, lambda row: number[row["label"]], tokenizer, max_length)
+        if self.kind == "regression":
+            mean, deviation = self.scale
+            scaled = lambda row: (row["label"] - mean) / deviation  # noqa: E731
+            return _encode_texts(rows, scaled, tokenizer, max_length)
+        if self.kind == "text":
+            return _encode_documents(rows, tokenizer, max_length)
+        if self.is_seq2seq:
+            return _encode_exchanges(self.prompts(rows, tokenizer), tokenizer, max_length)
+        encode = _encode_pairs if self.kind == "preference" else _encode_conversations
+        return encode(rows, tokenizer, max_length)
 
     def prompts(
         self, rows: list[dict], tokenizer: "PreTrainedTokenizerBase"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 from qtha_lab import adapters
@@ -51,12 +51,25 @@ def write_test(
             _general_losses(session, loaded) if task.has_answers and not task.is_seq2seq else None
         )
     losses, counts = predictions.by_row()
-    items = [identity(row) for row in rows]
-    write_json(session.run.test, {"step": step, "items": items, "losses": losses, "labels": counts})
+    recorded = {"step": step, "items": [identity(row) for row in rows]}
+    recorded |= {"keys": numbered(task.encoded_keys(task.test, loaded.rows.tokenizer, longest))}
+    recorded |= {"key_name": task.key_name, "losses": losses, "labels": counts}
+    write_json(session.run.test, recorded)
     if general is not None:
         session.log.append("general", step=step, loss=general[1], loss_base=general[0])
     scores = predictions.scores(task.kind, task.scale, task.labels)
     session.log.append("test", step=step, **scores, train_loss=trained.loss)
+
+
+def numbered(keys: Iterable[str]) -> list[int]:
+    """Return the number of each key in the order of first appearance.
+
+    Example:
+        >>> numbered(["b", "a", "b"])
+        [0, 1, 0]
+    """
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(key, len(numbers)) for key in keys]
 
 
 def identity(row: dict) -> str:

@@ -11,7 +11,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions import REPRODUCTIONS, PaperClaim, reproduce, reproduction
 from qtha_lab.reproductions.machinery.fine_tunes import ModelAndTask, experiment_on
 from qtha_lab.reproductions.machinery.listing import verdict_of
-from qtha_lab.reproductions.machinery.tuning import FACTORS, SEED, best_factor
+from qtha_lab.reproductions.machinery.tuning import FACTORS, SEEDS, best_factor
 from qtha_lab.reproductions.machinery.verdicts import verdicts
 from qtha_lab.runs import run as runs
 from qtha_lab.studies.comparison.paired import paired_difference
@@ -72,7 +72,10 @@ def parabola():
 def test_an_arm_that_does_its_own_work_reads_the_best_of_its_rates(parabola, tmp_path):
     verdict = reproduce("parabola", tmp_path, seeds=3)
     tried = [
-        (arm, SEED, rate) for arm in ("fast", "slow") for rate in (0.0111, 0.0333, 0.1, 0.3, 0.9)
+        (arm, seed, rate)
+        for seed in SEEDS
+        for arm in ("fast", "slow")
+        for rate in (0.0111, 0.0333, 0.1, 0.3, 0.9)
     ]
     best = [(arm, seed, {"fast": 0.3, "slow": 0.1}[arm]) for seed in range(3) for arm in ("fast", "slow")]  # fmt: skip
     assert parabola == tried + best
@@ -96,7 +99,7 @@ def test_test_losses_are_paired_by_seed_and_row(two_ranks):
     [verdict] = verdicts(two_ranks, entries, items=items)
     assert verdict.difference == paired_difference(losses["one"], losses["two"])
     assert verdict.difference.items == 40
-    assert verdict.sentence.endswith(", 5 seeds and 40 test rows)")
+    assert verdict.sentence.endswith(", 5 seeds and 40 rows, taken as independent)")
     [by_seeds] = verdicts(two_ranks, entries)
     assert by_seeds.difference == paired_difference(losses["one"].mean(1), losses["two"].mean(1))
 

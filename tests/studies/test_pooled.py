@@ -29,6 +29,9 @@ def test_mean_and_heterogeneity_are_those_of_dersimonian_and_laird(seed):
         return
     assert pooled.mean == pytest.approx(theirs.mean_effect_re)
     assert pooled.spread**2 == pytest.approx(theirs.tau2)
+    if count < 4:
+        assert (pooled.low, pooled.high, pooled.verdict) == (None, None, "inconclusive")
+        return
     half = stats.t.ppf(0.975, len(means) - 1) * theirs.sd_eff_w_re_hksj
     assert pooled.high - pooled.mean >= half - 1e-9  # never narrower than Hartung and Knapp
 
@@ -41,7 +44,16 @@ def test_nine_small_differences_are_equivalent_and_two_are_not_enough():
         "qtha − no circuit, pooled over 9 pairs of model and task: -0.001 nat, 95 % interval ["
     )
     assert pooled.sentence.endswith("I² = 0%: equivalent within ±0.02.")
-    assert pool("a", "b", records([0.0, 0.004], [0.005, 0.005])).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_fewer_than_four_pairs_have_no_interval(count):
+    # one or two degrees of freedom: [-0.23, +0.22] out of differences of ±0.002
+    pooled = pool("a", "b", records([-0.002, 0.002, 0.0][:count], [0.01] * count))
+    assert pooled.verdict == "inconclusive"
+    assert (pooled.plain()["low"], pooled.plain()["high"]) == (None, None)
+    assert "nat, no interval from fewer than 4 pairs, τ = 0.000" in pooled.sentence
+    assert "%, interval" not in pooled.sentence
 
 
 def test_methods_with_one_pair_are_not_pooled():

@@ -1,12 +1,13 @@
 """Learning rates of the arms, with as many trials for each arm.
 
-The rates are tried with a seed of their own, and chosen by the loss on evaluation rows.
+The rates are tried with seeds of their own, and chosen by the mean loss on evaluation rows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from qtha_lab.reproductions.machinery.run_fine_tunes import Arm, Progress
 from qtha_lab.runs.run import Run
 
 FACTORS = (1 / 9, 1 / 3, 1.0, 3.0, 9.0)  # of the rate that an arm declares
-SEED = 1000  # of no claim
+SEEDS = (1000, 1001, 1002)  # of no claim
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,21 @@ class Tuned:
     Attributes:
         rate_factor: Factor of the declared rate with the lowest evaluation loss.
         rate: Learning rate at that factor.
-        tried: Evaluation loss by learning rate; None for a run that diverged.
+        tried: Mean evaluation loss by learning rate; None where a run diverged.
+        trials: Evaluation losses by seed for each rate, in the order of `tried`.
         seconds: Run time of the trials.
     """
 
     rate_factor: float
     rate: float
     tried: Mapping[float, float | None]
+    trials: Sequence[Sequence[float | None]]
     seconds: float
 
     def plain(self) -> dict[str, Any]:
         """Return rate and trials as JSON data."""
-        return {"rate": self.rate, "tried": [*self.tried], "eval_loss": [*self.tried.values()]}
+        means = {"tried": [*self.tried], "eval_loss": [*self.tried.values()]}
+        return {"rate": self.rate, **means, "seeds": [*SEEDS], "trials": self.trials}
 
 
 def tune(
@@ -59,24 +63,39 @@ def tune(
     # arms that read earlier ones read their best trials
     groups = [[name] for name in of.arms] if of.takes_earlier else [[*of.arms]]
     for names in groups:
-        arms = [Arm(name, SEED, False, factor) for name in names for factor in FACTORS]
+        arms = [
+            Arm(name, seed, False, factor) for seed in SEEDS for name in names for factor in FACTORS
+        ]
         done = work(of, arms, folder, on_progress, ended)
         for name in names:
-            trials = {arm.rate_factor: run for arm, run in done.items() if arm.name == name}
+            trials = {
+                factor: [done[Arm(name, seed, False, factor)] for seed in SEEDS]
+                for factor in FACTORS
+            }
             tuned[name] = _tuned(trials)
             best = tuned[name].rate_factor
-            ended[Arm(name, SEED, False, best)] = trials[best]
+            ended |= {
+                Arm(name, seed, False, best): run
+                for seed, run in zip(SEEDS, trials[best], strict=True)
+            }
     return tuned
 
 
-def _tuned(trials: Mapping[float, Run]) -> Tuned:
-    summaries = {factor: trials[factor].summary or {} for factor in sorted(trials)}
-    losses = {factor: summary.get("eval_loss") for factor, summary in summaries.items()}
-    best = best_factor(losses)
-    rates = {factor: _rate(run) for factor, run in trials.items()}
-    tried = {rates[factor]: loss for factor, loss in losses.items()}
-    seconds = sum(summary.get("wall_seconds") or 0.0 for summary in summaries.values())
-    return Tuned(best, rates[best], tried, seconds)
+def _tuned(trials: Mapping[float, Sequence[Run]]) -> Tuned:
+    summaries = {factor: [run.summary or {} for run in runs] for factor, runs in trials.items()}
+    losses = {factor: [s.get("eval_loss") for s in of] for factor, of in summaries.items()}
+    means = {factor: _mean(values) for factor, values in losses.items()}
+    best = best_factor(means)
+    rates = {factor: _rate(runs[0]) for factor, runs in trials.items()}
+    tried = {rates[factor]: loss for factor, loss in means.items()}
+    seconds = sum(s.get("wall_seconds") or 0.0 for of in summaries.values() for s in of)
+    return Tuned(best, rates[best], tried, [*losses.values()], seconds)
+
+
+def _mean(losses: Sequence[float | None]) -> float | None:
+    """Return the mean loss over the seeds; None where one diverged."""
+    known = [loss for loss in losses if loss is not None]
+    return statistics.fmean(known) if len(known) == len(losses) else None
 
 
 def _rate(run: Run) -> float:

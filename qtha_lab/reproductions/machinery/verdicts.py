@@ -19,10 +19,9 @@ from qtha_lab.reproductions.machinery.registry import PaperClaim, Reproduction
 from qtha_lab.studies.comparison.paired import (
     LEAST_SEEDS,
     PairedDifference,
-    paired_difference,
     what_decides,
 )
-from qtha_lab.studies.comparison.row_losses import TestItems, losses_of
+from qtha_lab.studies.comparison.row_losses import TestItems, paired_losses
 
 Word = Literal[
     "shown",
@@ -160,24 +159,22 @@ def _verdict(
     quick: bool,
     items: Mapping[str, TestItems],
 ) -> Verdict:
-    sides = [_measured(entries.get(claim.arm, {}), claim.measure)]
-    if isinstance(claim.control, str):
-        sides += [_measured(entries.get(claim.control, {}), claim.measure)]
-    seeds = sorted(set.intersection(*map(set, sides)))
-    form = "quick form of " if quick else ""
-    scale = f"{form}{of.data}, {len(seeds)} seeds"
+    control = claim.control if isinstance(claim.control, str) else claim.arm
+    sides = [_measured(entries.get(arm, {}), claim.measure) for arm in (claim.arm, control)]
+    seeds = sorted(sides[0].keys() & sides[1].keys())
+    data = f"quick form of {of.data}" if quick else of.data
     if len(seeds) < LEAST_SEEDS:
-        return Verdict(claim, "not asked", None, None, scale)
-    losses = losses_of([side[seed] for side in sides for seed in seeds], items, claim.measure)
+        return Verdict(claim, "not asked", None, None, f"{data}, {len(seeds)} seeds")
+    first, second = ([side[seed] for seed in seeds] for side in sides)
+    losses = paired_losses(first, second, items, claim.measure)
     assert losses is not None  # every entry has the measure
-    first, second = losses[: len(seeds)], losses[len(seeds) :]
     if not isinstance(claim.control, str):
-        second = np.full_like(first, claim.control)
-    margin = EQUIVALENT.get(claim.measure, 0.0)
-    difference = paired_difference(first, second, claims=len(of.claims), margin=margin)
-    means = float(first.mean()), float(second.mean())
-    if difference.items > 1:
-        scale += f" and {difference.items} test rows"
+        weights = None if losses.rows is None else losses.rows.weights
+        shares = np.ones(losses.first.shape[1]) if weights is None else weights
+        losses = losses._replace(second=np.tile(claim.control * shares, (len(seeds), 1)))
+    difference = losses.difference(len(of.claims), EQUIVALENT.get(claim.measure, 0.0))
+    means = float(losses.first.mean()), float(losses.second.mean())
+    scale = f"{data}, {difference.scale}"
     decided = "not asked" if is_gated(claim, means) else word(claim, difference)
     return Verdict(claim, decided, difference, means, scale)
 

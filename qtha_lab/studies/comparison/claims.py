@@ -17,10 +17,14 @@ from qtha_lab.studies.comparison.paired import (
     LEAST_SEEDS,
     MARGIN,
     PairedDifference,
-    paired_difference,
     verdict_sentence,
 )
-from qtha_lab.studies.comparison.row_losses import TestItems, losses_of
+from qtha_lab.studies.comparison.row_losses import (
+    PairedLosses,
+    TestItems,
+    losses_of,
+    paired_losses,
+)
 from qtha_lab.studies.comparison.tuning import at_their_best, family
 
 NOWHERE = ModelTask("", "")
@@ -159,9 +163,7 @@ def claims(
     candidates: list[_PairLosses] = []
     for model_task, in_model_task in by_model_task(entries).items():
         candidates += _losses(model_task, in_model_task, pairs.get(model_task, ()), items)
-    differences = [
-        paired_difference(*of.losses, claims=len(candidates), margin=margin) for of in candidates
-    ]
+    differences = [of.losses.difference(len(candidates), margin) for of in candidates]
     return [
         Claim(*of.pair, of.measure, difference, of.model_task, model_tasks)
         for of, difference in zip(candidates, differences, strict=True)
@@ -169,12 +171,12 @@ def claims(
 
 
 class _PairLosses(NamedTuple):
-    """Losses of two methods on one (model, task) pair, (seeds, items) each."""
+    """Losses of two methods on one (model, task) pair."""
 
     model_task: ModelTask
     pair: tuple[str, str]
     measure: str
-    losses: tuple[Any, Any]
+    losses: PairedLosses
 
 
 def _losses(
@@ -186,15 +188,15 @@ def _losses(
     """Yield the losses of pairs with enough common seeds, on one (model, task) pair."""
     measure = measure_of(entries)
     for pair in pairs:
-        losses = paired_losses(entries, pair, items)
-        if losses is not None and len(losses[0]) >= LEAST_SEEDS:
+        losses = losses_of_pair(entries, pair, items)
+        if losses is not None and len(losses.first) >= LEAST_SEEDS:
             yield _PairLosses(model_task, pair, measure, losses)
 
 
-def paired_losses(
+def losses_of_pair(
     entries: Sequence[dict[str, Any]], pair: Sequence[str], items: Mapping[str, TestItems]
-) -> tuple[Any, Any] | None:
-    """Return the losses of two methods, (seeds, rows) each; None if any is missing.
+) -> PairedLosses | None:
+    """Return the losses of two methods at their common seeds; None if any is missing.
 
     Args:
         entries: Entries of runs on one (model, task) pair, at the best learning rate of their
@@ -202,9 +204,7 @@ def paired_losses(
         pair: Two labels without learning rate.
         items: Test rows by run id.
     """
-    measure = measure_of(entries)
-    first, second = (losses_of(side, items, measure) for side in _shared(entries, pair))
-    return None if first is None or second is None else _alike(first, second)
+    return paired_losses(*_shared(entries, pair), items, measure_of(entries))
 
 
 def _shared(
@@ -222,10 +222,3 @@ def measure_of(entries: Sequence[Mapping[str, Any]]) -> str:
     """Return "test_loss" if all runs have one, else "eval_loss"."""
     tested = bool(entries) and all(entry.get("test_loss") is not None for entry in entries)
     return "test_loss" if tested else "eval_loss"
-
-
-def _alike(first: Any, second: Any) -> tuple[Any, Any]:
-    """Return both losses per item if the shapes agree, else both as means."""
-    if first.shape == second.shape:
-        return first, second
-    return first.mean(1, keepdims=True), second.mean(1, keepdims=True)

@@ -9,6 +9,7 @@ from typing import Any
 from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
 from qtha_lab.models.quantisation.formats import STORED
 from qtha_lab.studies.comparison import tuning
+from qtha_lab.studies.comparison.outlying_seeds import outlying_sentences
 
 SIDE_BY_SIDE = "∥"  # marks seconds measured while other runs trained
 
@@ -62,6 +63,7 @@ def of_model_task(entries: list[dict[str, Any]], protocol: Sequence[str] = ()) -
         threads(finished),
         side_by_side(finished),
         *splits(finished),
+        *outlying_sentences(finished),
         *protocol,
     ]
     return [sentence for sentence in sentences if sentence]

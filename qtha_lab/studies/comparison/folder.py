@@ -26,6 +26,7 @@ from qtha_lab.runs import run as runs
 from qtha_lab.runs.run import Run
 
 GROUP = "comparisons"
+EARLIER_TRIAL_SEEDS = [1000]  # of folders that do not state them, written before 0.4.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class ComparisonDir(ScheduledDir):
     @property
     def comparison(self) -> Comparison:
         """Comparison as described in the directory."""
-        return Comparison.from_yaml(self.description)
+        return described(self.description)
 
     @property
     def trusted(self) -> Comparison:
@@ -112,6 +113,15 @@ class ComparisonDir(ScheduledDir):
 
     def _digest(self) -> str:
         return digest(self.description)
+
+
+def described(file: Path) -> Comparison:
+    """Read the `comparison.yaml` of a folder; an earlier one may lack the trial seeds."""
+    comparison = Comparison.from_yaml(file)
+    tuning = comparison.tuning
+    if tuning is None or "seeds" in tuning.model_fields_set:
+        return comparison
+    return comparison.replace(tuning=tuning.replace(seeds=EARLIER_TRIAL_SEEDS))
 
 
 def find_comparison(name: str | Path) -> ComparisonDir:

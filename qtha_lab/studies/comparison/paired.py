@@ -2,18 +2,19 @@
 
 Computes interval, p, detectable difference and verdict from arrays of losses; reads no run.
 A difference is shown, equivalent within a declared margin, or inconclusive. Sentences, tables and
-figures use the same verdict.
+figures use the same verdict. Test rows of one key, such as a conversation, are one item.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.comparison import MARGIN
@@ -38,7 +39,8 @@ class PairedDifference:
         p: Least error probability of the family at which the interval excludes zero; below 0.05 if
             the interval at `level` excludes zero.
         seeds: Number of seeds.
-        items: Number of test rows; 1 if only means are known.
+        items: Number of independent test items: keys, or rows whose keys are not known; 1 if only
+            means are known.
         spread: Standard deviation of the difference over the seeds.
         level: Error probability of the interval: 0.05, divided by the number of claims in its
             family.
@@ -46,6 +48,8 @@ class PairedDifference:
             seeds.
         claims: Number of claims in the family.
         margin: Largest difference that counts as equivalent, declared before the runs.
+        rows: Number of test rows of the keys; None if no keys are known.
+        key_name: Name of one key in sentences.
     """
 
     mean: float
@@ -59,6 +63,26 @@ class PairedDifference:
     row_error: float = 0.0
     claims: int = 1
     margin: float = MARGIN
+    rows: int | None = None
+    key_name: str = "key"
+
+    @property
+    def scale(self) -> str:
+        """Numbers of seeds, test rows and keys in words.
+
+        Example:
+            >>> PairedDifference(
+            ...     0.1, 0.0, 0.2, 1.0, 5, 28, 0.1, rows=112, key_name="conversation"
+            ... ).scale
+            '5 seeds and 112 rows of 28 conversations'
+        """
+        if self.rows is None and self.items == 1:
+            return f"{self.seeds} seeds"
+        if self.rows is None:
+            return f"{self.seeds} seeds and {self.items:,} rows, taken as independent"
+        ending = "" if self.items == 1 else "s"
+        keys = f" of {self.items:,} {self.key_name}{ending}" if self.items < self.rows else ""
+        return f"{self.seeds} seeds and {self.rows:,} rows{keys}"
 
     @property
     def verdict(self) -> Verdict:
@@ -95,11 +119,13 @@ class PairedDifference:
 
         None above 10,000 rows, or if only means are known.
         """
-        counts = range(self.items, MOST_ROWS + 1)
+        counts = range(self.items, MOST_ROWS * self.items // (self.rows or self.items) + 1)
         if self.items == 1:
             return None
-        place = bisect_left(counts, True, key=lambda rows: self._is_decided(self.seeds, rows))
-        return counts[place] if place < len(counts) else None
+        place = bisect_left(counts, True, key=lambda items: self._is_decided(self.seeds, items))
+        if place == len(counts):
+            return None
+        return math.ceil(counts[place] * (self.rows or self.items) / self.items)
 
     def _is_decided(self, seeds: float, rows: int) -> bool:
         """Return True if this mean would be shown or equivalent with 80 % power."""
@@ -141,19 +167,29 @@ def paired_difference(
     first: Float[np.ndarray, "seeds ..."],
     second: Float[np.ndarray, "seeds ..."],
     *,
+    keys: Shaped[np.ndarray, " rows"] | Sequence[Any] | None = None,
+    weights: Float[np.ndarray, " rows"] | None = None,
+    key_name: str = "key",
     claims: int = 1,
     margin: float = MARGIN,
 ) -> PairedDifference:
     """Compute the paired difference of two methods with its interval.
 
+    Rows of one key are not independent: their differences are averaged before the interval.
+
     Args:
         first: Losses of the first method, (seeds,) or (seeds, rows).
         second: Losses of the second method, with the same seeds and test rows in the same order.
+        keys: Key of each test row, such as its conversation; None takes rows as independent.
+        weights: Labels of each row over their mean, if losses are contributions to a mean over
+            labels (see `row_losses.TestItems`); None weighs rows equally.
+        key_name: Name of one key in sentences.
         claims: Number of claims whose intervals hold simultaneously with 95 % (Bonferroni).
         margin: Largest difference that counts as equivalent.
 
     Raises:
-        Refusal: If the shapes differ, a number is not finite, or there are fewer than three seeds.
+        Refusal: If the shapes differ, a number is not finite, there are fewer than three seeds, or
+            rows and keys differ in number.
 
     Example:
         >>> lora, qtha = np.array([4.10, 4.12, 4.15]), np.array([4.20, 4.21, 4.26])
@@ -174,6 +210,8 @@ def paired_difference(
     gaps = (first - second).reshape(len(first), -1)
     if not np.isfinite(gaps).all():
         raise Refusal("Paired losses must be finite, got one that is not. A run diverged.")
+    rows = None if keys is None else gaps.shape[1]
+    gaps = per_key(gaps, keys, weights)
     seeds, items = gaps.shape
     mean, seed_error, row_error = (float(number) for number in errors(gaps))
     half = float(half_width(seed_error, row_error, seeds, items, 0.05 / claims))
@@ -189,7 +227,42 @@ def paired_difference(
         row_error=row_error,
         claims=claims,
         margin=margin,
+        rows=rows,
+        key_name=key_name,
     )
+
+
+def per_key(
+    gaps: Float[np.ndarray, "seeds rows"],
+    keys: Shaped[np.ndarray, " rows"] | Sequence[Any] | None = None,
+    weights: Float[np.ndarray, " rows"] | None = None,
+) -> Float[np.ndarray, "seeds keys"]:
+    """Return the contributions of keys to the mean difference, which is kept.
+
+    A mean over labels, or over rows of keys of different sizes, is a ratio. It is linearised: a
+    long key counts by its deviation from the mean difference, not by its length.
+
+    Args:
+        gaps: Contributions of the rows.
+        keys: Key of each row; None takes each row as a key.
+        weights: Labels of each row over their mean; None weighs rows equally.
+
+    Example:
+        >>> per_key(np.array([[1.0, 3.0, 5.0, 7.0]]), keys=["a", "a", "b", "b"])
+        array([[2., 6.]])
+
+    Source:
+        Cochran 1977, Sampling Techniques, sections 2.11 and 9A.1 (ratio of cluster totals).
+    """
+    rows = gaps.shape[1]
+    keys = np.arange(rows) if keys is None else np.asarray(keys)
+    weights = np.ones(rows) if weights is None else np.asarray(weights, float)
+    if not len(keys) == len(weights) == rows:
+        raise Refusal(f"Keys must be as many as the {rows} test rows, got {len(keys)}.")
+    names, place = np.unique(keys, return_inverse=True)
+    share = len(names) / rows
+    totals = np.stack([np.bincount(place, row) for row in gaps]) * share
+    return totals - gaps.mean() * (np.bincount(place, weights) * share - 1)
 
 
 def errors(
@@ -283,13 +356,10 @@ def verdict_sentence(
         qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070]
     """
     share = f"{100 * (1 - difference.level):.3g} %"
-    of = f"{difference.seeds} seeds"
-    if difference.items > 1:
-        of += f" and {difference.items:,} rows"
     among = f" among {difference.claims} claims" if difference.claims > 1 else ""
     return (
         f"{first} − {second}{measure and f', {measure}'}: {difference.mean:+.3f} {unit}, {share}"
-        f" interval [{difference.low:+.3f}, {difference.high:+.3f}] over {of}, p ="
+        f" interval [{difference.low:+.3f}, {difference.high:+.3f}] over {difference.scale}, p ="
         f" {difference.p:.2g}{among}, d = {difference.effect_size:+.1f}:"
         f" {verdict_text(difference)}."
     )

@@ -17,6 +17,7 @@ from qtha_lab.studies.comparison.paired import MARGIN, Verdict
 
 Record = Mapping[str, Any]
 LEAST_PAIRS = 2
+LEAST_OF_AN_INTERVAL = 4  # fewer pairs leave too few degrees of freedom for τ
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class PooledDifference:
         first: Name of the method whose loss comes first.
         second: Name of the method whose loss is subtracted.
         mean: Mean difference over all pairs.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
+        low: Lower end of the interval; None for fewer than four pairs.
+        high: Upper end of the interval; None for fewer than four pairs.
         half_one_sided: Half-width at twice the error probability, for equivalence.
         level: Error probability of the interval, divided by the number of pooled claims.
         pairs: Number of (model, task) pairs.
@@ -40,8 +41,8 @@ class PooledDifference:
     first: str
     second: str
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     half_one_sided: float
     level: float
     pairs: int
@@ -52,6 +53,8 @@ class PooledDifference:
     @property
     def verdict(self) -> Verdict:
         """Verdict: shown, equivalent within the margin, or inconclusive."""
+        if self.low is None or self.high is None:
+            return "inconclusive"
         if not self.low <= 0 <= self.high:
             return "shown"
         within = abs(self.mean) + self.half_one_sided <= self.margin
@@ -63,10 +66,14 @@ class PooledDifference:
         words = {"equivalent": f"equivalent within ±{self.margin:g}"}.get(
             self.verdict, self.verdict
         )
+        share = f"{100 * (1 - self.level):.3g} %"
+        interval = f"no interval from fewer than {LEAST_OF_AN_INTERVAL} pairs"
+        if self.low is not None:
+            interval = f"{share} interval [{self.low:+.3f}, {self.high:+.3f}]"
         return (
             f"{self.first} − {self.second}, pooled over {self.pairs} pairs of model and task: "
-            f"{self.mean:+.3f} nat, {100 * (1 - self.level):.3g} % interval [{self.low:+.3f}, "
-            f"{self.high:+.3f}], τ = {self.spread:.3f}, I² = {self.heterogeneity:.0%}: {words}."
+            f"{self.mean:+.3f} nat, {interval}, τ = {self.spread:.3f}, "
+            f"I² = {self.heterogeneity:.0%}: {words}."
         )
 
     def plain(self) -> dict[str, Any]:
@@ -106,8 +113,9 @@ def pool(
     error = math.sqrt(max(1.0, excess) / weights.sum())
     level, freedom = 0.05 / pooled, len(means) - 1
     half, one_sided = (error * -float(stats.t.ppf(p, freedom)) for p in (level / 2, level))
+    low, high = (mean - half, mean + half) if len(means) >= LEAST_OF_AN_INTERVAL else (None, None)
     return PooledDifference(
-        first, second, mean, mean - half, mean + half, one_sided, level, len(means),
+        first, second, mean, low, high, one_sided, level, len(means),
         math.sqrt(spread), _heterogeneity(means, variances), margin,
     )  # fmt: skip
 

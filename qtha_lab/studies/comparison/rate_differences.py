@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from qtha_lab.experiment.comparison import MARGIN
-from qtha_lab.studies.comparison.claims import paired_losses
-from qtha_lab.studies.comparison.paired import LEAST_SEEDS, PairedDifference, paired_difference
+from qtha_lab.studies.comparison.claims import losses_of_pair
+from qtha_lab.studies.comparison.paired import LEAST_SEEDS, PairedDifference
 from qtha_lab.studies.comparison.row_losses import TestItems
 from qtha_lab.studies.comparison.tuning import family
 
@@ -53,6 +53,6 @@ def shared_rates(
             there = [e for e in entries if e.get("learning_rate") == rate and family(e) in pair]
             if any(entry["state"] != "finished" for entry in there):
                 continue
-            losses = paired_losses(there, pair, items)
-            if losses is not None and len(losses[0]) >= LEAST_SEEDS:
-                yield SharedRate(pair, rate, paired_difference(*losses, margin=margin))
+            losses = losses_of_pair(there, pair, items)
+            if losses is not None and len(losses.first) >= LEAST_SEEDS:
+                yield SharedRate(pair, rate, losses.difference(margin=margin))

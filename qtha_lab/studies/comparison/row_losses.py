@@ -1,6 +1,7 @@
 """Test losses per row of the runs of a comparison, for pairing by row.
 
-Reads `test.json` of run directories; older runs without this file have no row losses.
+Reads `test.json` of run directories; older runs without this file have no row losses, and older
+files without keys give rows that are taken as independent.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from qtha_lab.core.io import read_mapping
 from qtha_lab.runs.run import Run
+from qtha_lab.studies.comparison.paired import MARGIN, PairedDifference, paired_difference
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +29,33 @@ class TestItems:
         names: One name per row, the same in every run on one model.
         losses: Contribution of each row to the mean: its loss, multiplied by its labels over the
             mean number of labels.
+        keys: Number of each row's split key; None if an older run did not record them.
+        weights: Labels of each row over their mean; None weighs rows equally.
+        key_name: Name of one key in sentences.
     """
 
     __test__ = False  # pytest must not collect this class
 
     names: tuple[str, ...]
     losses: Float[np.ndarray, " items"]
+    keys: tuple[int, ...] | None = None
+    weights: Float[np.ndarray, " items"] | None = None
+    key_name: str = "key"
 
     @classmethod
     def of(cls, recorded: Mapping[str, Any]) -> TestItems:
         """Read the items of a `test.json`; their mean loss is the test loss."""
         losses, labels = (np.array(recorded[name], float) for name in ("losses", "labels"))
-        return cls(tuple(recorded["items"]), losses * len(losses) / labels.sum())
+        weights, keys = labels / labels.mean(), recorded.get("keys")
+        if keys is not None and not len(keys) == len(recorded["items"]):
+            raise ValueError(f"{len(keys)} keys of {len(recorded['items'])} rows")
+        return cls(
+            tuple(recorded["items"]),
+            losses * len(losses) / labels.sum(),
+            None if keys is None else tuple(map(int, keys)),
+            weights,
+            str(recorded.get("key_name", "key")),
+        )
 
 
 def read_items(runs: Iterable[Run]) -> dict[str, TestItems]:
@@ -54,6 +71,50 @@ def read_items(runs: Iterable[Run]) -> dict[str, TestItems]:
     return items
 
 
+class PairedLosses(NamedTuple):
+    """Losses of two methods, (seeds, rows) each, with the common test rows.
+
+    Attributes:
+        first: Losses of the first method.
+        second: Losses of the second method.
+        rows: Test items of one run, for keys and weights; None if only means are known.
+    """
+
+    first: Float[np.ndarray, "seeds rows"]
+    second: Float[np.ndarray, "seeds rows"]
+    rows: TestItems | None = None
+
+    def difference(self, claims: int = 1, margin: float = MARGIN) -> PairedDifference:
+        """Compute the paired difference, first minus second, by seed and key."""
+        of = self.rows or TestItems((), np.zeros(0))
+        return paired_difference(
+            self.first, self.second, keys=of.keys, weights=of.weights, key_name=of.key_name,
+            claims=claims, margin=margin,
+        )  # fmt: skip
+
+
+def paired_losses(
+    first: Sequence[Mapping[str, Any]],
+    second: Sequence[Mapping[str, Any]],
+    items: Mapping[str, TestItems],
+    measure: str,
+) -> PairedLosses | None:
+    """Return the losses of two methods; None if any is missing.
+
+    Args:
+        first: Entries of the first method's runs, by seed.
+        second: Entries of the second method's runs, with the same seeds.
+        items: Test items by run id.
+        measure: See `losses_of`.
+    """
+    losses = losses_of([*first, *second], items, measure)
+    if losses is None:
+        return None
+    tested = _common_rows([*first, *second], items, measure) or [None]
+    rows = next((test for test in tested if test and test.keys is not None), tested[0])
+    return PairedLosses(losses[: len(first)], losses[len(first) :], rows)
+
+
 def losses_of(
     entries: Sequence[Mapping[str, Any]], items: Mapping[str, TestItems], measure: str
 ) -> Float[np.ndarray, "seeds items"] | None:
@@ -67,10 +128,17 @@ def losses_of(
         items: Test items by run id, for the runs that have them.
         measure: Measure to use, such as `eval_loss`; test items are used for `test_loss` only.
     """
-    tested = [items.get(entry.get("run_id", "")) for entry in entries]
-    if measure == "test_loss" and None not in tested:
-        known = [test for test in tested if test is not None]
-        if len({test.names for test in known}) == 1:
-            return np.stack([test.losses for test in known])
+    if tested := _common_rows(entries, items, measure):
+        return np.stack([test.losses for test in tested])
     numbers = [entry.get(measure) for entry in entries]
     return None if None in numbers else np.array(numbers, float)[:, None]
+
+
+def _common_rows(
+    entries: Sequence[Mapping[str, Any]], items: Mapping[str, TestItems], measure: str
+) -> list[TestItems] | None:
+    """Return the test items of all runs; None unless all have the same."""
+    tested = [items.get(entry.get("run_id", "")) for entry in entries]
+    known = [test for test in tested if test is not None]
+    is_common = len(known) == len(tested) and len({test.names for test in known}) == 1
+    return known if measure == "test_loss" and is_common else None

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read
 from qtha_lab.core.metrics import with_units
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
@@ -23,6 +22,7 @@ from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.claims import measure_of
+from qtha_lab.studies.comparison.folder import described
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import protocol_sentences
 from qtha_lab.studies.comparison.shared_names import names_in, renamed, shared_names
@@ -69,17 +69,17 @@ class Compared:
                 f"{folder} must have a readable summary, got none. Run `qtha-lab compare` with "
                 "the same --out to write it."
             )
-        comparison = trusted(folder, Comparison.from_yaml(file))
-        described = [
+        comparison = trusted(folder, described(file))
+        places = [
             name
             for model_task in comparison.model_tasks
             for name in (model_task.model, model_task.task)
         ]
-        names = shared_names([*described, *names_in(summary)])
+        names = shared_names([*places, *names_in(summary)])
         return cls(
             folder,
             comparison,
-            renamed(read(file), names),
+            renamed(comparison.to_yaml(), names),
             renamed(summary, names),
             names,
         )

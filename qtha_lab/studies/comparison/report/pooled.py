@@ -55,10 +55,11 @@ def across(compared: Compared) -> Section:
             claim | {"first": name_in(named(compared, claim["first"]), ModelTask.of(claim), 2)}
             for claim in compared.claims
         ]
+        pooled_intervals = [record for record in pooled if record["low"] is not None]
         measure, level = compared.claims[0]["measure"], compared.claims[0]["level"]
         figures.append(
             replace(
-                forest(differences_of([*by_place, *pooled], "first"), measure, "", level),
+                forest(differences_of([*by_place, *pooled_intervals], "first"), measure, "", level),
                 title="Every difference to the first method",
             )
         )
