@@ -25,12 +25,14 @@ Record = dict[str, Any]
 
 def add_keys(runs: Iterable[Run]) -> int:
     """Write the keys of test rows that lack them; return the number of runs still without."""
-    without = 0
+    without, known = 0, {}
     for run in runs:
         recorded = read_mapping(run.files.test)
         if recorded is None or "keys" in recorded:
             continue
-        if keys := keys_of(run, recorded):
+        rows = tuple(recorded["items"])
+        if keys := known.get(rows) or keys_of(run, recorded):
+            known[rows] = keys
             write_json(run.files.test, recorded | keys)
         else:
             without += 1
