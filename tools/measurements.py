@@ -283,7 +283,8 @@ def against(compared: Compared, reference: str) -> dict[str, Claim]:
     small = _small(groups, reference)
     pairs = {ModelTask.of(compared.best[0]): [(name, reference) for name in small]}
     items = read_items(compared.runs.values())
-    found = claims(compared.best, pairs, items, margin=compared.comparison.margin)
+    margin = compared.comparison.margin
+    found = claims(compared.best, pairs, items, margin=margin, every_rate=compared.entries)
     return {claim.first: claim for claim in found}
 
 
@@ -348,8 +349,12 @@ def _verdict(claim: dict[str, Any] | None) -> str:
     """Return the verdict of a claim; a shown difference within the margin is marked."""
     if claim is None:
         return ""
-    within = claim["verdict"] == "shown" and claim["is_within_margin"]
-    return f"{claim['verdict']}, within ±{claim['margin']:g}" if within else claim["verdict"]
+    word, neighbour = claim["verdict"], claim["neighbour"]
+    if word == "shown" and claim["is_within_margin"]:
+        word += f", within ±{claim['margin']:g}"
+    if word.startswith("shown") and neighbour == "not run":
+        word += "; neighbouring rate not run"
+    return f"{word}, not shown at the neighbouring rate" if neighbour == "fails" else word
 
 
 def _sentences(compared: Compared, large: dict[str, Claim]) -> Sequence[str]:

@@ -25,6 +25,8 @@ from qtha_lab.studies.comparison.row_losses import read_items
 from tools.measurements import CLAIMS, OUT, PAGES, RESULTS
 
 CONFIRMED = "confirm-"  # comparisons on fresh seeds, whose rates were chosen elsewhere
+LEVEL = 0.05
+MARK = "shown, not by Holm over all claims"
 NOT_LEARNT = "tiny-chat"  # no method improves there, so no part can matter
 VERDICTS = ("shown", "equivalent", "inconclusive")
 Claim = dict[str, Any]
@@ -34,6 +36,31 @@ Row = tuple[str, ...]
 def printed(reports: dict[str, dict[str, Any]]) -> dict[str, list[Claim]]:
     """Return the claims of every report, differences to the first method and effects of parts."""
     return {name: [*of["claims"], *of["decomposition"]] for name, of in reports.items()}
+
+
+def mark_by_holm(by_comparison: dict[str, list[Claim]]) -> int:
+    """Set `by_holm` of every shown claim: whether it holds among all printed claims.
+
+    Returns:
+        Number of shown claims that hold.
+
+    Example:
+        >>> claims = [{"p": p, "claims": 1, "verdict": "shown"} for p in (0.01, 0.04, 0.03)]
+        >>> mark_by_holm({"a": claims}), [claim["by_holm"] for claim in claims]
+        (1, [True, False, False])
+
+    Source:
+        Holm 1979, Scandinavian Journal of Statistics 6, 65-70.
+    """
+    every = [claim for of in by_comparison.values() for claim in of]
+    every.sort(key=lambda claim: claim["p"] / claim["claims"])
+    holds, count = True, 0
+    for place, claim in enumerate(every):
+        # p is that of its own table, multiplied by the number of claims there
+        holds = holds and claim["p"] / claim["claims"] <= LEVEL / (len(every) - place)
+        claim["by_holm"] = holds
+        count += holds and claim["verdict"] == "shown"
+    return count
 
 
 def counts(by_comparison: dict[str, list[Claim]]) -> Iterator[Row]:
@@ -79,7 +106,13 @@ def circuit_pairs(compared: Compared) -> list[Claim]:
         return []
     items = read_items(compared.runs.values())
     return [
-        c.plain() for c in claims(compared.best, {ModelTask.of(compared.best[0]): pairs}, items)
+        claim.plain()
+        for claim in claims(
+            compared.best,
+            {ModelTask.of(compared.best[0]): pairs},
+            items,
+            every_rate=compared.entries,
+        )
     ]
 
 
@@ -89,6 +122,7 @@ def page(
     with_and_without: dict[str, list[Claim]],
 ) -> str:
     """Return the page: counts, pooled claims, then all claims."""
+    held, shown = mark_by_holm(by_comparison), _shown(by_comparison)
     head = ("claim", "pairs", "difference", "interval", "τ", "I²", "verdict")
     rows = [
         (
@@ -107,6 +141,9 @@ def page(
             "`python -m tools.verdicts`",
             "",
             *_lines(counts(by_comparison)),
+            "",
+            f"Each table by itself: its intervals hold simultaneously with 95 %. By Holm over all "
+            f"claims {held} of {shown} shown claims remain; the list marks the others.",
             "",
             "Pooled over comparisons (random effects, nats of test loss). The first row pools the "
             "confirmations on fresh seeds; the others leave out chat, where no method improves:",
@@ -141,8 +178,23 @@ def _claims(by_comparison: dict[str, list[Claim]]) -> Iterator[Row]:
                 f"{claim['mean']:+.3f}",
                 f"[{claim['low']:+.3f}, {claim['high']:+.3f}]",
                 f"{claim['p']:.2g}",
-                claim["verdict"],
+                _word(claim),
             )
+
+
+def _shown(by_comparison: dict[str, list[Claim]]) -> int:
+    return sum(claim["verdict"] == "shown" for of in by_comparison.values() for claim in of)
+
+
+def _word(claim: Claim) -> str:
+    """Return the verdict of a claim, and what it does not hold under."""
+    is_marked = claim["verdict"] == "shown" and not claim.get("by_holm", True)
+    word = MARK if is_marked else claim["verdict"]
+    notes = {
+        "not run": "; neighbouring rate not run",
+        "fails": "; not shown at the neighbouring rate",
+    }
+    return word + notes.get(claim.get("neighbour", ""), "")
 
 
 def _lines(rows: Iterable[Row]) -> Iterator[str]:

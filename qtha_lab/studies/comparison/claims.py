@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
+from qtha_lab.studies.comparison.neighbouring_rates import (
+    AtNeighbour,
+    at_neighbours,
+    with_neighbours,
+)
 from qtha_lab.studies.comparison.paired import (
     LEAST_SEEDS,
     MARGIN,
@@ -42,6 +47,7 @@ class Claim:
         difference: First minus second.
         model_task: The (model, task) pair.
         model_tasks: Number of compared (model, task) pairs; sentences name the pair if above 1.
+        neighbours: Differences with one method at its neighbouring rate.
     """
 
     first: str
@@ -50,6 +56,7 @@ class Claim:
     difference: PairedDifference
     model_task: ModelTask = NOWHERE
     model_tasks: int = 1
+    neighbours: tuple[AtNeighbour, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -69,6 +76,11 @@ class Claim:
             "seed_error": of.seed_error,
             "seeds_to_decide": of.seeds_to_decide,
             "rows_to_decide": of.rows_to_decide,
+            "neighbours": [
+                {"name": each.name, "rate": each.rate}
+                | {part: getattr(each.difference, part) for part in ("mean", "low", "high")}
+                for each in self.neighbours
+            ],
         }
         return names | self.model_task.fields | vars(of) | verdict | {"sentence": self.sentence}
 
@@ -92,7 +104,7 @@ def against_the_first(
         model_task: _pairs([*dict.fromkeys(map(family, of))])
         for model_task, of in model_tasks.items()
     }
-    return claims(at_their_best(entries), pairs, items or {}, len(model_tasks), margin)
+    return claims(at_their_best(entries), pairs, items or {}, len(model_tasks), margin, entries)
 
 
 class MissingComparison(NamedTuple):
@@ -147,6 +159,7 @@ def claims(
     items: Mapping[str, TestItems],
     model_tasks: int = 1,
     margin: float = MARGIN,
+    every_rate: Sequence[dict[str, Any]] = (),
 ) -> list[Claim]:
     """Compute the differences of method pairs as one Bonferroni family.
 
@@ -159,15 +172,50 @@ def claims(
         items: Test rows by run id.
         model_tasks: Number of (model, task) pairs of the comparison.
         margin: Largest difference that counts as equivalent.
+        every_rate: Entries at all rates, for claims at the neighbouring ones; empty leaves them
+            out.
     """
     candidates: list[_PairLosses] = []
     for model_task, in_model_task in by_model_task(entries).items():
         candidates += _losses(model_task, in_model_task, pairs.get(model_task, ()), items)
-    differences = [of.losses.difference(len(candidates), margin) for of in candidates]
-    return [
-        Claim(*of.pair, of.measure, difference, of.model_task, model_tasks)
-        for of, difference in zip(candidates, differences, strict=True)
-    ]
+    beside = at_neighbours(every_rate)
+    found = []
+    for of in candidates:
+        difference, neighbours = of.losses.difference(len(candidates), margin), ()
+        if every_rate and difference.excludes_zero:
+            neighbours = tuple(_neighbours(of, entries, beside, items, len(candidates), margin))
+            were_run = _ran_at_several(every_rate, of)
+            difference = with_neighbours(difference, neighbours, were_run)
+        found.append(
+            Claim(*of.pair, of.measure, difference, of.model_task, model_tasks, neighbours)
+        )
+    return found
+
+
+def _neighbours(
+    of: _PairLosses,
+    entries: Sequence[dict[str, Any]],
+    beside: Sequence[dict[str, Any]],
+    items: Mapping[str, TestItems],
+    count: int,
+    margin: float,
+) -> Iterator[AtNeighbour]:
+    """Yield the difference of a pair with either method at its neighbouring rate."""
+    best, near = (by_model_task(side).get(of.model_task, []) for side in (entries, beside))
+    for name in of.pair:
+        moved = [entry for entry in near if family(entry) == name]
+        rest = [entry for entry in best if family(entry) != name]
+        losses = losses_of_pair([*rest, *moved], of.pair, items)
+        if moved and losses is not None and len(losses.first) >= LEAST_SEEDS:
+            difference = losses.difference(count, margin)
+            yield AtNeighbour(name, moved[0]["learning_rate"], difference)
+
+
+def _ran_at_several(entries: Sequence[dict[str, Any]], of: _PairLosses) -> bool:
+    """Return True if both methods of a pair ran at several learning rates."""
+    of_pair = by_model_task(entries)[of.model_task]
+    rates = [{e.get("learning_rate") for e in of_pair if family(e) == name} for name in of.pair]
+    return all(len(tried) > 1 for tried in rates)
 
 
 class _PairLosses(NamedTuple):

@@ -26,6 +26,7 @@ MOST_ROWS = 10_000
 LEAST_LEVEL = 1e-100  # below it p is 0
 
 Verdict = Literal["shown", "equivalent", "inconclusive"]
+Neighbour = Literal["", "clear", "holds", "fails", "not run"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class PairedDifference:
         margin: Largest difference that counts as equivalent, declared before the runs.
         rows: Number of test rows of the keys; None if no keys are known.
         key_name: Name of one key in sentences.
+        neighbour: Outcome at the neighbouring learning rates of a difference that excludes zero:
+            "clear" if the choice of both rates is, "holds" or "fails", "not run"; "" if not asked.
     """
 
     mean: float
@@ -65,6 +68,7 @@ class PairedDifference:
     margin: float = MARGIN
     rows: int | None = None
     key_name: str = "key"
+    neighbour: Neighbour = ""
 
     @property
     def scale(self) -> str:
@@ -94,8 +98,8 @@ class PairedDifference:
         Source:
             Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680.
         """
-        if self.is_shown:
-            return "shown"
+        if self.excludes_zero:
+            return "shown" if self.is_shown else "inconclusive"
         return "equivalent" if self.is_within_margin else "inconclusive"
 
     @property
@@ -142,6 +146,11 @@ class PairedDifference:
 
     @property
     def is_shown(self) -> bool:
+        """True if the interval excludes zero, at neighbouring rates too where they were run."""
+        return self.excludes_zero and self.neighbour != "fails"
+
+    @property
+    def excludes_zero(self) -> bool:
         """True if the interval excludes zero."""
         return not self.low <= 0 <= self.high
 
@@ -376,6 +385,8 @@ def verdict_text(difference: PairedDifference) -> str:
         return f"equivalent within ±{difference.margin:g}"
     if difference.verdict == "shown":
         return f"shown, within ±{difference.margin:g}" if difference.is_within_margin else "shown"
+    if difference.neighbour == "fails" and difference.excludes_zero:
+        return "inconclusive (not shown at the neighbouring rate)"
     detectable = f"detectable difference {difference.detectable:.3f}"
     return f"inconclusive ({detectable}; {what_decides(difference)})"
 

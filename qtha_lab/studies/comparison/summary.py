@@ -41,12 +41,14 @@ def summary_of(
     from qtha_lab.studies.comparison import rounding_noise
     from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
     from qtha_lab.studies.comparison.decomposition import decompose
+    from qtha_lab.studies.comparison.neighbouring_rates import robustness_sentences
     from qtha_lab.studies.comparison.row_losses import read_items
 
     items = read_items(ended)
     rounding = rounding_noise.losses(rounding_noise.repeats_of(repeats, entries))
     claims = against_the_first(entries, items, comparison.margin)
     sentences = [claim.sentence for claim in claims]
+    sentences += robustness_sentences(claims)
     sentences += [lacking.sentence for lacking in without_a_loss(entries)]
     sentences += [rounding_noise.noise_sentence(rounding, len(comparison.seeds)) or ""]
     summary: dict[str, Any] = {
