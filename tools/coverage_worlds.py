@@ -1,5 +1,7 @@
 """Errors of the interval of comparisons in worlds that break its assumptions.
 
+    python -m tools.coverage_worlds        prints the table of docs/results/coverage.md
+
 There is no difference in any world. Rows come in keys, effects are skewed or bounded, or one seed
 in ten is an outlier. `tools.coverage` has the worlds of the recorded runs.
 """
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from qtha_lab.core.io import show
 from qtha_lab.studies.comparison.paired import errors, half_width
 
 ROWS = 112
@@ -117,3 +120,14 @@ def world_rows(cases: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         where = f"{', '.join(wide)} seeds" if wide else "–"
         rows.append((case["world"], *(f"{case['errors'][n]:.1%}" for n in counts), where))
     return rows
+
+
+def main() -> None:
+    cases = list(world_errors((3, 5, 10, 20), 4000, np.random.default_rng(0)))
+    heading, *rows = world_rows(cases)
+    for row in (heading, ("---",) * len(heading), *rows):
+        show(f"| {' | '.join(row)} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -108,13 +108,19 @@ def test_test_losses_are_paired_by_seed_and_row(two_ranks):
 def test_every_arm_gets_as_many_trials_and_trains_at_its_best_rate(two_ranks, tmp_path):
     verdict = reproduce("two_ranks", tmp_path, seeds=3)
     trials = runs.list_runs(tmp_path / "two_ranks" / "tuning")
-    assert {run.experiment.seed for run in trials} == {SEED}
+    assert {run.experiment.seed for run in trials} == {*SEEDS}
     for arm, tuned in verdict["tuned"].items():
         of_arm = [run for run in trials if run.experiment.method.title == arm]
-        assert len(of_arm) == len(FACTORS)
-        losses = {run.summary["learning_rate"]: run.summary["eval_loss"] for run in of_arm}
+        assert len(of_arm) == len(FACTORS) * len(SEEDS)
+        by_rate = {}
+        for run in of_arm:
+            by_rate.setdefault(run.summary["learning_rate"], []).append(run.summary["eval_loss"])
+        losses = {rate: np.mean(of) for rate, of in by_rate.items()}
         assert tuned["rate"] == min(losses, key=losses.get)
-        assert dict(zip(tuned["tried"], tuned["eval_loss"], strict=True)) == losses
+        assert dict(zip(tuned["tried"], tuned["eval_loss"], strict=True)) == pytest.approx(losses)
+        assert [sorted(of) for of in tuned["trials"]] == [
+            sorted(by_rate[r]) for r in tuned["tried"]
+        ]
         assert {entry["learning_rate"] for entry in verdict["arms"][arm]} == {tuned["rate"]}
     assert verdict["tuned"]["one"]["tried"] == [0.00111, 0.00333, 0.01, 0.03, 0.09]
     assert reproduce("two_ranks", tmp_path, seeds=3)["arms"] == verdict["arms"]

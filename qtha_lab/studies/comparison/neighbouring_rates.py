@@ -113,7 +113,7 @@ def with_neighbours(
 
 
 def robustness_sentences(claims: Sequence[Any]) -> Iterator[str]:
-    """Yield a line per claim that a neighbouring rate could change, and a line for the others.
+    """Yield the differences at neighbouring rates, and the claims without such runs.
 
     Args:
         claims: Claims, see `claims.Claim`.

@@ -1,4 +1,4 @@
-"""Seeds whose test loss is an outlier among the seeds of a method, which a mean hides."""
+"""Seeds with an outlying test loss among the seeds of a method."""
 
 from __future__ import annotations
 
