@@ -214,7 +214,7 @@ def test_trials_that_would_be_done_again_are_counted(tmp_path):
     compare.check_edit(tuned(axes={"learning_rate": [0.003, 0.01, 0.03]}), tmp_path)
     with pytest.raises(
         Refusal,
-        match=r"the 4 trials that ended in .* would not count, got: tuning\.seeds was \[1000, 1001, 1002\] and is \[1001\]",
+        match=r"the 4 trials that ended in .* would not count, got: tuning\.seeds was \[1000,1001,1002\] and is \[1001\]",
     ):
         compare.check_edit(tuned(seeds=[1001]), tmp_path)
     with pytest.raises(
