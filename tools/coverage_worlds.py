@@ -114,7 +114,7 @@ def world_rows(cases: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     """Return the table of errors, heading first; the last column names the numbers that err."""
     counts = list(cases[0]["errors"])
     heading = ("world", *(f"{count} seeds" for count in counts), "too narrow at")
-    rows = [heading]
+    rows: list[tuple[str, ...]] = [heading]
     for case in cases:
         wide = [count for count in counts if case["errors"][count] > MOST]
         where = f"{', '.join(wide)} seeds" if wide else "–"
