@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from qtha_lab.adapters.heads import Head, head_named, head_of, put_head, text_in
 from qtha_lab.adapters.initialisation.lora import FILE, save_whole
 from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import open_tensors, read_json, shortened
+from qtha_lab.core.io import open_tensors, read_json, scratch_folder, shortened
 from qtha_lab.core.library_lock import ONE_THREAD
 from qtha_lab.core.settings import unknown
 
@@ -65,7 +64,7 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     """
     folder, name = Path(folder), kwargs.get("adapter_name", "default")
     if (folder / FILE).is_file():  # a checkpoint with a part of the base weights
-        with tempfile.TemporaryDirectory() as whole:
+        with scratch_folder() as whole:
             _saved_shapes(folder)
             save_whole(folder, Path(whole))
             return load_adapter(model, whole, **kwargs)

@@ -11,7 +11,6 @@ import hashlib
 import importlib.metadata
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 from qtha_lab.core import paths
 from qtha_lab.core.entry_points import entry_points
-from qtha_lab.core.io import parse_json, read_json
+from qtha_lab.core.io import make_folder, parse_json, read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +70,8 @@ def _read_cache(name: str, packages: tuple[str, ...], make: Callable[[], Any], f
         log.debug("%s are read from their code: %r", name, reason)
     value = make()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f"{file.name}.{os.getpid()}")
-        part.write_text(json.dumps({"stamp": stamp, "value": value}), encoding="utf-8")
-        part.replace(file)
+        make_folder(folder)
+        write_json(file, {"stamp": stamp, "value": value})
     except OSError as reason:
         log.debug("%s are not stored: %s", name, reason)
     return parse_json(json.dumps(value))

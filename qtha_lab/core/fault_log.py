@@ -11,7 +11,7 @@ from pathlib import Path
 from qtha_lab import __version__
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal, message_of, type_name
-from qtha_lab.core.io import printable
+from qtha_lab.core.io import append_shared, make_folder, printable
 
 # Errors of a disk or a path: no internal fault, and the message names the path.
 OF_PATHS = (
@@ -86,10 +86,11 @@ def _recorded(error: BaseException, log: Path | None) -> str:
     try:
         if log is None:
             log = paths.log_file()
-            log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} qtha-lab {__version__}\n")
-            file.writelines([*lines, "\n"])
-    except OSError as problem:
-        return f"its details could not be written to {log}: {problem.strerror}"
+            make_folder(log.parent)
+        lines.insert(0, f"{time.strftime('%Y-%m-%d %H:%M:%S')} qtha-lab {__version__}\n")
+        with append_shared(log) as file:
+            file.write("".join([*lines, "\n"]).encode(errors="backslashreplace"))
+    except (OSError, Refusal) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        return f"its details could not be written to {log}: {reason}"
     return f"details in {log}"

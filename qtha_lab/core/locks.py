@@ -10,27 +10,24 @@ import errno
 import logging
 import os
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from filelock import lock_descriptor, unlock_descriptor
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import open_file, shortened
+from qtha_lab.core.io.folders import CLOSED, NO_LINK
+from qtha_lab.core.io.write import open_shared
 from qtha_lab.core.paths import variable_of
 
 log = logging.getLogger(__name__)
-CLOSED = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)  # a FIFO would wait
-NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 PROBE = CLOSED | NO_LINK
-OTHER_KINDS = (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR)
-"""Errors of opening a link (EMLINK on FreeBSD), a FIFO or socket, or a folder for writing."""
 INHERITS = sys.platform != "win32"  # a new process can inherit a held lock
 SIGNED_FROM = 1 if sys.platform == "win32" else 0  # Windows reads no locked byte, here the first
 PROBE_SECONDS = 0.05  # longer than `is_locked` of another process holds a lock
@@ -98,82 +95,6 @@ def acquire_within(fd: int, path: Path, patience: float) -> None:
             if time.monotonic() >= end:
                 raise
             time.sleep(0.02)
-
-
-def open_shared(path: Path, flags: int) -> int:
-    """Open a file for writing, created if missing, with the group permissions of its folder.
-
-    Raises:
-        Refusal: If the path is no regular file, such as a link or a FIFO.
-        OSError: If the file cannot be opened.
-    """
-    try:
-        fd = os.open(path, flags | os.O_CREAT | CLOSED | NO_LINK, 0o644)
-    except OSError as reason:
-        if reason.errno in OTHER_KINDS:
-            raise _no_file(path) from reason
-        raise
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise _no_file(path)
-    share(fd, path.parent)
-    return fd
-
-
-def _no_file(path: Path) -> Refusal:
-    return Refusal(
-        f"{path.name} must be a regular file, got a link, a folder or a device. Delete "
-        f"{shortened(path, 160)}."
-    )
-
-
-def delete_file(path: Path) -> None:
-    """Delete a file, a link or a FIFO; a missing one is no error.
-
-    Raises:
-        Refusal: If a folder is in its place.
-    """
-    if path.is_dir() and not path.is_symlink():
-        raise Refusal(f"{path.name} must be a file, got a folder. Delete {shortened(path, 160)}.")
-    path.unlink(missing_ok=True)
-
-
-def append_shared(path: Path) -> BinaryIO:
-    """Open a log for appending, created if missing, with the group permissions of its folder."""
-    return os.fdopen(open_shared(path, os.O_WRONLY | os.O_APPEND), "ab")
-
-
-def share(file: int | Path, folder: Path) -> None:
-    """Apply the group and group permissions of the parent folder to a file or folder.
-
-    Only the user's own files are changed. A folder such as /tmp, in which users may delete only
-    their own files, shares nothing.
-    """
-    if sys.platform == "win32":
-        return
-    status, around = os.stat(file), os.stat(folder)
-    if status.st_uid != os.geteuid() or around.st_mode & stat.S_ISVTX:
-        return
-    group = around.st_mode & (0o2070 if stat.S_ISDIR(status.st_mode) else 0o060)
-    mode = stat.S_IMODE(status.st_mode) | group
-    if mode == stat.S_IMODE(status.st_mode) and around.st_gid == status.st_gid:
-        return
-    try:
-        if around.st_gid != status.st_gid and around.st_mode & 0o020:
-            os.chown(file, -1, around.st_gid)
-        elif around.st_gid != status.st_gid:
-            return
-        os.chmod(file, mode)
-    except PermissionError as reason:  # this user is not a member of the group
-        log.debug("%s is not shared: %s", file, reason)
-
-
-def make_folder(path: Path) -> None:
-    """Create a folder and its parents with the group permissions of the parent folder."""
-    if not path.parent.is_dir():
-        make_folder(path.parent)
-    path.mkdir(exist_ok=True)
-    share(path, path.parent)
 
 
 def hold(path: Path, patience: float = 0.0) -> int | None:

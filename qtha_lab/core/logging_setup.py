@@ -8,6 +8,7 @@ both (`debug:lab.log`), lines and tracebacks go to the file.
 import logging
 
 from qtha_lab.core import paths
+from qtha_lab.core.io import make_folder
 from qtha_lab.core.panel_import import PANELS, checkout_address
 
 FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -49,7 +50,7 @@ class _AtThatMoment(logging.Handler):
         handler: logging.Handler = logging.StreamHandler()
         if file := paths.chosen_log_file():
             try:
-                file.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(file.parent)
                 handler = logging.FileHandler(file, encoding="utf-8")
             except OSError:
                 return

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from qtha_lab.core import locks
-from qtha_lab.core.io import read_mapping
+from qtha_lab.core.io import make_folder, read_mapping, remove
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def reserve(folder: Path, needs: int) -> int | None:
         Descriptor that holds the reservation until this process ends; None if it is taken.
     """
     pid = os.getpid()
-    locks.make_folder(folder / FOLDER)
+    make_folder(folder / FOLDER, folder)
     fd = locks.hold(folder / FOLDER / f"{socket.gethostname()}-{pid}")
     if fd is not None:
         reservation = Reservation(pid, socket.gethostname(), needs, _resident_bytes(pid))
@@ -96,7 +96,7 @@ def _read(file: Path, pid: int) -> Reservation | None:
 
 def _delete(file: Path) -> None:
     try:
-        file.unlink(missing_ok=True)
+        remove(file)
     except OSError as reason:  # a folder that only others may write to
         log.debug("%s stays: %s", file, reason)
 

@@ -6,14 +6,13 @@ fields are declared with the fields, in `qtha_lab.experiment`.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import check_writable, make_folder
 from qtha_lab.experiment import memory
 from qtha_lab.experiment import requirements as limits
 from qtha_lab.experiment.distillation import check_teacher
@@ -163,11 +162,8 @@ def check_disk(folder: Path, needed: int) -> None:
         Refusal: With the folder and the problem.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"x")
-            probe.flush()
-            os.fsync(probe.fileno())
+        make_folder(folder)
+        check_writable(folder)
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise Refusal(

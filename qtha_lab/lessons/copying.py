@@ -4,13 +4,12 @@ An existing notebook is never overwritten.
 """
 
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import digest
+from qtha_lab.core.io import copy, digest, make_folder
 from qtha_lab.core.optional import require_extra
 from qtha_lab.core.paths import CHECKOUT, PACKAGE, notebooks_dir
 from qtha_lab.core.processes import module_command
@@ -48,14 +47,14 @@ def copy_notebooks(folder: Path) -> Copies:
         raise Refusal(f"The target of notebooks must be a folder, got the file {folder}.")
     if folder.resolve() in (shipped, shipped.parent):
         return Copies(shipped)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     new, changed = [], []
     for source in sorted(shipped.glob("*.ipynb")):
         target = folder / source.name
-        if not target.exists():
-            shutil.copyfile(source, target)
+        if not os.path.lexists(target):
+            copy(source, target)
             new.append(source.name)
-        elif digest(target) != digest(source):
+        elif not target.exists() or digest(target) != digest(source):
             changed.append(source.name)
     return Copies(folder.resolve(), tuple(new), tuple(changed))
 

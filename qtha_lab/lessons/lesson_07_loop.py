@@ -6,13 +6,13 @@ steps see each training row once.
 
 import copy
 import functools
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from qtha_lab.core.io import scratch_folder
 from qtha_lab.lessons.builds import build_task
 
 RATE, BATCH, STEPS = 0.01, 8, 4
@@ -85,7 +85,7 @@ def package_losses() -> tuple[tuple[float, ...], tuple[float, float]]:
     from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
     from qtha_lab.training.finetune import fine_tune
 
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         files = RunDir.create(_experiment(), Path(folder))
         log, threads = EventLog(files.events), torch.get_num_threads()
         try:

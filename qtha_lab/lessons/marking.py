@@ -8,11 +8,10 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import parse_json
+from qtha_lab.core.io import parse_json, scratch_folder
 from qtha_lab.lessons.answer_source import source_of
 from qtha_lab.lessons.answers import check
 from qtha_lab.lessons.builds import BUILDS, build
@@ -59,7 +58,7 @@ def grade_code(number: str, code: str) -> str:
     )
     command = [sys.executable, "-m", "qtha_lab.lessons.marking"]
     environment = {key: value for key, value in os.environ.items() if key != "QTHA_LAB_MY"}
-    with tempfile.TemporaryDirectory(prefix="qtha-lab-mark-") as folder:
+    with scratch_folder(prefix="qtha-lab-mark-") as folder:
         try:
             done = subprocess.run(
                 command,

@@ -4,11 +4,10 @@ import functools
 import logging
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import parse_json
+from qtha_lab.core.io import parse_json, scratch_folder, write_atomically
 from qtha_lab.lessons.object_graders import Construction
 
 log = logging.getLogger(__name__)
@@ -28,8 +27,8 @@ def broken_facts(text: str) -> tuple[str, ...] | None:
 
     A process of its own runs the check, so the file leaves nothing behind in this one.
     """
-    with tempfile.TemporaryDirectory(prefix="qtha-lab-method-") as folder:
-        (Path(folder) / FILE).write_text(text, encoding="utf-8")
+    with scratch_folder(prefix="qtha-lab-method-") as folder:
+        write_atomically(Path(folder) / FILE, text)
         command = [sys.executable, "-m", "qtha_lab", "check-plugin", FILE, "--json"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     try:

@@ -13,10 +13,9 @@ from typing import Any, Literal
 
 from qtha_lab.core import locks
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read, read_mapping
+from qtha_lab.core.io import make_folder, move, read, read_mapping, write_atomically, write_json
 from qtha_lab.core.paths import own_work_dir, working_folder
 from qtha_lab.core.reader_page import in_notebook
-from qtha_lab.experiment.run_directory import write_atomically, write_json
 from qtha_lab.lessons.answer_source import source_of
 
 log = logging.getLogger(__name__)
@@ -71,7 +70,7 @@ def store(kind: Kind, number: str, **changes: Any) -> None:
         file = place / PROGRESS
         found = read_mapping(file)
         if found is None and file.exists():
-            file.replace(file.with_suffix(".damaged.json"))
+            move(file, file.with_suffix(".damaged.json"))
         of_kind = entries(kind)
         of_kind[number] = {**entry(kind, number), **changes, "date": today()}
         write_json(file, {**(found or {}), kind: of_kind})
@@ -168,7 +167,7 @@ def _opening(number: str) -> str:
 def _locked(place: Path, write: Any) -> None:
     """Write under the lock of the folder, which several kernels may share."""
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        make_folder(place)
         descriptor = locks.hold(place / ".lock", PATIENCE)
         try:
             write()

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import write_json
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.comparison import MARGIN
-from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.paired import PairedDifference, paired_difference
 

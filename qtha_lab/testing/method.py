@@ -5,7 +5,6 @@ The model has a few thousand weights.
 
 import contextlib
 import copy
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -15,6 +14,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from qtha_lab import adapters
+from qtha_lab.core.io import scratch_folder
 from qtha_lab.testing.facts import expect, expect_text, fact
 
 TARGETS = ["q_proj", "v_proj"]  # 32 → 32 and, with grouped-query attention, 32 → 16
@@ -124,7 +124,7 @@ def saved(method) -> None:
     """Check that a saved and reloaded adapter gives bit-identical logits."""
     for config in _configs(method):
         model = _adapted(config, False)
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             model.save_pretrained(folder)
             with _quiet():
                 loaded = PeftModel.from_pretrained(small_llama(), folder)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read, shortened
+from qtha_lab.core.io import read, shortened, write_atomically
 from qtha_lab.core.paths import examples_dir
 from qtha_lab.core.settings import unknown
 
@@ -66,8 +66,8 @@ def new_plugin(family: str, name: str, folder: Path) -> tuple[Path, Path]:
             raise Refusal(f"A new plugin must not replace a file, got {shortened(file, 160)}.")
     text = renamed(read(examples_dir() / example), old, name)
     text = text.replace(f"examples/{example}", plugin.name)
-    plugin.write_text(text, encoding="utf-8")
-    test.write_text(TEST.format(file=plugin.name), encoding="utf-8")
+    write_atomically(plugin, text)
+    write_atomically(test, TEST.format(file=plugin.name))
     return plugin, test
 
 

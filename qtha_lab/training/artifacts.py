@@ -7,7 +7,6 @@ process leaves no partial file.
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +15,8 @@ from torch import nn
 from qtha_lab import adapters, models
 from qtha_lab.adapters import heads
 from qtha_lab.core import metrics as measures
-from qtha_lab.core.io import read_mapping
+from qtha_lab.core.io import read_mapping, staged, write_json
 from qtha_lab.core.paths import shared_name
-from qtha_lab.experiment.run_directory import write_json
-from qtha_lab.experiment.run_directory.files import sync, sync_tree
 from qtha_lab.models.model_card import write_card
 from qtha_lab.training import environment, evaluation
 from qtha_lab.training import scores as metrics
@@ -119,19 +116,14 @@ def write_adapter(session: Session, loaded: Loaded) -> None:
     initialisation changes the base weight is saved so that it fits the base as loaded.
     """
     run = session.run
-    folder = run.path / "adapter.new"
-    shutil.rmtree(folder, ignore_errors=True)
-    loaded.model.save_pretrained(str(folder))
-    adapters.save_initialisation(loaded.model, folder)
-    if adapters.lora_initialisation(loaded.config).moves_weight:
-        adapters.save_whole(folder, folder)
-    config = folder / "adapter_config.json"
-    base = {"base_model_name_or_path": models.public_base(session.experiment.model)}
-    write_json(config, (read_mapping(config) or {}) | base)
-    sync_tree(folder)
-    shutil.rmtree(run.adapter, ignore_errors=True)
-    folder.rename(run.adapter)
-    sync(run.path)
+    with staged(run.adapter, run.path) as folder:
+        loaded.model.save_pretrained(str(folder))
+        adapters.save_initialisation(loaded.model, folder)
+        if adapters.lora_initialisation(loaded.config).moves_weight:
+            adapters.save_whole(folder, folder)
+        config = folder / "adapter_config.json"
+        base = {"base_model_name_or_path": models.public_base(session.experiment.model)}
+        write_json(config, (read_mapping(config) or {}) | base)
     log.info("adapter written to %s", run.adapter)
 
 

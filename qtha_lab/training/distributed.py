@@ -7,11 +7,11 @@ the state of their random generators.
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from pathlib import Path
 
 from transformers import TrainerCallback
 
+from qtha_lab.core.io import scratch_folder
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.training.evaluation import Interrupted
@@ -35,7 +35,7 @@ def together(session: Session) -> Session:
 
 def assist(run: RunDir, threads: int) -> None:
     """Run a follower process: take this process's share of the run's steps until training ends."""
-    with tempfile.TemporaryDirectory() as folder:  # the first process writes the run's events
+    with scratch_folder() as folder:  # the first process writes the run's events
         log = EventLog(Path(folder) / "events.jsonl")
         _take_steps(run, threads, log)
         log.close()

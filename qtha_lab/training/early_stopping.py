@@ -7,7 +7,6 @@ does. If patience is not set, nothing is stored and training is never ended.
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from peft import PeftModel
 from torch import nn
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder, remove, staged
 from qtha_lab.experiment import Evaluation
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
-from qtha_lab.experiment.run_directory.files import sync, sync_tree
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +112,7 @@ class EarlyStop:
 
     def clear(self) -> None:
         """Delete the stored adapters, after the run's adapter is written."""
-        shutil.rmtree(self.run.best, ignore_errors=True)
+        remove(self.run.best, ignore_errors=True)
 
     def sentence(self, step: int) -> str:
         """Describe the end of training at a step; return "" without patience."""
@@ -135,18 +134,14 @@ class EarlyStop:
 
         A checkpoint needs the adapter that was the best one at its step.
         """
-        new = self.run.best / "new"
-        shutil.rmtree(new, ignore_errors=True)
-        self.model.save_pretrained(str(new))
-        sync_tree(new)
-        shutil.rmtree(self._place(step), ignore_errors=True)
-        new.rename(self._place(step))
-        sync(self.run.best)
+        make_folder(self.run.best, self.run.path)
+        with staged(self._place(step), self.run.path) as new:
+            self.model.save_pretrained(str(new))
         ends = [step, *checkpoints.by_step(self.run.checkpoints)]
         needed = {best_step({s: x for s, x in self.losses.items() if s <= end}) for end in ends}
         for place in self.run.best.iterdir():
             if place.name not in {self._place(s).name for s in needed if s is not None}:
-                shutil.rmtree(place)
+                remove(place, self.run.path)
         log.info("the adapter of step %d is the best so far", step)
 
     def _place(self, step: int) -> Path:

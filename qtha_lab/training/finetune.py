@@ -7,7 +7,6 @@ bit for bit. Base weights are never written.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +14,10 @@ from typing import NamedTuple
 from transformers import TrainerCallback
 
 from qtha_lab import adapters
+from qtha_lab.core.io import remove, sync_tree
 from qtha_lab.experiment.run_directory import RunDir, checkpoints, disk
 from qtha_lab.experiment.run_directory.events import EventLog
-from qtha_lab.experiment.run_directory.files import check_disk_space, sync_tree
+from qtha_lab.experiment.run_directory.files import check_disk_space
 from qtha_lab.training import artifacts as written
 from qtha_lab.training.circuit_inputs import record_bottlenecks
 from qtha_lab.training.distributed import together
@@ -131,7 +131,7 @@ def _diverged(session: Session, loaded: Loaded, trained: Trained) -> TrainingRes
     """Delete the checkpoint with diverged weights, and return the outcome with advice."""
     folder, watch = session.run.checkpoints, trained.watch
     if watch.ruined is not None:
-        shutil.rmtree(checkpoints.place(folder, watch.ruined), ignore_errors=True)
+        remove(checkpoints.place(folder, watch.ruined), session.run.path, ignore_errors=True)
     written.write_summary(session, loaded, trained.memory, "diverged")
     _, good, _ = newest_complete(folder)
     session.log.append("checkpoint", step=good)

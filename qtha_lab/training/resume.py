@@ -16,7 +16,7 @@ import torch
 from transformers.trainer_pt_utils import safe_globals
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import load_tensors, read_mapping
+from qtha_lab.core.io import load_tensors, read_mapping, refuse_inner_links, remove_unfinished
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
 
@@ -40,8 +40,11 @@ def find_start(run: RunDir, events: EventLog) -> ResumePoint:
     """Select the checkpoint to resume from, and move damaged newer ones aside with a note.
 
     Raises:
-        Refusal: If checkpoints exist but none is intact.
+        Refusal: If checkpoints exist but none is intact, or the folder holds a link.
     """
+    refuse_inner_links(run.path)
+    for folder in (run.path, run.checkpoints, run.best):
+        remove_unfinished(folder)
     announced = checkpoints.announced_step(read_events(run.events)[0])
     checkpoints.discard_unfinished(run.checkpoints, after=announced)
     checkpoint, step, damaged = newest_complete(run.checkpoints)

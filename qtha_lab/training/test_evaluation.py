@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 from qtha_lab import adapters
-from qtha_lab.core.io import read, read_mapping
+from qtha_lab.core.io import read, read_mapping, write_json
 from qtha_lab.core.paths import data_dir
-from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.training.evaluation import evaluating
 from qtha_lab.training.session import Session
 from qtha_lab.training.setup import Loaded

@@ -12,6 +12,7 @@ from support.finished_in_process import finished
 
 from qtha_lab.core import locks
 from qtha_lab.core import memory_reservations as reserved
+from qtha_lab.core.io import append_shared, make_folder, open_shared
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory import queue as slots
@@ -113,7 +114,7 @@ def test_every_file_of_a_finished_run_has_the_permissions_of_the_folder(tmp_path
     before = os.umask(umask)
     try:
         run = finished(Experiment(method="lora(r=2)", training=training), tmp_path)
-        locks.append_shared(run.log).close()
+        append_shared(run.log).close()
     finally:
         os.umask(before)
     paths = [run.path, *run.path.rglob("*")]
@@ -139,8 +140,8 @@ def test_in_a_folder_that_is_not_shared_no_other_user_may_write(tmp_path, mode):
     made = tmp_path / "runs"
     before = os.umask(0o077)
     try:
-        locks.make_folder(made)
-        os.close(locks.open_shared(made / "file", os.O_RDWR))
+        make_folder(made)
+        os.close(open_shared(made / "file", os.O_RDWR))
     finally:
         os.umask(before)
     for path in (made, made / "file"):

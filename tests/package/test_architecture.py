@@ -321,6 +321,122 @@ def test_the_rule_on_foreign_data_knows_a_reader_from_a_writer(tmp_path):
     assert foreign_data(file) == []
 
 
+# ---- files are written only by core/io
+
+WRITERS = {
+    "write_text",
+    "write_bytes",
+    "touch",
+    "mkdir",
+    "symlink_to",
+    "hardlink_to",
+    "save_file",
+    "unlink",
+    "rmdir",
+}
+OF_MODULES = {
+    "os": {"replace", "makedirs", "rename", "link", "symlink", "remove", "removedirs", "truncate"},
+    "shutil": {"copy", "copy2", "copyfile", "copytree", "copyfileobj", "move", "rmtree"},
+    "np": {"save", "savetxt", "savez_compressed"},
+    "torch": {"save"},
+    "tempfile": {
+        "mkdtemp",
+        "mkstemp",
+        "NamedTemporaryFile",
+        "SpooledTemporaryFile",
+        "TemporaryDirectory",
+        "TemporaryFile",
+    },
+}
+WRITING_EXCEPTIONS = {
+    "qtha_lab/core/locks.py": "the flag goes to open_shared of core/io",
+    "qtha_lab/training/peak_memory.py": "the kernel's /proc/self/clear_refs is no file on a disk",
+    "qtha_lab/runs/fork_server/server.py": "a socket and tickets in a folder of this user alone",
+    "qtha_lab/runs/fork_server/client.py": "tickets in a folder of this user alone",
+}
+
+
+def writes(path: Path) -> list[str]:
+    """Calls of a file that write, move, copy or delete files, as `line: call`."""
+    nodes = [*ast.walk(ast.parse(path.read_text()))]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and _writes(node)]
+    flags = [node for node in nodes if isinstance(node, ast.Attribute) and node.attr == "O_CREAT"]
+    named = [
+        node
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        and {alias.name for alias in node.names} & OF_MODULES.get(node.module or "", set())
+    ]
+    return [f"{node.lineno}: {ast.unparse(node)[:60]}" for node in (*calls, *flags, *named)]
+
+
+def _writes(call: ast.Call) -> bool:
+    function = call.func
+    if isinstance(function, ast.Name):
+        return (function.id == "open" and _is_writing(call, 1)) or function.id == "save_file"
+    if not isinstance(function, ast.Attribute):
+        return False
+    owner = function.value.id if isinstance(function.value, ast.Name) else ""
+    if owner in OF_MODULES:
+        return function.attr in OF_MODULES[owner] | WRITERS
+    is_move = function.attr in ("replace", "rename") and len(call.args) == 1 and not call.keywords
+    is_open = function.attr == "open" and owner != "webbrowser" and _is_writing(call, 0)
+    return function.attr in WRITERS or is_move or is_open
+
+
+@for_each_file
+def test_only_core_io_writes_files(path):
+    name = str(path.relative_to(ROOT))
+    if name.startswith("qtha_lab/core/io/"):
+        return
+    found = writes(path)
+    if name in WRITING_EXCEPTIONS:
+        assert found, f"{name} needs no exception any more"
+    else:
+        assert not found, f"{name} writes by itself at {', '.join(found)}: use qtha_lab.core.io"
+
+
+def test_the_rule_on_writing_knows_a_writer_from_a_reader(tmp_path):
+    file = tmp_path / "sample.py"
+    writers = [
+        "open(x, 'w')",
+        "path.open('ab')",
+        "path.open(mode='x')",
+        "path.write_text(t)",
+        "path.mkdir()",
+        "path.touch()",
+        "path.unlink()",
+        "path.rename(other)",
+        "path.replace(other)",
+        "os.replace(a, b)",
+        "os.rename(a, b)",
+        "os.makedirs(a)",
+        "os.open(x, os.O_CREAT)",
+        "shutil.copy2(a, b)",
+        "shutil.rmtree(a)",
+        "tempfile.mkdtemp()",
+        "from tempfile import TemporaryDirectory",
+        "torch.save(t, f)",
+        "save_file(t, f)",
+    ]
+    readers = [
+        "open(x)",
+        "path.open('rb')",
+        "os.open(x, os.O_RDONLY)",
+        "text.replace('a', 'b')",
+        "experiment.replace(seed=1)",
+        "write_atomically(path, t)",
+        "shutil.which('a')",
+        "tempfile.gettempdir()",
+        "copy.copy(a)",
+        "array.copy()",
+    ]
+    file.write_text("\n".join(writers))
+    assert len(writes(file)) == len(writers)
+    file.write_text("\n".join(readers))
+    assert writes(file) == []
+
+
 # ---- measurements of `make stats` that may not grow again
 
 PROTOCOLS = {"broadcasts", "check", "load", "main", "run", "working_bytes"}

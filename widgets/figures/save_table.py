@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder, write_atomically
 from qtha_lab.figures.machinery.table import Table
 
 from ..kit import controls as ui
@@ -77,7 +78,7 @@ class SaveTable(ui.Box):
         if not table.rows:
             raise Refusal("A table to save must have a row, got none.")
         words = {"csv": table.csv, "tex": table.latex, "md": table.markdown}[form]()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         path = free_path(self.folder, self.name, form)
-        path.write_text(words, encoding="utf-8")
+        write_atomically(path, words)
         return path

@@ -18,15 +18,23 @@ import psutil
 
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import parse_json, read, read_tail
+from qtha_lab.core.io import (
+    append_shared,
+    make_folder,
+    parse_json,
+    read,
+    read_tail,
+    remove,
+    write_json,
+)
 from qtha_lab.core.locks import hold, holder, sign, start_holding
-from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.experiment.run_directory.scheduler_process import ScheduledDir
 from qtha_lab.runs.run import Run, list_runs
 
 LINES = 40  # of the output that the page shows
 MOST_RUNS = 24  # of a command, newest first, whose curves the page shows
 WRAPPER = """import pathlib, runpy, sys
+from qtha_lab.core.io import write_atomically
 from qtha_lab.core.locks import hold
 place, lock, *words = sys.argv[1:]
 if words[-2:-1] == ["--lock"]:
@@ -41,7 +49,7 @@ try:
 except SystemExit as end:
     code = end.code or 0
 finally:
-    pathlib.Path(place).write_text(str(code))
+    write_atomically(pathlib.Path(place), str(code))
 """
 
 
@@ -70,7 +78,7 @@ class CommandRun(ScheduledDir):
         named = "-".join(word for word in words[:2] if word.isalpha())
         time_and_name = time.strftime(f"%Y%m%d-%H%M%S-{named}")
         run = cls(commands_dir() / f"{time_and_name}-{os.urandom(2).hex()}")
-        run.path.mkdir(parents=True)
+        make_folder(run.path, exist_ok=False)
         place = ["--out", str(run.path / out)] if out else []
         write_json(run.described, {"title": title, "arguments": [*words, *place]})
         run.begin()
@@ -87,8 +95,8 @@ class CommandRun(ScheduledDir):
             raise Refusal(f"The command {self.path.name} must have ended, got a running one.")
         try:
             for mark in (self.exit, self.stop):
-                mark.unlink(missing_ok=True)
-            with self.log.open("ab") as output:
+                remove(mark)
+            with append_shared(self.log) as output:
                 words = [str(self.exit), str(self.lock), *self.facts["arguments"]]
                 process = start_holding(
                     [sys.executable, "-c", WRAPPER, *words],
@@ -135,7 +143,7 @@ class CommandRun(ScheduledDir):
         """Request the end of the process, as Ctrl+C does in a shell."""
         pid = holder(self.lock)
         if pid is not None:
-            self.stop.touch()
+            self.request_stop()
             if sys.platform == "win32":
                 psutil.Process(pid).terminate()
             else:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import write_atomically
 from qtha_lab.core.paths import as_path
 
 from ..kit import controls as ui
@@ -53,6 +54,6 @@ class SaveNotebook(ui.Box):
         text = self.describe().to_notebook()
         if path.exists():
             raise Refusal(f"{path} must be a new file, got an existing one. Choose another name.")
-        path.write_text(text, encoding="utf-8")
+        write_atomically(path, text)
         self.state.value = styles.lines([f"{path.resolve()}: Run All repeats it"])
         return path

@@ -30,12 +30,12 @@ import torch
 from peft import LoraConfig, PeftConfig, PeftModel
 from peft.tuners.lora import LoraLayer
 from peft.tuners.lora.config import CordaConfig, EvaConfig, LoraGAConfig
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from qtha_lab.adapters.attach import add_adapter, with_named_targets
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import load_tensors
+from qtha_lab.core.io import load_tensors, remove, write_atomically
 
 FILE = "start.safetensors"
 ROWS = 64  # default number of training rows
@@ -192,7 +192,7 @@ def save_initialisation(model: nn.Module, folder: Path) -> None:
         for side, tensor in zip("AB", subtracted_product(layer) or (), strict=False)
     }
     if tensors:
-        save_file(tensors, folder / FILE, metadata={"format": "pt"})
+        write_atomically(folder / FILE, save(tensors, metadata={"format": "pt"}))
 
 
 def save_whole(folder: Path, target: Path) -> None:
@@ -217,8 +217,9 @@ def save_whole(folder: Path, target: Path) -> None:
     config.r *= 2
     config.init_lora_weights, config.corda_config, config.lora_ga_config = True, None, None
     if folder == target:
-        (folder / FILE).unlink()
-    save_file(tensors, target / "adapter_model.safetensors", metadata={"format": "pt"})
+        remove(folder / FILE)
+    weights = save(tensors, metadata={"format": "pt"})
+    write_atomically(target / "adapter_model.safetensors", weights)
     config.save_pretrained(str(target))
 
 

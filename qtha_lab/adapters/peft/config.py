@@ -21,7 +21,7 @@ from qtha_lab import __version__
 from qtha_lab.adapters.change import Change, Layer, n_trained
 from qtha_lab.adapters.method import all_linear_or
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read_json
+from qtha_lab.core.io import read_json, write_atomically
 from qtha_lab.core.patches import after_trainer_card
 from qtha_lab.core.settings import Setting, setting, settings_of
 
@@ -101,7 +101,7 @@ class AdapterConfig(PeftConfig):
         super().save_pretrained(save_directory, **kwargs)
         file = Path(save_directory) / CONFIG_FILE
         saved = read_json(file) | {"peft_type": saved_type(self.method_name)}
-        file.write_text(json.dumps(saved, indent=2, sort_keys=True), encoding="utf-8")
+        write_atomically(file, json.dumps(saved, indent=2, sort_keys=True))
         try:
             cards = importlib.import_module(CARDS)
         except ImportError as reason:  # tuners and simulators alone

@@ -13,6 +13,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.files import open_file
 from qtha_lab.core.io.private import OTHERS_ANY, check_folder, check_private, private_folder
+from qtha_lab.core.io.write import write_new
 
 DIGEST_BYTES = KEY_BYTES = 32
 
@@ -56,13 +57,6 @@ def keyed_digest(key: bytes, name: str, payload: bytes) -> bytes:
         payload: Content of the file.
     """
     return hmac.digest(key, name.encode() + b"\0" + payload, "sha256")
-
-
-def write_new(path: Path, data: bytes) -> None:
-    """Write a file that must not exist yet, with mode 0600."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-        file.write(data)
 
 
 def read_pickle(path: Path, key: bytes) -> Any:

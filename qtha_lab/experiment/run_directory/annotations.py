@@ -13,7 +13,7 @@ from typing import Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
-from qtha_lab.experiment.run_directory.files import RunDir, sync
+from qtha_lab.experiment.run_directory.files import RunDir
 
 LONGEST = {"name": 200, "note": 10_000, "tag": 60}
 
@@ -97,14 +97,11 @@ def annotate(
 
 def _append(run: RunDir, change: dict[str, Any]) -> None:
     try:
-        is_first = not run.annotations.exists()
         log = EventLog(run.annotations)
         try:
             log.append("annotation", **change)
         finally:
             log.close()
-        if is_first:
-            sync(run.path)
     except OSError as reason:
         raise Refusal(f"Run {run.path.name} cannot be annotated ({reason.strerror}).") from None
 

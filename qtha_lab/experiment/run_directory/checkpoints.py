@@ -5,16 +5,13 @@ Reads no tensor; `qtha_lab.training.resume` checks the content of the files.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import digest, read_mapping
-from qtha_lab.experiment.run_directory.files import sync, sync_tree, write_atomically
+from qtha_lab.core.io import digest, move, read_mapping, remove, sync, sync_tree, write_json
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +49,7 @@ def write_manifest(folder: Path) -> None:
     """
     sync_tree(folder)
     files = {name: _described(folder / name) for name in _names(folder)}
-    write_atomically(folder / MANIFEST, json.dumps({"files": files}, indent=1) + "\n")
-    sync(folder)
+    write_json(folder / MANIFEST, {"files": files}, below=folder.parent.parent)
     sync(folder.parent)
 
 
@@ -103,14 +99,14 @@ def discard_unfinished(checkpoints: Path, after: int) -> None:
             and not (path / MANIFEST).exists()
         ):
             log.info("%s is half-written and deleted", path)
-            shutil.rmtree(path)
+            remove(path)
 
 
 def keep_newest(checkpoints: Path, count: int = KEEP) -> None:
     """Delete all checkpoints except the newest ones."""
     for path in list(by_step(checkpoints).values())[count:]:
         if not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
+            remove(path, ignore_errors=True)
 
 
 def disk_space_needed(checkpoints: Path) -> int:
@@ -128,7 +124,7 @@ def set_aside(path: Path) -> None:
     for number in range(1, 10**6):
         aside = path.with_name(f"aside-{number}-{path.name}")
         if not aside.exists() and not aside.is_symlink():
-            path.rename(aside)
+            move(path, aside)
             log.info("%s is put aside as %s", path, aside.name)
             return
 

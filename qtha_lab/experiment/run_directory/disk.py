@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import shortened
+from qtha_lab.core.io import remove, shortened, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -82,13 +82,13 @@ class Spare:
     def __init__(self, folder: Path) -> None:
         self.file = folder / ".spare"
         try:
-            self.file.write_bytes(bytes(self.BYTES))
+            write_atomically(self.file, bytes(self.BYTES))
         except OSError as reason:
             log.info("no space is reserved in %s: %s", folder, reason)
 
     def free(self) -> None:
         """Delete the file to free its space."""
         try:
-            self.file.unlink(missing_ok=True)
+            remove(self.file)
         except OSError as reason:
             log.info("%s stays: %s", self.file, reason)

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import open_file, parse_json
-from qtha_lab.core.locks import open_shared
+from qtha_lab.core.io import finite, open_file, open_shared, parse_json, sync
 from qtha_lab.experiment.run_directory.schema import is_event
 
 log = logging.getLogger(__name__)
@@ -55,6 +53,8 @@ class EventLog:
         self._since_status = 0
         self._is_cut = False
         size = os.fstat(self._fd).st_size
+        if not size:
+            sync(path.parent)
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             os.write(self._fd, b"\n")
 
@@ -88,15 +88,6 @@ class EventLog:
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
-
-
-def finite(value: Any) -> Any:
-    """Replace every NaN and infinity in a value by None, for JSON."""
-    if isinstance(value, dict):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import printable, read_mapping, read_tail
+from qtha_lab.core.io import printable, read_mapping, read_tail, write_json
 from qtha_lab.experiment.run_directory import queue as slots
-from qtha_lab.experiment.run_directory.files import RunDir, check_disk_space, write_json
+from qtha_lab.experiment.run_directory.files import RunDir, check_disk_space
 
 log = logging.getLogger(__name__)
 

@@ -1,11 +1,10 @@
-"""Files of a run directory: names and atomic writes.
+"""Files of a run directory and their names.
 
 Starts nothing and trains nothing; the worker writes these files and `qtha_lab.runs.run` reads them.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -18,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.locks import make_folder, share
+from qtha_lab.core.io import make_folder, write_atomically, write_json
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import read_recorded
-from qtha_lab.experiment.run_directory.events import finite
 
 
 @dataclass(frozen=True)
@@ -67,11 +65,10 @@ class RunDir:
         while True:
             run = cls(runs_dir / run_id(experiment))
             try:
-                run.path.mkdir()
+                make_folder(run.path, exist_ok=False)
             except FileExistsError:
                 continue
-            share(run.path, runs_dir)
-            make_folder(run.checkpoints)
+            make_folder(run.checkpoints, run.path)
             if origin is not None:
                 write_json(run.origin, origin)
             write_atomically(run.experiment_file, experiment.to_yaml())
@@ -86,6 +83,10 @@ class RunDir:
     def exists(self) -> bool:
         """True if this folder is a run directory."""
         return os.path.isfile(self.experiment_file)  # an invalid path is no run and raises no error
+
+    def request_stop(self) -> None:
+        """Request that the worker finishes its step, saves and stops."""
+        write_atomically(self.stop, "")
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -105,25 +106,6 @@ def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "_", last).strip("._")[:32] or "unnamed"
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file atomically: readers and crashes see the old or the new text."""
-    temporary = path.with_name(
-        f".{path.name}.new"
-    )  # fixed name, so a later write replaces the remains of a killed one
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        share(file.fileno(), path.parent)
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON atomically; NaN and infinity become null."""
-    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, text + "\n")
-
-
 def check_disk_space(folder: Path, needed: int = 2**20) -> None:
     """Refuse a folder whose disk is full.
 
@@ -136,21 +118,3 @@ def check_disk_space(folder: Path, needed: int = 2**20) -> None:
             f"The disk of {folder} must have {needed / 2**20:.1f} MiB free, "
             f"got {free / 2**20:.1f} MiB. Free space, then resume the run."
         )
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or the entries of a folder, are on the disk."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def sync_tree(folder: Path) -> None:
-    """Write a folder and its content to the disk, shared as its parent folder."""
-    share(folder, folder.parent)
-    for path in folder.rglob("*"):  # a folder comes before its content
-        share(path, path.parent)
-        sync(path)
-    sync(folder)

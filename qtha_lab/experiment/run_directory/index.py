@@ -16,8 +16,7 @@ from typing import Any
 
 import qtha_lab
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import parse_json, read_bytes
-from qtha_lab.core.locks import open_shared, share
+from qtha_lab.core.io import append_shared, parse_json, read_bytes, write_atomically
 from qtha_lab.experiment.run_directory.files import RunDir
 from qtha_lab.experiment.run_directory.record import Record, read_record, stamp
 
@@ -127,23 +126,18 @@ class Index:
 
     def _append(self, records: dict[str, dict[str, Any]]) -> None:
         data = b"".join(_line(name, record) for name, record in records.items())
-        fd = open_shared(self.file, os.O_WRONLY | os.O_APPEND)
-        try:
-            os.write(fd, b"\n" + data)  # new line first, as the previous one may be truncated
-        finally:
-            os.close(fd)
+        with append_shared(self.file) as file:
+            os.write(
+                file.fileno(), b"\n" + data
+            )  # new line first, as the previous one may be truncated
 
     def _write_anew(self, records: dict[str, dict[str, Any]]) -> None:
         """Replace the index atomically.
 
         Lines that another process appends at the same time are lost; those runs are read again.
         """
-        anew = self.file.with_name(
-            f"{NAME}.new"
-        )  # fixed name, so a later write replaces the remains of a killed one
-        anew.write_bytes(b"".join(_line(name, record) for name, record in records.items()))
-        share(anew, self.file.parent)
-        anew.replace(self.file)
+        lines = (_line(name, record) for name, record in records.items())
+        write_atomically(self.file, b"".join(lines))
 
 
 def _entry(text: bytes) -> tuple[str, str, dict[str, Any]] | None:

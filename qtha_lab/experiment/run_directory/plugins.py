@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read_mapping, shortened
+from qtha_lab.core.io import read_mapping, shortened, write_json
 from qtha_lab.core.plugin_loading import fingerprints, load_plugins
 from qtha_lab.experiment.run_directory import trust
-from qtha_lab.experiment.run_directory.files import RunDir, write_json
+from qtha_lab.experiment.run_directory.files import RunDir
 from qtha_lab.experiment.run_directory.packages import check_packages, packages_of
 
 

@@ -13,7 +13,6 @@ import logging
 import os
 import re
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,11 +20,11 @@ from typing import TypeVar
 
 from qtha_lab.core import paths
 from qtha_lab.core.cores import allowed_cores
-from qtha_lab.core.io import whole_number
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import check_writable, make_folder, move, remove, whole_number
 from qtha_lab.core.locks import hold as hold
 from qtha_lab.core.locks import holder as holder
 from qtha_lab.core.locks import is_locked as is_locked
-from qtha_lab.core.locks import make_folder
 from qtha_lab.core.locks import sign as sign
 from qtha_lab.core.locks import signature as signature
 
@@ -118,19 +117,17 @@ def shared_folder(runs_dir: Path, beside: Path) -> Path:
         if _is_usable(folder):
             return folder
     folder = paths.cache_dir() / "slots"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder
 
 
 def _is_usable(folder: Path) -> bool:
     try:
-        make_folder(folder)
-        make_folder(folder / "queue")
         for place in (folder, folder / "queue"):
-            with tempfile.TemporaryFile(dir=place):
-                pass
-    except OSError as reason:
-        log.info("%s cannot be used (%s): another folder holds the queue", folder, reason.strerror)
+            make_folder(place, folder.parent)
+            check_writable(place, folder.parent)
+    except (OSError, Refusal) as reason:
+        log.info("%s cannot be used (%s): another folder holds the queue", folder, reason)
         return False
     return True
 
@@ -211,14 +208,14 @@ class Queue:
             Ticket file, and the descriptor of its lock.
         """
         queue = self.folder / "queue"
-        make_folder(queue)
+        make_folder(queue, self.folder.parent)
         last = max((number for number, _ in _tickets(queue)), default=0)
         path = queue / f"{max(time.time_ns(), last + 1):020d}-{_ticket_name(name)}"
         making = self.folder / f"{path.name}.new"
         fd = hold(making)
         if fd is None:
             raise RuntimeError(f"another process holds the new ticket {making}")
-        making.rename(path)
+        move(making, path, self.folder)
         return path, fd
 
     def wait(
@@ -259,7 +256,7 @@ class Queue:
         try:
             return self.wait(ticket, take, give_up)
         finally:
-            ticket.unlink(missing_ok=True)
+            remove(ticket)
             os.close(fd)
 
     def _is_first(self, ticket: Path) -> bool:
@@ -271,7 +268,7 @@ class Queue:
             if is_locked(path):
                 return False
             try:
-                path.unlink(missing_ok=True)
+                remove(path)
             except OSError as reason:  # a folder of this name, or another user's file
                 log.debug("the ticket %s stays: %s", path.name, reason)
         return True

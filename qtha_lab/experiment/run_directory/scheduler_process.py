@@ -19,13 +19,14 @@ from typing import NamedTuple, TypeVar
 
 from qtha_lab.core import fault_log, locks, paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.locks import append_shared, delete_file
+from qtha_lab.core.io import append_shared, refuse_inner_links, remove_file, write_atomically
 from qtha_lab.core.processes import module_command
 from qtha_lab.core.settings import nearest
 from qtha_lab.experiment.run_directory import disk
 from qtha_lab.experiment.run_directory import queue as slots
 
 POLL_SECONDS = 0.3
+LEVELS = 3  # of a comparison that hold its folders and runs: tuning/CONTENDER/runs
 log = logging.getLogger(__name__)
 
 
@@ -52,6 +53,10 @@ class ScheduledDir:
     def at_work(self) -> bool:
         """True if the scheduler process is running."""
         return slots.is_locked(self.lock) or slots.is_locked(self.start)
+
+    def request_stop(self) -> None:
+        """Request that the scheduler process stops with all runs saved."""
+        write_atomically(self.stop, "")
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the scheduler process has ended, or for `timeout` seconds."""
@@ -111,6 +116,7 @@ def start_scheduler(module: str, folder: ScheduledDir, on: str | None = None) ->
     Raises:
         Refusal: If a scheduler process is already running.
     """
+    refuse_inner_links(folder.path, LEVELS)
     command = module_command(module, str(folder.path), *(("--on", on) if on else ()))
     lock = slots.hold(folder.lock, patience=5)
     if lock is None:
@@ -119,7 +125,7 @@ def start_scheduler(module: str, folder: ScheduledDir, on: str | None = None) ->
             "first one."
         )
     try:
-        delete_file(folder.stop)
+        remove_file(folder.stop)
         with append_shared(folder.log) as output:
             start = None if locks.INHERITS else slots.hold(folder.start)
             scheduler = locks.start_holding(
@@ -181,6 +187,7 @@ def drive(
     os.set_inheritable(lock, False)
     try:
         slots.sign(lock, os.getpid())
+        refuse_inner_links(folder.path, LEVELS)
         return 0 if work(SchedulerArguments(folder.path, options.on)) else 1
     except KeyboardInterrupt:
         log.info("stopped; another start goes on")

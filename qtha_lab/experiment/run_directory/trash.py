@@ -8,15 +8,15 @@ of runs and can be listed as one.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.locks import PROBE_SECONDS, acquire_within, make_folder, open_shared
+from qtha_lab.core.io import make_folder, move, open_shared, refuse_links, remove
+from qtha_lab.core.locks import PROBE_SECONDS, acquire_within
 from qtha_lab.core.settings import unknown
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import read_tail
-from qtha_lab.experiment.run_directory.files import RunDir, sync
+from qtha_lab.experiment.run_directory.files import RunDir
 from qtha_lab.experiment.run_directory.status import last_status
 
 NAME = ".trash"
@@ -53,7 +53,7 @@ def delete(run: RunDir) -> Path:
         try:
             # no worker may start meanwhile; another process may look at the lock
             acquire_within(lock, run.lock, PATIENCE if _has_ended(run) else PROBE_SECONDS)
-            make_folder(trash_of(run.path.parent))
+            make_folder(trash_of(run.path.parent), run.path.parent)
             return _move(run.path, trash_of(run.path.parent) / run.path.name)
         finally:
             os.close(lock)
@@ -74,6 +74,7 @@ def restore(name: str, folder: Path) -> Path:
     Raises:
         Refusal: If the trash has no such run, or the folder has a run of its name.
     """
+    refuse_links(trash_of(folder), folder)
     names = list_trash(folder)
     if name not in names:
         raise unknown("deleted run", name, names)
@@ -97,14 +98,14 @@ def empty_trash(folder: Path) -> list[str]:
         Names of the runs.
     """
     place, names = trash_of(folder), list_trash(folder)
+    refuse_links(place, folder)
     doomed = place / DOOMED
-    if doomed.exists():
-        shutil.rmtree(doomed)
+    remove(doomed, folder)
     if names:
-        doomed.mkdir()
+        make_folder(doomed, folder)
         for name in names:
-            os.replace(place / name, doomed / name)
-        shutil.rmtree(doomed)
+            move(place / name, doomed / name, folder)
+        remove(doomed, folder)
     return names
 
 
@@ -118,7 +119,5 @@ def _move(source: Path, target: Path) -> Path:
         raise Refusal(
             f"{target.parent} must have no run {target.name}, got one. Rename one of the folders."
         )
-    source.rename(target)
-    for folder in (target.parent, source.parent):
-        sync(folder)
+    move(source, target)
     return target

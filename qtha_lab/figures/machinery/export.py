@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder, write_atomically
 from qtha_lab.figures.machinery import metadata as embed
 from qtha_lab.figures.machinery.browser import NoBrowserError, render
 from qtha_lab.figures.machinery.page_style import PIXELS_PER_INCH, PageStyle
@@ -69,8 +70,8 @@ def export_figure(
     page_style = page_style or PageStyle(theme, target)
     words = {"title": figure.title, "description": figure.alt}
     words |= (origin or Provenance(commits=this_checkout())).words()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_bytes(figure, form, page_style, words, plotlyjs, path))
+    make_folder(path.parent)
+    write_atomically(path, _bytes(figure, form, page_style, words, plotlyjs, path))
     log.info("%s written to %s", figure.name, path)
     return path
 
@@ -134,7 +135,7 @@ def _put_script(folder: Path) -> None:
 
     script = folder / "plotly.min.js"
     if not script.exists():
-        script.write_text(get_plotlyjs(), encoding="utf-8")
+        write_atomically(script, get_plotlyjs())
 
 
 def _html(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.experiment.run_directory import write_atomically, write_json
+from qtha_lab.core.io import make_folder, write_atomically, write_json
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit import rubrics
 from qtha_lab.lessons.kit.lesson_page import LessonCell, LessonPage
@@ -55,8 +55,8 @@ def write_assignments(pages: list[LessonPage], folder: Path, with_source: bool) 
         made = {"release": release_notebook(source)} | ({"source": source} if with_source else {})
         for kind, notebook in made.items():
             file = folder / kind / page.path.stem / page.path.name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(file, notebook)
+            make_folder(file.parent, folder)
+            write_json(file, notebook, folder)
             files.append(file)
     if with_source:
         write_atomically(folder / "nbgrader_config.py", CONFIG)

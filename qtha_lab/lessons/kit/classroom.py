@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read_mapping, shortened, whole_number
+from qtha_lab.core.io import read_mapping, shortened, whole_number, write_json
 from qtha_lab.core.paths import own_work_dir, working_folder
-from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.lessons.kit.markup import write_page
 from qtha_lab.lessons.own_work import FOLDER, KINDS, PROGRESS
 from qtha_lab.lessons.predictions import PREDICTIONS, SKIP, Prediction

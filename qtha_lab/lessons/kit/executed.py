@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import describe_error
-from qtha_lab.core.io import digest, read, read_bytes, read_json
+from qtha_lab.core.io import (
+    digest,
+    make_folder,
+    read,
+    read_bytes,
+    read_json,
+    remove,
+    scratch_folder,
+    write_json,
+)
 from qtha_lab.core.optional import require_extra
 from qtha_lab.core.paths import PACKAGE, cache_dir
-from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.lessons.kit.lesson_page import LessonPage, lesson_page
 from qtha_lab.lessons.stated_minutes import computing_minutes
 from qtha_lab.lessons.statements import TOY
@@ -79,9 +86,9 @@ def _executed(page: LessonPage, model: str, deadline: float) -> LessonPage:
         except Exception as problem:  # a lesson may fail in many ways; the others go on
             log.warning("%s is not executed: %s", page.path.stem, describe_error(problem))
             return page
-        stored.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(stored.parent)
         for old in stored.parent.glob(f"{page.path.stem}-{model}-*.ipynb"):
-            old.unlink()
+            remove(old)
         write_json(stored, notebook)
     return lesson_page(stored)
 
@@ -120,7 +127,7 @@ def execute(page: LessonPage, model: str = TOY, seconds: float = LIMIT) -> dict[
     for cell in notebook.cells:
         cell.source = PARAMETER.sub(f'model = "{model}"', cell.source)
     notebook.cells.append(nbformat.v4.new_code_cell(MEASURE))
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         client = NotebookClient(
             notebook,
             timeout=max(1, int(seconds)),

@@ -9,12 +9,11 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtha_lab.core.io import make_folder, scratch_folder, staged, write_atomically
 from qtha_lab.core.optional import require_extra
-from qtha_lab.experiment.run_directory import write_atomically
 from qtha_lab.figures.machinery.browser import (
     HOW_TO,
     PATIENCE_SECONDS,
@@ -79,7 +78,7 @@ def write_page(file: Path, template: str, **values: Any) -> Path:
         values: Values of the template.
     """
     require_kit()
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     write_atomically(file, templates().get_template(f"{template}.html.j2").render(values))
     return file
 
@@ -94,18 +93,18 @@ def write_pdf(page: Path, file: Path) -> Path:
     if browser is None:
         raise NoBrowserError(f"A PDF must have a browser, got none: {HOW_TO}")
     address = page.resolve().as_uri()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+    with staged(file) as new, scratch_folder(ignore_cleanup_errors=True) as profile:
         options = ["--headless=new", "--disable-gpu", "--no-pdf-header-footer", "--no-first-run"]
         options += [f"--user-data-dir={profile}", "--virtual-time-budget=20000"]
         if sys.platform != "win32" and os.geteuid() == 0:
             options.append("--no-sandbox")
-        command = [browser, *options, f"--print-to-pdf={file.resolve()}", address]
+        command = [browser, *options, f"--print-to-pdf={new.resolve()}", address]
         try:
             subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             raise NoBrowserError(
                 f"{browser} must print {page.name}, got no file: {HOW_TO}"
             ) from None
-    if not file.is_file():
-        raise NoBrowserError(f"{browser} must print {page.name}, got no file: {HOW_TO}")
+        if not new.is_file():
+            raise NoBrowserError(f"{browser} must print {page.name}, got no file: {HOW_TO}")
     return file

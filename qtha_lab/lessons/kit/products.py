@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder
 from qtha_lab.lessons.kit.assignment import write_assignments
 from qtha_lab.lessons.kit.executed import executed_pages
 from qtha_lab.lessons.kit.lesson_page import LessonPage
@@ -47,7 +48,7 @@ def build_course(
     if folder.exists() and not folder.is_dir():
         raise Refusal(f"FOLDER must be a folder, got the file {folder}.")
     require_kit()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     executed: list[LessonPage] = []
     is_teacher = audience == "teacher"
     steps: dict[str, Callable[[], list[Path]]] = {

@@ -3,14 +3,13 @@
 import functools
 import importlib.util
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from markupsafe import Markup
 
-from qtha_lab.core.io import read
+from qtha_lab.core.io import read, scratch_folder
 from qtha_lab.lessons.kit.class_paths import NINETY
 from qtha_lab.lessons.kit.lesson_page import HEADING, LessonCell, LessonPage
 from qtha_lab.lessons.kit.markup import to_html, write_page, write_pdf
@@ -131,7 +130,7 @@ def write_slides(pages: Sequence[LessonPage], folder: Path) -> list[Path]:
     for name, (title, slides) in decks.items():
         values = {"title": title, "slides": slides}
         files.append(write_page(folder / f"{name}.html", "slides", reveal=reveal_files(), **values))
-        with tempfile.TemporaryDirectory() as place:
+        with scratch_folder() as place:
             handout = write_page(Path(place) / "page.html", "slides", handout=True, **values)
             files.append(write_pdf(handout, folder / f"{name}.pdf"))
     return files

@@ -8,7 +8,6 @@ recomputed.
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import Any
 
 import torch
 from filelock import FileLock
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from qtha_lab import tasks
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import open_tensors
+from qtha_lab.core.io import make_folder, open_tensors, remove, write_atomically
 from qtha_lab.core.paths import cache_dir
 from qtha_lab.tasks.formatting import render
 from qtha_lab.tasks.splits import in_evaluation_pool, in_test_pool
@@ -104,7 +103,7 @@ def cached_calibration(
 def _alone(file: Path) -> Iterator[None]:
     """Hold the lock of a file; other processes wait until it is released."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         lock = FileLock(file.with_suffix(".lock")).acquire()
     except OSError as reason:
         raise Refusal(
@@ -125,20 +124,18 @@ def _read(file: Path, parts: str) -> dict[str, Tensor] | None:
         return None
     except ValueError as reason:  # a `Refusal` is one
         log.warning("calibration %s is damaged and is computed again: %s", file.name, reason)
-        file.unlink(missing_ok=True)
+        remove(file)
         return None
     if notes.get("parts") != parts or notes.get("sha256") != _digest(learnt):
         log.warning("calibration %s has another checksum and is computed again", file.name)
-        file.unlink()
+        remove(file)
         return None
     return learnt
 
 
 def _write(file: Path, parts: str, learnt: dict[str, Tensor]) -> None:
-    """Write a temporary file, then rename it, to avoid partial files."""
-    new = file.with_suffix(".new")
-    save_file(learnt, new, {"parts": parts, "sha256": _digest(learnt)})
-    os.replace(new, file)
+    notes = {"parts": parts, "sha256": _digest(learnt)}
+    write_atomically(file, save(learnt, metadata=notes))
 
 
 def _digest(learnt: dict[str, Tensor]) -> str:

@@ -17,11 +17,13 @@ from typing import Any
 
 from qtha_lab.core import fault_log as faults
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder, refuse_inner_links, write_json
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
-from qtha_lab.experiment.run_directory import RunDir, write_json
+from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.experiment.run_directory.scheduler_process import LEVELS
 from qtha_lab.reproductions.machinery.log import Log, Stopped
 from qtha_lab.reproductions.machinery.registry import (
     LEAST_SEEDS,
@@ -78,7 +80,8 @@ def reproduce(
     if count < 1:
         raise Refusal(f"seeds must be at least 1, got {count}.")
     folder = Path(out) / folder_name(of, quick)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    refuse_inner_links(folder, LEVELS)
     lock = slots.hold(folder / ".lock")
     if lock is None:
         raise Refusal(

@@ -12,7 +12,7 @@ from typing import Any
 
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import parse_json
+from qtha_lab.core.io import append_shared, make_folder, parse_json, write_atomically
 from qtha_lab.core.processes import module_command
 
 COMMAND = tuple(module_command("qtha_lab.runs.chat.process"))
@@ -90,8 +90,9 @@ class Client:
 
     async def _started(self) -> asyncio.subprocess.Process:
         words = paths.log_file().with_name("talking.log")
-        words.parent.mkdir(parents=True, exist_ok=True)
-        with words.open("wb") as stderr:
+        make_folder(words.parent)
+        write_atomically(words, "")
+        with append_shared(words) as stderr:
             return await asyncio.create_subprocess_exec(
                 *self.command,
                 stdin=asyncio.subprocess.PIPE,

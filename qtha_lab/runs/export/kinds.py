@@ -6,13 +6,13 @@ Each kind is a function in this package.
 from __future__ import annotations
 
 import importlib
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder, staged
 from qtha_lab.core.paths import as_path
 from qtha_lab.core.settings import unknown
 
@@ -86,16 +86,13 @@ def export_run(run: Run, kind: str, to: Path | str | None = None, **options) -> 
     """
     if kind not in KINDS:
         raise unknown("export", kind, KINDS)
-    place = default_place(run, kind) if to is None else as_path(to)
-    if to is None:
-        _empty(place)
-    _check_free(place, KINDS[kind])
-    place.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        message = KINDS[kind].make(run, place, **options)
-    except BaseException:
-        _empty(place)  # remove incomplete output
-        raise
+    place = default_place(run, kind) if to is None else as_path(to).resolve()
+    below = run.path if to is None else None
+    if to is not None:
+        _check_free(place, KINDS[kind])
+    make_folder(place.parent, below)
+    with staged(place, below) as new:
+        message = KINDS[kind].make(run, new, **options)
     return Export(place.resolve(), message)
 
 
@@ -109,10 +106,3 @@ def _check_free(place: Path, kind: Kind) -> None:
         raise Refusal(f"The output {place} must not exist yet. Choose another name.")
     if place.is_file() or (place.is_dir() and any(place.iterdir())):
         raise Refusal(f"The output folder {place} must be empty. Choose another.")
-
-
-def _empty(place: Path) -> None:
-    if place.is_dir():
-        shutil.rmtree(place)
-    else:
-        place.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from peft import LoraConfig, PeftModel, get_peft_model_state_dict
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
@@ -23,6 +23,7 @@ from qtha_lab.analysis.updates.activations import capture_inputs
 from qtha_lab.analysis.updates.nonlinearity import best_linear_map
 from qtha_lab.analysis.updates.update import adapted_layers, update_of
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder, write_atomically
 from qtha_lab.models.model_card import write_card
 from qtha_lab.models.public_names import public_base
 
@@ -206,9 +207,10 @@ def _save(export: LoraExport, model, config, tensors: dict[str, Tensor], base_mo
         base_model_name_or_path=public_base(config.base_model_name_or_path or "") or None,
         inference_mode=True,
     )
-    export.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(export.folder)
     lora.save_pretrained(str(export.folder))
-    save_file(tensors, export.folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+    weights = save(tensors, metadata={"format": "pt"})
+    write_atomically(export.folder / SAFETENSORS_WEIGHTS_NAME, weights)
     is_ours = any(isinstance(module, AdapterLayer) for module in layers.values())
     source = config.method_name if is_ours else str(config.peft_type.value).lower()
     worst = max(export.error_by_layer, key=export.error_by_layer.__getitem__)

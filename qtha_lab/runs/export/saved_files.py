@@ -1,10 +1,10 @@
 """Exports of files that a run has already saved."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import copy, make_folder, refuse_links
 from qtha_lab.runs.trained_model import adapter_of
 
 if TYPE_CHECKING:
@@ -20,10 +20,12 @@ def save_adapter(run: "Run", folder: Path) -> str:
     For an unfinished run, these are the files of the newest checkpoint.
     """
     source, note = adapter_of(run.files)
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
+    for name in (*ADAPTER_FILES, START_FILE):
+        refuse_links(source / name, run.path)
     for name in ADAPTER_FILES:
         if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+            copy(source / name, folder / name, inside=run.path)
     if (
         source / START_FILE
     ).is_file():  # a checkpoint whose initialisation was subtracted from the base's weights
@@ -46,5 +48,5 @@ def copy_card(run: "Run", file: Path) -> str:
         raise Refusal(
             f"A run with a model card must be finished, got {run.status().state} for {run.id}."
         )
-    shutil.copyfile(card, file)
+    copy(card, file, inside=run.path)
     return "the card that stands beside the adapter"

@@ -7,8 +7,8 @@ folder's name contains a hash of all of it, and a process with different state g
 import hashlib
 import os
 import sys
-import tempfile
 from pathlib import Path
+from tempfile import gettempdir
 
 from qtha_lab import __version__
 from qtha_lab.core import paths
@@ -68,7 +68,7 @@ def folder() -> Path:
         OSError: If it cannot be created, or its name is too long.
         Refusal: If it is a link, belongs to another user or has another mode.
     """
-    parent = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    parent = Path(os.environ.get("XDG_RUNTIME_DIR") or gettempdir())
     path = parent / f"qtha-lab-{os.getuid()}" / server_fingerprint()
     if len(os.fsencode(path)) > LONGEST:
         raise OSError(f"{path} is too long for the address of a socket")

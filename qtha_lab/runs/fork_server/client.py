@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import parse_json, write_new
+from qtha_lab.core.io import append_shared, parse_json, remove, write_new
 from qtha_lab.core.locks import holder
 from qtha_lab.core.processes import module_command, searches_working_folder
 from qtha_lab.experiment.run_directory import RunDir
@@ -51,7 +51,7 @@ class ForkedStart:
                 `address.reply_seconds()`.
         """
         answer = self._answer()
-        self.ticket.unlink(missing_ok=True)
+        remove(self.ticket)
         if "pid" not in answer:
             log.warning("no fork server, the run starts by itself: %s", answer.get("fault"))
             self.connection.close()
@@ -233,7 +233,7 @@ def _spawn(folder: Path) -> subprocess.Popen:
     # a library's thread pool, created at import, would prevent the fork
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     log.info("starting a fork server in %s", folder)
-    with (folder / "log").open("ab") as output:
+    with append_shared(folder / "log") as output:
         server = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

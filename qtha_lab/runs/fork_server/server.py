@@ -21,7 +21,7 @@ from typing import Any
 from qtha_lab.core import locks
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.gc_freeze import frozen_garbage
-from qtha_lab.core.io import parse_json, read, shortened
+from qtha_lab.core.io import open_shared, parse_json, read, shortened
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory import exit_status as ending
 from qtha_lab.runs.worker import use_threads, work_on
@@ -250,7 +250,7 @@ def load_libraries() -> None:
 def main(folder: str, idle_seconds: str) -> int:
     """Serve from a folder, unless another server does."""
     path = Path(folder)
-    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = open_shared(path / "lock", os.O_RDWR)
     try:
         locks.acquire_within(lock, path / "lock", locks.PROBE_SECONDS)  # a client may look at it
         locks.sign(lock, os.getpid())

@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from qtha_lab.core.locks import append_shared
+from qtha_lab.core.io import append_shared
 from qtha_lab.core.processes import module_command
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory import queue as slots

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import socket
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import scratch_folder
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.remote import host as remote
 from qtha_lab.runs.remote.store import Store, StoredRun, failure
@@ -41,7 +41,7 @@ def work_mirrored(name: str, threads: int, variables: dict[str, str], url: str) 
     stored = Store(url).run(name)
     if not stored.exists:
         return f"{socket.gethostname()} finds no run {name} in the store {url}"
-    with tempfile.TemporaryDirectory(prefix="qtha-lab-") as folder:
+    with scratch_folder() as folder:
         run = RunDir(Path(folder) / name)
         try:
             mirror = Mirror(stored, run)
@@ -100,10 +100,10 @@ class Mirror:
                 raise FileNotFoundError(f"the run is not in {self.stored.path}")
             if holder != self.name:
                 self.problem, self._is_lost = "another machine has taken the run over", True
-                self.run.stop.touch()
+                self.run.request_stop()
                 return True
             if self.stored.stop_requested():
-                self.run.stop.touch()
+                self.run.request_stop()
             self.stored.push(self.run)
         except Exception as problem:  # any exception of the store's library
             if not self.problem:

@@ -129,7 +129,7 @@ class _Jobs:
         """Request the stop of all runs, cancel jobs that have not started, and wait."""
         for job, files, thread in self.jobs:
             if thread.is_alive():
-                files.stop.touch()
+                files.request_stop()
                 if job.state in ("PENDING", "UNKNOWN"):
                     job.cancel()
         for *_, thread in self.jobs:

@@ -17,10 +17,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import open_file, parse_json, relative_name, shortened
+from qtha_lab.core.io import (
+    make_folder,
+    open_file,
+    open_shared,
+    parse_json,
+    refuse_inner_links,
+    refuse_links,
+    relative_name,
+    shortened,
+    staged,
+    write_atomically,
+)
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory.events import parse_events, read_events
-from qtha_lab.experiment.run_directory.files import sync_tree
 from qtha_lab.experiment.run_directory.status import TERMINAL
 
 log = logging.getLogger(__name__)
@@ -177,7 +187,8 @@ class StoredRun:
         """
         if not self.exists:
             return False
-        run.path.mkdir(parents=True, exist_ok=True)
+        make_folder(run.path)
+        refuse_inner_links(run.path, 2)
         events = self.files.cat_file(f"{self.path}/{EVENTS}") if self._has(EVENTS) else b""
         step = checkpoints.announced_step(parse_events(events))
         for number in self._stored_steps():
@@ -278,6 +289,7 @@ class StoredRun:
 
     def _put_checkpoint(self, folder: Path) -> None:
         """Upload the files of a checkpoint, then the manifest that verifies them."""
+        refuse_links(folder, folder.parent.parent)
         names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
         for name in sorted(names, key=lambda name: name == checkpoints.MANIFEST):
             self._write(f"checkpoints/{folder.name}/{name}", _whole(folder / name))
@@ -293,20 +305,19 @@ class StoredRun:
             self.files.rm_file(f"{self.path}/{name}")
 
     def _get_checkpoint(self, step: int, folder: Path) -> None:
-        new = folder.with_name(f".{folder.name}.new")
-        new.mkdir(parents=True, exist_ok=True)
-        prefix = f"checkpoints/{folder.name}/"
-        for name in self._names():
-            if name.startswith(prefix) and not name.endswith(".new"):
-                data = self.files.cat_file(f"{self.path}/{name}")
-                (new / name.removeprefix(prefix)).write_bytes(data)
-        sync_tree(new)
-        new.rename(folder)
+        make_folder(folder.parent)
+        with staged(folder) as new:
+            make_folder(new)
+            prefix = f"checkpoints/{folder.name}/"
+            for name in self._names():
+                if name.startswith(prefix) and not name.endswith(".new"):
+                    data = self.files.cat_file(f"{self.path}/{name}")
+                    write_atomically(new / name.removeprefix(prefix), data)
 
     def _get_file(self, name: str, place: Path) -> None:
         if not name.endswith(".new"):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            _write_here(place, self.files.cat_file(f"{self.path}/{name}"))
+            make_folder(place.parent)
+            write_atomically(place, self.files.cat_file(f"{self.path}/{name}"))
 
 
 def _known_name(key: str, folder: str) -> str:
@@ -372,21 +383,15 @@ def _append(file: Path, data: bytes, begin: int) -> bool:
     size = _size(file)
     if begin + len(data) <= size:
         return True
-    with file.open("a+b") as there:
+    fd = open_shared(file, os.O_RDWR | os.O_APPEND)
+    with os.fdopen(fd, "a+b") as there:
         there.seek(begin)
         if there.read(size - begin) == data[: size - begin]:
             there.write(data[size - begin :])
             return True
     if begin == 0:
-        _write_here(file, data)
+        write_atomically(file, data)
     return begin == 0
-
-
-def _write_here(place: Path, data: bytes) -> None:
-    """Write a local file atomically."""
-    new = place.with_name(f".{place.name}.new")
-    new.write_bytes(data)
-    new.replace(place)
 
 
 def one_line(problem: Exception) -> str:

@@ -29,7 +29,14 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import keyed_digest, read_bytes, read_pickle, secret_key, write_new
+from qtha_lab.core.io import (
+    keyed_digest,
+    read_bytes,
+    read_pickle,
+    remove,
+    secret_key,
+    write_atomically,
+)
 from qtha_lab.core.io.private import OTHERS_WRITE, private_folder
 from qtha_lab.core.patches import replace_kernel_cache
 from qtha_lab.core.paths import kernels_dir, state_dir
@@ -133,7 +140,7 @@ def cache_fault() -> str:
         folder = kernels_dir()
         probe = folder / f"probe-{os.getpid()}.kernel"
         _write_whole(probe, b"")
-        probe.unlink()
+        remove(probe)
     except (OSError, RuntimeError, Refusal) as fault:  # RuntimeError: there is no home folder
         reason = getattr(fault, "strerror", None) or str(fault)
         return (
@@ -154,13 +161,7 @@ def _write_whole(path: Path, payload: bytes) -> None:
     """Write a file atomically, also if other processes write the same file."""
     content = keyed_digest(secret_key(state_dir() / KEY), path.name, payload) + payload
     _close_to_others(path.parent)
-    part = path.with_suffix(f".{os.getpid()}")
-    part.unlink(missing_ok=True)
-    try:
-        write_new(part, content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, content, mode=0o600)
 
 
 def _close_to_others(folder: Path) -> None:

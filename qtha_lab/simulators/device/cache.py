@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder
 from qtha_lab.core.paths import cache_dir
 
 _AT_ONCE = 500  # keys per query, below SQLite's limit
@@ -60,7 +61,7 @@ def keep(results: dict[str, np.ndarray], device: str) -> None:
 def _opened():
     path = cache_file()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         store = sqlite3.connect(path, timeout=60)
         store.execute(
             "CREATE TABLE IF NOT EXISTS circuits "

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read_mapping
+from qtha_lab.core.io import make_folder, read_mapping, write_json
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.contender import Contender
-from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.absolute_paths import absolute_place
 
 FILE = "seconds_per_step.json"
@@ -105,7 +104,7 @@ class _Known:
     def write(self) -> None:
         """Write the measured seconds per step to the folder."""
         if self.file:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.file.parent)
             write_json(self.file, {"seconds_per_step": self.by_step})
 
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qtha_lab.core import paths
-from qtha_lab.core.io import digest, read_mapping
+from qtha_lab.core.io import digest, make_folder, read_mapping, write_atomically, write_json
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.experiment.run_directory import write_atomically, write_json
 from qtha_lab.experiment.run_directory.plugins import record_trust, trusted
 from qtha_lab.experiment.run_directory.scheduler_process import (
     ScheduledDir,
@@ -53,7 +52,7 @@ class ComparisonDir(ScheduledDir):
         """
         name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
         folder = cls(((runs_dir or paths.runs_dir()) / GROUP / name).resolve())
-        folder.path.mkdir(parents=True)
+        make_folder(folder.path, exist_ok=False)
         folder.write(comparison)
         return folder
 

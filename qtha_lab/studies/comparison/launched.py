@@ -135,7 +135,7 @@ class ScheduledRuns(RunSet):
 
     def stop(self) -> ScheduledRuns:
         """Request a stop with all runs saved, and wait for the scheduler process."""
-        self.folder.stop.touch()
+        self.folder.request_stop()
         return self.wait()
 
     def resume(self) -> ScheduledRuns:

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder, refuse_inner_links, write_json
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.contender import Contender
 from qtha_lab.experiment.run_directory import outage as away
 from qtha_lab.experiment.run_directory import queue as slots
-from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.experiment.run_directory.scheduler_process import LEVELS
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
 from qtha_lab.runs.run import Run, Status
@@ -75,8 +76,9 @@ def run_comparison(
         'All methods of a seed started from the same evaluation loss (exactly).'
     """
     folder = ComparisonDir(out := Path(out))
+    refuse_inner_links(out, LEVELS)
     comparison.check(folder.runs_dir)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     lock = slots.hold(out / ".lock")
     if lock is None:
         raise Refusal(

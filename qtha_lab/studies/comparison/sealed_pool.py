@@ -16,7 +16,7 @@ from typing import Any
 
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import parse_json, read
+from qtha_lab.core.io import append_shared, make_folder, parse_json, read
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.model_task_pairs import ModelTask
 
@@ -109,6 +109,6 @@ def _opened() -> Iterator[dict[str, Any]]:
 
 def _write(new: Iterable[dict[str, Any]]) -> None:
     """Append openings in one write, so that a kill leaves whole lines."""
-    _file().parent.mkdir(parents=True, exist_ok=True)
-    with _file().open("a", encoding="utf-8") as file:
-        file.write("".join(json.dumps(opening) + "\n" for opening in new))
+    make_folder(_file().parent)
+    with append_shared(_file()) as file:
+        file.write("".join(json.dumps(opening) + "\n" for opening in new).encode())

@@ -126,7 +126,7 @@ def _drive(sweeps: dict[Path, Sweep], at_once: int, on_progress: Progress, on: s
                     _check_ended(trials)
     except KeyboardInterrupt:
         for trials in scheduled:
-            trials.folder.stop.touch()
+            trials.folder.request_stop()
         for trials in scheduled:
             trials.stop()
             watch.look(trials)

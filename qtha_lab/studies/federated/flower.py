@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import load_tensors
+from qtha_lab.core.io import load_tensors, scratch_folder, write_atomically
 from qtha_lab.experiment import Federation
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir
@@ -167,7 +166,7 @@ def _client_round(message: Any, context: Any) -> Any:
     return Message(content=content, reply_to=message)
 
 
-_SERVERS: dict[Path, tuple[ClientRounds, tempfile.TemporaryDirectory]] = {}
+_SERVERS: dict[Path, tuple[ClientRounds, object]] = {}
 
 
 def _train_client(
@@ -178,8 +177,9 @@ def _train_client(
     The message is "" after a successful update.
     """
     client_rounds = _client_rounds_of(server)
-    with tempfile.TemporaryDirectory() as folder:
-        save_file({name: t.contiguous() for name, t in shared.items()}, Path(folder) / ADAPTER)
+    with scratch_folder() as folder:
+        tensors = {name: t.contiguous() for name, t in shared.items()}
+        write_atomically(Path(folder) / ADAPTER, save(tensors))
         outcome = client_rounds.train(client, number, Path(folder))
     if outcome is not None:
         return f"{outcome.state}: {outcome.message}", 1, dict(shared)
@@ -197,7 +197,7 @@ def _client_rounds_of(server: Path) -> ClientRounds:
         federation = trusted(folder, Federation.from_yaml(folder / "federation.yaml"))
         clients = sorted((server / "clients").iterdir(), key=lambda path: int(path.name))
         of = Parties(RunDir(server), [RunDir(path) for path in clients])
-        aside = tempfile.TemporaryDirectory()  # the server writes the events of its own run
+        aside = scratch_folder()  # the server writes the events of its own run
         client_rounds = ClientRounds(
             federation, of, EventLog(Path(aside.name) / "events.jsonl"), lambda: None
         )

@@ -9,18 +9,16 @@ OUT/runs/RUN/rounds/7          the adapter after round 7; round 0 is initialisat
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import whole_number
+from qtha_lab.core.io import make_folder, staged, whole_number, write_atomically
 from qtha_lab.experiment import Experiment, Federation
-from qtha_lab.experiment.run_directory import RunDir, checkpoints, write_atomically
-from qtha_lab.experiment.run_directory.files import sync_tree
+from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory.plugins import check_plugins, record_plugins
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.absolute_paths import with_absolute_paths
@@ -54,12 +52,10 @@ class Parties:
     def write_shared(self, number: int, tensors: dict[str, Tensor]) -> None:
         """Write the adapter after a round atomically."""
         place = self.shared(number)
-        new = place.with_name(f"{number}.new")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        save_file(tensors, str(new / ADAPTER))
-        sync_tree(new)
-        new.rename(place)
+        make_folder(place.parent, self.server.path)
+        with staged(place, self.server.path) as new:
+            make_folder(new)
+            write_atomically(new / ADAPTER, save(tensors))
 
 
 def parties(federation: Federation, experiment: Experiment, out: Path) -> Parties:
@@ -86,9 +82,9 @@ def parties(federation: Federation, experiment: Experiment, out: Path) -> Partie
     for number, described in enumerate(federation.clients_of(experiment), 1):
         client = RunDir(server.path / "clients" / str(number))
         if not client.exists:
-            client.checkpoints.mkdir(parents=True, exist_ok=True)
+            make_folder(client.checkpoints, server.path)
             record = described.to_yaml()
-            write_atomically(client.experiment_file, record)
+            write_atomically(client.experiment_file, record, server.path)
             record_plugins(client)
         elif client.experiment != described:
             raise Refusal(

@@ -21,20 +21,23 @@ from torch import Tensor
 
 from qtha_lab.core import fault_log as faults
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import load_tensors
-from qtha_lab.experiment import Federation
-from qtha_lab.experiment.plan import resolve
-from qtha_lab.experiment.run_directory import (
-    RunDir,
+from qtha_lab.core.io import (
+    load_tensors,
+    make_folder,
+    refuse_inner_links,
+    sync_tree,
     write_atomically,
     write_json,
 )
+from qtha_lab.experiment import Federation
+from qtha_lab.experiment.plan import resolve
+from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory import (
     queue as slots,
 )
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
-from qtha_lab.experiment.run_directory.files import sync_tree
 from qtha_lab.experiment.run_directory.plugins import record_trust
+from qtha_lab.experiment.run_directory.scheduler_process import LEVELS
 from qtha_lab.runs.process_start import taken_over
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.federated.averaging import average
@@ -88,9 +91,10 @@ def federate(
         184320
     """
     out = Path(out)
+    refuse_inner_links(out, LEVELS + 1)
     federation.check(out / "runs")
     _check_folder(federation, out)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     lock = slots.hold(out / ".lock")
     if lock is None:
         raise Refusal(

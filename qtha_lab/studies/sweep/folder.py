@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read_mapping
-from qtha_lab.experiment.run_directory import RunDir, write_atomically
+from qtha_lab.core.io import make_folder, read_mapping, write_atomically
+from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.plugins import record_trust, trusted
 from qtha_lab.experiment.run_directory.scheduler_process import (
     ScheduledDir,
@@ -75,7 +75,7 @@ class SweepDir(ScheduledDir):
                 f"The folder must be new or hold this sweep, got {folder.path}. "
                 "Name a new folder, or give its sweep more trials with extend."
             )
-        folder.path.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.path)
         folder.write(sweep)
         return folder
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 from optuna.storages.journal import BaseJournalBackend, JournalStorage
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import parse_json, read_bytes, shortened
+from qtha_lab.core.io import copy, parse_json, read_bytes, shortened, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +73,13 @@ def cut_damage(path: Path) -> None:
     If more than zeros and whitespace is cut, the original file is copied to `NAME.damaged`.
     """
     _, whole = read_journal(path)
-    size = path.stat().st_size
-    if whole == size:
+    data = read_bytes(path, LIMIT, links=False)
+    if whole == len(data):
         return
-    if read_bytes(path, LIMIT, links=False)[whole:].strip(b"\0 \n"):
-        shutil.copy2(path, path.with_name(f"{path.name}.damaged"))
-    log.warning("%s is cut from %d to %d bytes", path, size, whole)
-    os.truncate(path, whole)
+    if data[whole:].strip(b"\0 \n"):
+        copy(path, path.with_name(f"{path.name}.damaged"), inside=path.parent)
+    log.warning("%s is cut from %d to %d bytes", path, len(data), whole)
+    write_atomically(path, data[:whole])
 
 
 def _whole_lines(data: bytes) -> tuple[list[dict[str, Any]], list[int]]:

@@ -23,6 +23,7 @@ from optuna.distributions import (
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from qtha_lab.core.io import refuse_links
 from qtha_lab.core.patches import journal_lock
 from qtha_lab.experiment.axis import Axis
 from qtha_lab.experiment.method_choice import MethodChoice
@@ -35,6 +36,7 @@ PRUNED = "pruned"
 
 def open_journal(path: Path) -> JournalStorage:
     """Open the journal of a sweep for writing, cut before the first damaged line."""
+    refuse_links(path, path.parent)
     with quiet_optuna():
         if path.exists():
             cut_damage(path)

@@ -165,7 +165,7 @@ class Trials:
 
     def stop(self, timeout: float = 120.0) -> Trials:
         """Request a stop with all runs saved, and wait for the scheduler process."""
-        self.folder.stop.touch()
+        self.folder.request_stop()
         return self.wait(timeout)
 
     def resume(self, on: str | None = None) -> Trials:

@@ -14,13 +14,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import show
+from qtha_lab.core.io import make_folder, move, scratch_folder, show
 from qtha_lab.core.paths import cache_dir
 
 PACKAGES = ("asterisk-core-sounds-en-wav", "asterisk-core-sounds-en", "espeak-ng")
@@ -108,8 +107,8 @@ def fetch_recordings(say: Callable[[str], None] = show) -> Path:
                 f"{program} must be installed for the recordings, which are packages of Debian. "
                 f"Install {', '.join(PACKAGES)} by hand."
             )
-    _folder().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_folder().parent) as new:
+    make_folder(_folder().parent)
+    with scratch_folder(_folder().parent) as new:
         names = _lacking()
         say(f"downloading {', '.join(names)} from Debian")
         _apt(["download", *names], Path(new))
@@ -121,7 +120,7 @@ def fetch_recordings(say: Callable[[str], None] = show) -> Path:
                 f"The packages must hold the files of {', '.join(missing)}, got none. Run "
                 f"{BY_HAND}."
             )
-        root.rename(_folder())
+        move(root, _folder())
     return _folder()
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import importlib.machinery
 import importlib.util
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import open_file, show
+from qtha_lab.core.io import make_folder, open_file, replacing, scratch_folder, show
 from qtha_lab.core.optional import require_extra
 from qtha_lab.core.paths import cache_dir
 from qtha_lab.tasks.problems import recordings
@@ -75,10 +74,9 @@ def speech() -> Speech:
     file = _features_file()
     if not file.exists():
         features: dict[str, Any] = _features()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz", delete=False) as new:
+        make_folder(file.parent)
+        with replacing(file) as new:
             np.savez(new, **features)
-        Path(new.name).rename(file)
     with open_file(file) as packed, np.load(packed) as saved:
         features = {voice: torch.tensor(saved[voice]) for voice in VOICES}
         return Speech(features, tuple(map(str, saved["texts"])))
@@ -121,7 +119,7 @@ def _features() -> dict[str, np.ndarray]:
     world, source = _world(), recordings.recordings()
     rows: dict[str, list[np.ndarray]] = {voice: [] for voice in VOICES}
     spoken: list[str] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         for name, text in sorted(texts(source.texts).items()):
             file, recording = source.sounds / f"{name}.wav", Path(folder) / "spoken.wav"
             if not file.is_file():

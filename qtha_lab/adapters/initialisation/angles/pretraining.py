@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from qtha_lab.adapters.initialisation.angles.descriptors import (
@@ -32,7 +32,7 @@ from qtha_lab.adapters.initialisation.angles.descriptors import (
 )
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import open_tensors, parse_json
+from qtha_lab.core.io import open_tensors, parse_json, write_atomically
 
 WIDTH = 30
 NETWORK_DECAY = 1.0  # times the learning rate, per step
@@ -113,7 +113,7 @@ class AngleModel(nn.Module):
     def save(self, file: Path) -> None:
         """Write a file that `angles=flip(FILE)` reads."""
         notes = {"form": FORM, "kinds": json.dumps(self.kinds), "n_layers": str(self.n_layers)}
-        save_file(self.state_dict(), file, metadata=notes)
+        write_atomically(file, save(self.state_dict(), metadata=notes))
 
     @classmethod
     def load(cls, file: Path) -> "AngleModel":

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder, write_atomically, write_json
 from qtha_lab.core.settings import unknown
-from qtha_lab.experiment.run_directory import write_atomically, write_json
 from qtha_lab.studies.comparison.report.section import Section
 from qtha_lab.studies.comparison.shared_names import renamed
 
@@ -115,7 +115,7 @@ class Report:
         out = Path(out)
         if out.exists() and not out.is_dir():
             raise Refusal(f"out must be a folder, got the file {out}.")
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         files = [out / f"report.{ending}" for ending in ("html", "json", "ipynb")]
         write_atomically(files[0], self.html())
         write_json(files[1], self.plain())

@@ -1,0 +1,286 @@
+"""Links in a received folder: whatever is done there, the file or folder they lead to stays."""
+
+import os
+
+import pytest
+from support.run_folders import finish, run_folder, status, write
+
+from qtha_lab import Comparison, Sweep
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import write_json
+from qtha_lab.core.paths import notebooks_dir
+from qtha_lab.experiment import Federation
+from qtha_lab.experiment.run_directory import checkpoints, index, trash
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory.annotations import annotate
+from qtha_lab.experiment.run_directory.disk import Spare
+from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.experiment.run_directory.exit_status import record_exit
+from qtha_lab.experiment.run_directory.scheduler_process import start_scheduler
+from qtha_lab.lessons.copying import copy_notebooks
+from qtha_lab.lessons.kit.assignment import write_assignments
+from qtha_lab.lessons.kit.classroom import share_progress, write_classroom
+from qtha_lab.lessons.kit.lesson_page import lesson_page
+from qtha_lab.runs.export import export_run
+from qtha_lab.runs.process_start import taken_over
+from qtha_lab.runs.remote.store import Store
+from qtha_lab.studies.comparison.folder import ComparisonDir
+from qtha_lab.studies.comparison.run_comparison import run_comparison
+from qtha_lab.studies.federated.rounds import federate
+from qtha_lab.studies.sweep.folder import SweepDir
+from qtha_lab.studies.sweep.study import open_journal
+from qtha_lab.training.resume import find_start
+
+SECRET = b"the user's own"
+
+
+@pytest.fixture
+def received(tmp_path):
+    """A finished run in a folder of runs, as another person might send it."""
+    return finish(run_folder(tmp_path / "runs", steps=1))
+
+
+@pytest.fixture
+def victim(tmp_path):
+    """A file and a folder of the user, outside everything received."""
+    folder = tmp_path / "home"
+    (folder / "own").mkdir(parents=True)
+    (folder / "file").write_bytes(SECRET)
+    (folder / "own" / "file").write_bytes(SECRET)
+    return folder
+
+
+def state_of(folder):
+    """Names, contents and change times of everything in a folder."""
+    paths = [folder, *sorted(folder.rglob("*"))]
+    return [
+        (str(path), path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+        for path in paths
+    ]
+
+
+def plant(place, victim, target):
+    """Put a link in a place, which may be taken; return the state of the victim."""
+    if place.is_dir():
+        place.rename(place.with_name(f"{place.name}-before"))
+    place.unlink(missing_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(victim / target)
+    return state_of(victim)
+
+
+def attempt(operation, link):
+    """Run an operation, which works or is refused in one sentence that names the link."""
+    sentence = ""
+    try:
+        operation()
+    except Refusal as refused:
+        sentence = str(refused)
+    assert not sentence or link.name in sentence
+    assert len(sentence) <= 300
+    return bool(sentence)
+
+
+def resume(run):
+    with taken_over(run.files, "starting"):
+        pass
+
+
+def begin(run):
+    events = EventLog(run.files.events)
+    try:
+        find_start(run.files, events)
+    finally:
+        events.close()
+
+
+# ---- files
+
+ON_FILES = {
+    ".spare": lambda run: Spare(run.path).free(),
+    ".exit.json.new": lambda run: record_exit(run.files, 1, 1),
+    ".environment.json.new": lambda run: write_json(run.files.environment, {}),
+    ".summary.json.new": lambda run: write_json(run.files.summary, {}),
+    ".test.json.new": lambda run: write_json(run.files.test, {}),
+    "exit.json": lambda run: record_exit(run.files, 1, 1),
+    "summary.json": lambda run: write_json(run.files.summary, {}),
+    "stop": lambda run: run.files.request_stop(),
+    "events.jsonl": lambda run: write(run, status("running", 0)),
+    "annotations.jsonl": lambda run: annotate(run.files, note="mine"),
+    "worker.log": resume,
+    "worker.lock": resume,
+    "../.index.jsonl.new": lambda run: rewrite_index(run.path.parent),
+    "../.index.jsonl": lambda run: rewrite_index(run.path.parent),
+}
+
+
+def rewrite_index(folder):
+    """List runs when the index has far more lines than there are runs, so that it is rewritten."""
+    cache = index.Index(folder)
+    cache.count = 1000
+    records = {path.name: record for path, record in index.list_records(folder)}
+    cache.add(records, list(records))
+
+
+@pytest.mark.parametrize("target", ["file", "missing"])
+@pytest.mark.parametrize("name", ON_FILES)
+def test_no_operation_on_a_run_writes_through_a_link_to_a_file(received, victim, name, target):
+    link = received.path / name
+    before = plant(link, victim, target)
+    attempt(lambda: ON_FILES[name](received), link)
+    assert state_of(victim) == before
+
+
+@pytest.mark.parametrize("target", ["file", "missing"])
+def test_no_page_or_progress_of_a_class_is_written_through_a_link(
+    tmp_path, victim, monkeypatch, target
+):
+    monkeypatch.setenv("QTHA_LAB_MY", str(tmp_path / "my"))
+    (tmp_path / "my").mkdir()
+    write_json(tmp_path / "my" / "progress.json", {"exercises": {}})
+    shared = tmp_path / "class"
+    shared.mkdir()
+    names = ["classroom.html", "ann.progress.json", ".classroom.html.new", ".ann.progress.json.new"]
+    for name in names:
+        before = plant(shared / name, victim, target)
+    share_progress(shared, "ann")
+    write_classroom(shared)
+    assert state_of(victim) == before
+
+
+@pytest.mark.parametrize("target", ["file", "missing"])
+def test_no_notebook_is_copied_through_a_link(tmp_path, victim, target):
+    before = plant(tmp_path / "notebooks" / "00_tour.ipynb", victim, target)
+    assert copy_notebooks(tmp_path / "notebooks").changed == ("00_tour.ipynb",)
+    assert state_of(victim) == before
+
+
+@pytest.mark.parametrize("level", ["release", "release/01_lora"])
+def test_no_assignment_is_written_into_a_linked_folder(tmp_path, victim, level):
+    page = lesson_page(next(notebooks_dir().glob("01*.ipynb")))
+    link = tmp_path / "course" / level.replace("01_lora", page.path.stem)
+    before = plant(link, victim, "own")
+    assert attempt(lambda: write_assignments([page], tmp_path / "course", False), link)
+    assert state_of(victim) == before
+
+
+# ---- folders
+
+ON_FOLDERS = {
+    "checkpoints": (resume, begin),
+    "adapter": (resume, begin),
+    "best": (resume, begin),
+    "tensorboard": (resume, begin),
+    "exports": (lambda run: export_run(run, "yaml"), lambda run: export_run(run, "python")),
+    "../.trash": (
+        lambda run: trash.delete(run.files),
+        lambda run: trash.restore("file", run.path.parent),
+        lambda run: trash.empty_trash(run.path.parent),
+    ),
+}
+
+
+@pytest.mark.parametrize("target", ["own", "missing"])
+@pytest.mark.parametrize("name", ON_FOLDERS)
+def test_no_operation_on_a_run_writes_into_a_linked_folder(received, victim, name, target):
+    link = received.path / name
+    before = plant(link, victim, target)
+    for operation in ON_FOLDERS[name]:
+        assert attempt(lambda work=operation: work(received), link)
+        assert state_of(victim) == before
+
+
+def test_a_trash_that_is_a_link_is_not_emptied(received, victim):
+    finish(run_folder(victim / "own", steps=1))
+    before = plant(received.path.parent / ".trash", victim, "own")
+    assert attempt(lambda: trash.empty_trash(received.path.parent), received.path.parent / ".trash")
+    assert state_of(victim) == before
+
+
+@pytest.mark.parametrize("target", ["own", "missing"])
+@pytest.mark.parametrize("name", [".slots", ".slots/queue"])
+def test_runs_do_not_queue_in_a_linked_folder(tmp_path, victim, monkeypatch, name, target):
+    monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "cache"))
+    before = plant(tmp_path / "runs" / name, victim, target)
+    place = slots.shared_folder(tmp_path / "runs", tmp_path / "runs")
+    assert place == tmp_path / "cache" / "slots"
+    assert state_of(victim) == before
+
+
+def test_an_export_replaces_a_link_and_leaves_the_file_behind_it(received, victim):
+    place = received.path / "exports" / f"{received.id}-yaml.yaml"
+    before = plant(place, victim, "file")
+    assert export_run(received, "yaml").path == place
+    assert state_of(victim) == before
+
+
+@pytest.mark.parametrize("name", ["runs", "tuning", "rounding", "tuning/one"])
+def test_no_comparison_goes_on_in_a_linked_folder(tmp_path, victim, name):
+    described = Comparison(methods="lora(r=2)", training={"steps": 1, "train_rows": 4})
+    folder = ComparisonDir.create(described, tmp_path / "all")
+    before = plant(folder.path / name, victim, "own")
+    for work in (
+        lambda: start_scheduler("qtha_lab.studies.comparison.scheduler", folder),
+        lambda: run_comparison(described, folder.path),
+    ):
+        assert attempt(work, folder.path / name)
+        assert state_of(victim) == before
+
+
+def test_no_sweep_writes_its_journal_through_a_link(tmp_path, victim):
+    sweep = Sweep(methods="lora(r=2)", axes={"learning_rate": [0.01]}, training={"steps": 1})
+    folder = SweepDir.create(sweep, tmp_path / "sweep")
+    before = plant(folder.journal, victim, "missing")
+    assert attempt(lambda: open_journal(folder.journal), folder.journal)
+    assert state_of(victim) == before
+
+
+@pytest.mark.parametrize("name", ["runs", "runs/RUN/clients", "runs/RUN/clients/1"])
+def test_no_federation_goes_on_in_a_linked_folder(tmp_path, victim, name):
+    federation = Federation(methods="lora(r=2)", clients=2, rounds=1, training={"steps": 1})
+    before = plant(tmp_path / "out" / name, victim, "own")
+    assert attempt(lambda: federate(federation, tmp_path / "out"), tmp_path / "out" / name)
+    assert state_of(victim) == before
+
+
+# ---- copies out of a run
+
+
+def with_adapter(run):
+    """Give a run the files of an adapter, whose contents no export reads."""
+    run.files.adapter.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
+        (run.files.adapter / name).write_text("{}")
+
+
+@pytest.mark.parametrize("kind", ["adapter", "card"])
+@pytest.mark.parametrize("level", ["adapter/README.md", "adapter"])
+def test_an_export_copies_nothing_from_behind_a_link(received, victim, tmp_path, kind, level):
+    with_adapter(received)
+    for name in ("adapter_config.json", "README.md"):
+        (victim / "own" / name).write_bytes(SECRET)
+    link = received.path / level
+    plant(link, victim, "own" if level == "adapter" else "file")
+    assert attempt(lambda: export_run(received, kind, tmp_path / "out"), link)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_checkpoint_behind_a_link_is_put_into_a_store(tmp_path, received, victim):
+    link = checkpoints.place(received.files.checkpoints, 5)
+    plant(link, victim, "own")
+    write(received, {"kind": "checkpoint", "step": 5})
+    stored = Store(f"file://{tmp_path}/store").run(received.id)
+    assert attempt(lambda: stored.push(received.files), link)
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.name == "file"]
+
+
+# ---- what a kill leaves
+
+
+def test_the_next_session_deletes_what_a_killed_writer_left(tmp_path):
+    run = run_folder(tmp_path / "runs", steps=1)
+    left = [run.path / ".summary.json.0123abcd.new", run.files.checkpoints / ".a.0123abcd.new"]
+    for path in left:
+        path.write_text("half")
+    begin(run)
+    assert not any(map(os.path.lexists, left))
