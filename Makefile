@@ -1,4 +1,4 @@
-# make lab     install and open the workbench      make lab PORT=8890 OPEN=0 on a server
+# make lab     install, then qtha-lab lab      make lab PORT=8890 OPEN=0 on a server      DIR=mine
 # make test    install the test tools too; run linters, the type checker and the fast tests
 # make short   one slow test of each kind (tests/short.txt)
 # make slow    all slow tests: browsers, kernels, clusters, killed runs (half an hour)
@@ -23,14 +23,16 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8888
 OPEN   ?= 1
+DIR    ?= .
 RUNS   ?= data/runs
 # of the tests: no more than there are cores, since each has pages, kernels and runs beside it
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 2 ? 2 : n < 4 ? n : 4)))
 PYTEST  = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 STAMP  := $(VENV)/.installed
+# copied into the environment by an installation
+EXTENSION := $(wildcard labextension/* labextension/static/*)
 TOOLS  := $(VENV)/.tools
 BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
-ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # kept, so that the many processes of the tests do not each compile every file
 export PYTHONDONTWRITEBYTECODE =
@@ -40,7 +42,7 @@ export PYTHONDONTWRITEBYTECODE =
 install: $(STAMP)
 
 $(STAMP): EXTRAS = lab,sweep,scores
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt $(EXTENSION)
 	$(INSTALL)
 	@touch $@
 
@@ -48,7 +50,7 @@ $(STAMP): pyproject.toml constraints.txt
 tools: $(TOOLS)
 
 $(TOOLS): EXTRAS = test
-$(TOOLS): pyproject.toml constraints.txt
+$(TOOLS): pyproject.toml constraints.txt $(EXTENSION)
 	$(INSTALL)
 	@touch $(STAMP) $@
 
@@ -61,10 +63,8 @@ $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[
 @$(BIN)/python -c 'from qtha_lab.widgets import Workbench; Workbench()' || true
 endef
 
-# without language servers, such as that of the type checker, which open dialogs over notebooks
 lab: install
-	$(BIN)/jupyter lab $(ROOT_FLAG) $(BROWSER_FLAG) --port $(PORT) --LanguageServerManager.autodetect=False \
-		--ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb
+	$(BIN)/qtha-lab lab --port $(PORT) --dir "$(DIR)" $(BROWSER_FLAG)
 
 test: tools
 	$(BIN)/python -m ruff check .

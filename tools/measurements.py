@@ -284,7 +284,7 @@ def against(compared: Compared, reference: str) -> dict[str, Claim]:
     pairs = {ModelTask.of(compared.best[0]): [(name, reference) for name in small]}
     items = read_items(compared.runs.values())
     margin = compared.comparison.margin
-    found = claims(compared.best, pairs, items, margin=margin, every_rate=compared.entries)
+    found = claims(compared.entries, pairs, items, margin=margin)
     return {claim.first: claim for claim in found}
 
 

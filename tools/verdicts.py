@@ -105,15 +105,8 @@ def circuit_pairs(compared: Compared) -> list[Claim]:
     if not pairs:
         return []
     items = read_items(compared.runs.values())
-    return [
-        claim.plain()
-        for claim in claims(
-            compared.best,
-            {ModelTask.of(compared.best[0]): pairs},
-            items,
-            every_rate=compared.entries,
-        )
-    ]
+    on = {ModelTask.of(compared.best[0]): pairs}
+    return [claim.plain() for claim in claims(compared.entries, on, items)]
 
 
 def page(

@@ -32,4 +32,4 @@ def explain_runs(
         show(sentence)
     for step in findings.next_steps:
         show(f"Next: {step.text}")
-        show(f"  {step.comparison.to_command()}")
+        show(f"  {step.command}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import copy, digest, make_folder
 from qtha_lab.core.optional import require_extra
-from qtha_lab.core.paths import CHECKOUT, PACKAGE, notebooks_dir
+from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.core.processes import module_command
 
 FIRST_PAGE = "00_tour.ipynb"
@@ -76,9 +76,6 @@ def lab_command(folder: Path, port: int, browser: bool) -> list[str]:
     command.append(
         "--LanguageServerManager.autodetect=False"
     )  # servers of the environment open dialogs
-    places = (PACKAGE / "widgets" / "labextension", CHECKOUT / "widgets" / "labextension")
-    tiles = [str(place) for place in places if place.is_dir()]  # a tile in the launcher
-    command += [f"--LabApp.extra_labextensions_path={tile}" for tile in tiles[:1]]
     if not browser:
         command.append("--no-browser")
     if sys.platform != "win32" and os.geteuid() == 0:

@@ -8,29 +8,41 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.model_task_pairs import by_model_task, name_in
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
+from qtha_lab.experiment.run_directory.status import SUMMARISED, TERMINAL
+from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison import findings, tuning
-from qtha_lab.studies.comparison.claims import WORDS, Claim, against_the_first, measure_of
+from qtha_lab.studies.comparison.claims import (
+    WORDS,
+    Claim,
+    against_the_first,
+    measure_of,
+    pairs_to_first,
+)
 from qtha_lab.studies.comparison.entries import entry
+from qtha_lab.studies.comparison.outcomes import outcomes
 from qtha_lab.studies.comparison.outlying_seeds import outlying_sentences
+from qtha_lab.studies.comparison.own_controls import against_their_controls, control_pairs
+from qtha_lab.studies.comparison.paired import what_decides
 from qtha_lab.studies.comparison.row_losses import TestItems, read_items
 from qtha_lab.studies.comparison.run_data import find_runs
 from qtha_lab.studies.comparison.tuning import family
-from qtha_lab.studies.next_steps import NextStep, Planner
+from qtha_lab.studies.next_steps import NextStep, Planner, resume_step
 
 NO_EFFECT = {
     "threads", "processes", "report_to", "checkpoint_every", "eval_every", "spectrum_every",
     "generate_rows", "max_new_tokens",
 }  # fmt: skip
 """Training settings without effect on the compared losses."""
+MOST_GROUPS = 3  # training settings in one sentence
 
 
 @dataclass(frozen=True)
@@ -41,11 +53,13 @@ class Findings:
         sentences: Findings, then sizes and learning rates.
         claims: Claims behind the sentences, as `compare` makes them.
         next_steps: Further runs, the most useful first.
+        verdicts: Verdict of each compared pair of methods, (first, second, model and task).
     """
 
     sentences: list[str]
     claims: list[Claim]
     next_steps: list[NextStep]
+    verdicts: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
 
 def explain(runs: Iterable[str | Path | Run]) -> Findings:
@@ -65,30 +79,32 @@ def explain(runs: Iterable[str | Path | Run]) -> Findings:
     sources = list(runs)
     views = [source for source in sources if isinstance(source, Run)]
     views += find_runs([source for source in sources if not isinstance(source, Run)])
-    readable = sorted((run for run in views if not run.unreadable), key=lambda run: run.id)
+    readable = in_launch_order(run for run in views if not run.unreadable)
     if not readable:
         raise Refusal("Runs to explain must be readable, got none.")
     groups = _by_protocol(readable)
     parts = [_explain_group(group) for group in groups.values()]
     prefixes = [f"{name}: " if len(groups) > 1 else "" for name in groups]
-    sentences = [
+    sentences = _unequal(groups) + [
         prefix + sentence
         for prefix, part in zip(prefixes, parts, strict=True)
         for sentence in part.sentences
     ]
-    if len(groups) > 1:
-        sentences.append("Runs with different training settings are not compared.")
+    verdicts = {pair: verdict for part in parts for pair, verdict in part.verdicts.items()}
     return Findings(
         sentences,
         [claim for part in parts for claim in part.claims],
-        [step for part in parts for step in part.next_steps],
+        [*_equal_training(groups), *(step for part in parts for step in part.next_steps)],
+        verdicts,
     )
 
 
 def findings_of(
     entries: Sequence[Mapping[str, Any]], items: Mapping[str, TestItems] | None = None
-) -> tuple[list[str], list[Claim]]:
+) -> Findings:
     """Return one sentence per compared pair of methods, and the claims behind them.
+
+    Each method is compared to the first one, and to its own control.
 
     Args:
         entries: Entries of runs that differ in method, seed, learning rate, model and task only.
@@ -96,20 +112,50 @@ def findings_of(
     """
     entries = [dict(each) for each in entries]
     claims = against_the_first(entries, items or {})
-    claimed = {(claim.model_task, claim.first): claim for claim in claims}
-    model_tasks, sentences = by_model_task(entries), []
-    best = by_model_task(tuning.at_their_best(entries))
+    of_controls = control_pairs(entries)
+    every = [*claims, *against_their_controls(entries, items or {})]
+    claimed = {(claim.model_task, claim.first, claim.second): claim for claim in every}
+    found = Findings([], claims, [])
+    model_tasks, best = by_model_task(entries), by_model_task(tuning.at_their_best(entries))
     for model_task, in_model_task in model_tasks.items():
-        first, *others = dict.fromkeys(map(family, in_model_task))
-        for name in others:
-            claim = claimed.get((model_task, name))
-            place = name_in("", model_task, len(model_tasks))
-            sentences.append(
+        place = name_in("", model_task, len(model_tasks))
+        for pair in [*pairs_to_first(in_model_task), *of_controls[model_task]]:
+            claim = claimed.get((model_task, *pair))
+            found.verdicts[(*pair, place)] = claim.difference.verdict if claim else "inconclusive"
+            found.sentences.append(
                 _claim_sentence(claim, place)
                 if claim
-                else _few_seeds(best.get(model_task, []), name, first, place)
+                else _few_seeds(best.get(model_task, []), *pair, place)
             )
-    return sentences, claims
+    return found
+
+
+def change(before: Findings, after: Findings, label: str) -> str:
+    """State the verdicts that a next step changed and added.
+
+    Args:
+        before: Findings on the runs before the step.
+        after: Findings on the same runs and those of the step.
+        label: Label of the step.
+    """
+    words = [
+        f"{first} against {second}{place}: {_change(before.verdicts.get(pair), verdict)}"
+        for pair, verdict in after.verdicts.items()
+        for first, second, place in [pair]
+    ]
+    return f"After “{label}”: {'; '.join(words) or 'nothing is compared'}."
+
+
+def _change(before: str | None, after: str) -> str:
+    """Write the change of one verdict.
+
+    Example:
+        >>> _change(None, "shown"), _change("inconclusive", "shown"), _change("shown", "shown")
+        ('shown (new)', 'shown (inconclusive before)', 'shown (as before)')
+    """
+    if before is None:
+        return f"{after} (new)"
+    return f"{after} (as before)" if before == after else f"{after} ({before} before)"
 
 
 def _by_protocol(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -132,23 +178,55 @@ def _protocol(experiment: Experiment) -> dict[str, Any]:
 
 def _explain_group(runs: Sequence[Run]) -> Findings:
     entries = [entry(run, run.status()) for run in runs]
-    sentences, claims = findings_of(entries, read_items(runs))
-    open_runs = [e for e in entries if e["state"] not in ("finished", "diverged")]
-    if open_runs:
-        sentences += [f"{len(open_runs)} of {len(entries)} runs have not finished."]
-        sentences += _live(runs)
+    found = findings_of(entries, read_items(runs))
+    sentences, claims = [*outcomes(entries), *found.sentences], found.claims
+    if any(e["state"] not in SUMMARISED for e in entries):
+        sentences += _live(runs, any(e["state"] not in TERMINAL for e in entries))
     if len({family(e) for e in entries}) < 2:
         sentences.append("One method: nothing is compared.")
-    finished = [e for e in entries if e["state"] == "finished"]
-    steps: list[NextStep] = []
-    for model_task, in_model_task in by_model_task(finished).items():
+    steps = [step] if (step := resume_step(runs, entries)) else []
+    model_tasks = by_model_task(entries)
+    for model_task, in_model_task in model_tasks.items():
         of_model_task = [run for run in runs if run.experiment.model_task == model_task]
-        place = f"{model_task}: " if len(by_model_task(finished)) > 1 else ""
-        sentences += [place + text for text in _protocol_sentences(in_model_task)]
+        place = f"{model_task}: " if len(model_tasks) > 1 else ""
+        finished = [e for e in in_model_task if e["state"] == "finished"]
+        sentences += [place + text for text in _protocol_sentences(finished)]
         steps += Planner(
             of_model_task, in_model_task, [c for c in claims if c.model_task == model_task]
         ).steps()
-    return Findings(_shortened(sentences, entries), claims, steps)
+    return Findings(_shortened(sentences, entries), claims, steps, found.verdicts)
+
+
+def _unequal(groups: Mapping[str, Sequence[Run]]) -> list[str]:
+    """State the training settings in which runs differ, and that they are not compared."""
+    if len(groups) < 2:
+        return []
+    names = [
+        f"{settings} ({', '.join(dict.fromkeys(run.experiment.method.name for run in runs))})"
+        for settings, runs in groups.items()
+    ]
+    more = f" and {len(names) - MOST_GROUPS} more" if len(names) > MOST_GROUPS else ""
+    return [
+        "Runs with different training settings are not compared: "
+        f"{'; '.join(names[:MOST_GROUPS])}{more}."
+    ]
+
+
+def _equal_training(groups: Mapping[str, Sequence[Run]]) -> list[NextStep]:
+    """Return the steps that train all methods as the largest group was trained."""
+    settings = max(groups, key=lambda name: len(groups[name]))
+    others = [run for name, runs in groups.items() if name != settings for run in runs]
+    of_model_task: dict[ModelTask, list[Run]] = {}
+    for run in groups[settings]:
+        of_model_task.setdefault(run.experiment.model_task, []).append(run)
+    steps = [
+        Planner(runs, [entry(run, run.status()) for run in runs], ()).add(
+            [r.experiment.method for r in others if r.experiment.model_task == model_task], settings
+        )
+        for model_task, runs in of_model_task.items()
+        if others
+    ]
+    return [step for step in steps if step is not None]
 
 
 def _shortened(sentences: Sequence[str], entries: Sequence[dict[str, Any]]) -> list[str]:
@@ -178,12 +256,13 @@ def _claim_sentence(claim: Claim, place: str) -> str:
     difference, measure = claim.difference, WORDS[claim.measure] + place
     interval = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
     over = difference.scale
-    share = f"{100 * (1 - difference.level):.3g} %"
     if difference.verdict == "shown":
         low, high = (claim.first, claim.second)[:: 1 if difference.mean < 0 else -1]
+        ends = sorted((-abs(difference.low), -abs(difference.high)))
         return (
-            f"{low} is lower than {high} by {abs(difference.mean):.3f} nat in {measure}, {share} "
-            f"interval {interval} over {over}: shown."
+            f"{low} is lower than {high} by {abs(difference.mean):.3f} nat in {measure},"
+            f" {100 * (1 - difference.level):.3g} % interval of {low} − {high}"
+            f" [{ends[0]:+.3f}, {ends[1]:+.3f}] over {over}: shown."
         )
     numbers = f"{claim.first} − {claim.second} {difference.mean:+.3f} nat {interval} over {over}"
     if difference.verdict == "equivalent":
@@ -191,7 +270,8 @@ def _claim_sentence(claim: Claim, place: str) -> str:
             f"{claim.first} and {claim.second} are equivalent within {difference.margin:g} nat in "
             f"{measure}: {numbers}."
         )
-    return f"{claim.first} against {claim.second}, {measure}: inconclusive, {numbers}."
+    rest = f", {what_decides(difference)}" if difference.lost else ""
+    return f"{claim.first} against {claim.second}, {measure}: inconclusive, {numbers}{rest}."
 
 
 def _few_seeds(best: Sequence[Mapping[str, Any]], name: str, first: str, place: str) -> str:
@@ -204,7 +284,7 @@ def _few_seeds(best: Sequence[Mapping[str, Any]], name: str, first: str, place: 
     ]
     seeds = sorted(losses[0].keys() & losses[1].keys())
     if not seeds:
-        return f"{name} against {first}{place}: inconclusive, no seed of both has finished."
+        return f"{name} against {first}{place}: inconclusive, no seed has a result of both."
     gap = statistics.fmean(losses[0][seed] - losses[1][seed] for seed in seeds)
     low, high = (name, first) if gap < 0 else (first, name)
     count = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
@@ -214,8 +294,13 @@ def _few_seeds(best: Sequence[Mapping[str, Any]], name: str, first: str, place: 
     )
 
 
-def _live(runs: Sequence[Run]) -> list[str]:
-    """State the evaluation losses of two methods at their last common step."""
+def _live(runs: Sequence[Run], running: bool) -> list[str]:
+    """State the evaluation losses of two methods at their last common step.
+
+    Args:
+        runs: Runs of which some have no result.
+        running: True if any run goes on.
+    """
     by_label: dict[str, dict[int, float]] = {}
     for run in runs:
         losses = {
@@ -232,6 +317,6 @@ def _live(runs: Sequence[Run]) -> list[str]:
             low, high = (name, first) if gap < 0 else (first, name)
             sentences.append(
                 f"After {step} steps {low} is lower than {high} by {abs(gap):.3f} nat in evaluation"
-                " loss: inconclusive until the runs finish."
+                f" loss: inconclusive{' until the runs finish' if running else ''}."
             )
     return sentences

@@ -6,6 +6,7 @@ Starts no run.
 from __future__ import annotations
 
 import logging
+import shlex
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 MORE_SEEDS = 3  # seeds of the first repetition
 MOST_SEEDS = 10  # seeds of one further launch
 FACTORS = (0.1, 0.3, 1, 3, 10)  # learning rates to try, as multiples of the present one
+LOWER = (0.1, 0.3)  # learning rates to try after a divergence, as multiples
+INTERRUPTED = ("stopped", "dead", "failed")  # states that a resume may repair
 SAME_SIZE = 0.02  # relative difference of parameter counts that needs no matching
 
 
@@ -36,20 +39,31 @@ class NextStep:
 
     Attributes:
         label: Text of a button, without the duration.
-        comparison: Comparison to launch.
+        comparison: Comparison to launch, which adds runs; None resumes runs instead.
         runs: Number of its runs.
         seconds: Forecast of the duration on this machine; None if no run was timed.
+        name: Name of the launch that the new runs belong to.
+        resumed: Runs to resume.
     """
 
     label: str
-    comparison: Comparison
+    comparison: Comparison | None
     runs: int
-    seconds: float | None
+    seconds: float | None = None
+    name: str = ""
+    resumed: tuple[Run, ...] = ()
 
     @property
     def text(self) -> str:
         """Label with the forecast duration, such as "3 more seeds, 40 s"."""
         return self.label if self.seconds is None else f"{self.label}, {_duration(self.seconds)}"
+
+    @property
+    def command(self) -> str:
+        """Command that starts the step in a shell."""
+        if self.comparison is not None:
+            return self.comparison.to_command()
+        return " && ".join(f"qtha-lab resume {shlex.quote(str(run.path))}" for run in self.resumed)
 
     def plain(self) -> dict[str, Any]:
         """Return the step as plain data for JSON; `command` starts it."""
@@ -57,22 +71,37 @@ class NextStep:
             "label": self.label,
             "runs": self.runs,
             "seconds": self.seconds,
-            "command": self.comparison.to_command(),
+            "command": self.command,
         }
+
+
+def resume_step(runs: Sequence[Run], entries: Sequence[dict[str, Any]]) -> NextStep | None:
+    """Return the step that resumes runs without a result; None if there is none."""
+    known = {(e["label"], e["seed"]) for e in entries if e["state"] not in INTERRUPTED}
+    open_ids = {
+        (e["label"], e["seed"]): e["run_id"]
+        for e in entries
+        if e["state"] in INTERRUPTED and (e["label"], e["seed"]) not in known
+    }
+    resumed = tuple(run for run in runs if run.id in open_ids.values())
+    count = f"{len(resumed)} run{'s' if len(resumed) > 1 else ''}"
+    return NextStep(f"resume {count}", None, len(resumed), resumed=resumed) if resumed else None
 
 
 class Planner:
     """Next steps for the runs of one (model, task) pair.
 
     Args:
-        runs: Runs of the pair.
-        entries: Entries of the finished ones.
+        runs: Runs of the pair, in the order of their launch.
+        entries: Entries of the runs.
         claims: Claims on the pair.
     """
 
     def __init__(
         self, runs: Sequence[Run], entries: list[dict[str, Any]], claims: Sequence[Claim]
     ) -> None:
+        self.diverged = [entry for entry in entries if entry["state"] == "diverged"]
+        entries = [entry for entry in entries if entry["state"] == "finished"]
         self.entries, self.claims = entries, claims
         self.runs = [run for run in runs if not isinstance(run.experiment, Reproduced)]
         self.rates = tuning.rates(entries)
@@ -88,7 +117,7 @@ class Planner:
 
     def steps(self) -> list[NextStep]:
         """Return the steps that apply, the most useful first; none for untrusted plugins."""
-        if not self.choices:
+        if not self.runs:
             return []
         try:
             for run in self.runs:
@@ -96,8 +125,36 @@ class Planner:
         except Refusal as reason:
             log.info("no next steps: %s", reason)
             return []
-        steps = [self._more_seeds(), self._tune(), self._beyond(), self._control(), self._equal()]
+        steps = [self._lower_rates(), self._more_seeds(), self._tune(), self._beyond()]
+        steps += [self._control(), self._equal()]
         return [step for step in steps if step is not None]
+
+    def add(self, methods: Iterable[MethodChoice], settings: str) -> NextStep | None:
+        """Return the step that trains methods as these runs were trained.
+
+        Args:
+            methods: Methods of runs with other training settings.
+            settings: The training settings of these runs that differ.
+        """
+        present = {choice.meaning for choice in self.choices.values()}
+        absent = {m.meaning: m for m in methods if m.meaning not in present}
+        names = ", ".join(dict.fromkeys(m.name for m in absent.values()))
+        if not absent:
+            return None
+        return self._step(f"train {names} with {settings}: {{runs}}", absent.values())
+
+    def _lower_rates(self) -> NextStep | None:
+        """Try lower learning rates for a method whose runs diverged at its best one."""
+        for entry in self.diverged:
+            name, rate = family(entry), entry.get("learning_rate")
+            runs = [run for run in self.runs if run.id == entry["run_id"]]
+            if runs and rate and self.best.get(name, rate) == rate:
+                rates = [float(f"{rate * factor:.1g}") for factor in LOWER]
+                method = runs[0].experiment.method.replace(learning_rate=None)
+                seeds = self.seeds or sorted({e["seed"] for e in self.diverged})
+                label = f"try lower rates for {name}: {{runs}}"
+                return self._step(label, [method], learning_rates=rates, seeds=seeds)
+        return None
 
     def _step(self, label: str, methods: Iterable[MethodChoice], **fields: Any) -> NextStep | None:
         described = self.runs[0].experiment
@@ -117,7 +174,8 @@ class Planner:
             log.debug("no step %r: %s", label, reason)
             return None
         label = label.format(runs=f"{len(experiments)} runs" if len(experiments) > 1 else "1 run")
-        return NextStep(label, comparison, len(experiments), self._forecast(experiments))
+        forecast, name = self._forecast(experiments), self.runs[-1].experiment.name
+        return NextStep(label, comparison, len(experiments), forecast, name)
 
     def _forecast(self, experiments: Sequence[Experiment]) -> float | None:
         """Estimate the duration from the recorded seconds of similar runs."""
@@ -193,30 +251,48 @@ class Planner:
         return None
 
     def _equal(self) -> NextStep | None:
-        """Repeat with methods of equal size, if the sizes differ and can be matched."""
-        counts = {family(e): e.get("trainable_parameters") for e in self.entries}
+        """Add methods of equal size, unless they are there.
+
+        Their waist moves, or else their first size. The largest method keeps its size; the smallest
+        does if the others cannot reach the largest.
+        """
+        counts = {family(e): e.get("trainable_parameters") or 0 for e in self.entries}
         sizes = [size for name in self.choices if (size := counts.get(name))]
         if len(sizes) < 2 or max(sizes) <= min(sizes) * (1 + SAME_SIZE):
             return None
-        ordered = sorted(self.choices, key=lambda name: counts.get(name) or 0, reverse=True)
+        ordered = sorted(self.choices, key=lambda name: counts.get(name, 0), reverse=True)
+        present = {choice.meaning for choice in self.choices.values()}
         for names in (ordered, ordered[::-1]):
-            methods = [self._without_size(name, names[0]) for name in names]
-            step = self._step("make equal in size: {runs}", methods, matching="equal_parameters")
-            labels = {e.method.label for e in step.comparison.experiments()} if step else set()
-            if step and labels - {choice.label for choice in self.choices.values()}:
+            sized = self._of_size(names)
+            fresh = {choice.meaning: choice for choice in sized if choice.meaning not in present}
+            if sized and not fresh:
+                return None
+            shown = ", ".join(choice.replace(learning_rate=None).label for choice in fresh.values())
+            step = self._step(f"make equal in size, {shown}: {{runs}}", fresh.values())
+            if step:
                 return step
         return None
 
-    def _without_size(self, name: str, first: str) -> MethodChoice:
-        """Return a method without the settings that matching determines; the first keeps them."""
-        from qtha_lab.experiment.matching import size_settings
+    def _of_size(self, names: Sequence[str]) -> list[MethodChoice]:
+        """Return methods with the size of the first; none if any cannot have it."""
+        methods = [self.choices[names[0]], *(_without_size(self.choices[n]) for n in names[1:])]
+        step = self._step("", methods, seeds=self.seeds[:1], matching="equal_parameters")
+        if step is None or step.comparison is None:
+            return []
+        return [experiment.method for experiment in step.comparison.experiments()]
 
-        choice = self.choices[name]
-        if name == first:
-            return choice
-        matched = size_settings(choice, "equal_parameters")
-        options = {option: v for option, v in choice.options.items() if option not in matched}
-        return choice.replace(options=options)
+
+def _without_size(choice: MethodChoice) -> MethodChoice:
+    """Return a method without its waist, or else its first size; other sizes are stated."""
+    from qtha_lab.adapters import get_method
+
+    entry = get_method(choice.name)
+    config = entry.make_config(**choice.options)
+    sizes = {name: getattr(config, name) for name in entry.size_settings}
+    moved = "waist" if "waist" in sizes else next(iter(sizes), "")
+    sizes.pop(moved, None)
+    kept = {name: value for name, value in choice.options.items() if name != moved}
+    return choice.replace(options=sizes | kept)
 
 
 def _duration(seconds: float) -> str:

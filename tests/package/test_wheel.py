@@ -85,7 +85,12 @@ def stranger(wheel, tmp_path_factory) -> Stranger:
 @pytest.mark.slow
 def test_the_wheel_installs_one_top_level_module(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"qtha_lab"}
+    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    (data,) = (top for top in tops if top.endswith(".data"))
+    assert tops == {"qtha_lab", data}
+    share = f"{data}/data/share/jupyter/labextensions/qtha-lab"
+    files = {"package.json", "install.json", "static/remoteEntry.js"}
+    assert {name for name in names if name.startswith(data)} == {f"{share}/{n}" for n in files}
     assert {f"qtha_lab/notebooks/{name}" for name in NOTEBOOKS} <= {*names}
     assert not [name for name in names if "__pycache__" in name]
     examples = {path.relative_to(ROOT) for path in (ROOT / "examples").rglob("*.*")}
@@ -186,8 +191,11 @@ def test_a_stranger_opens_jupyterlab_on_copies_of_the_notebooks(stranger, tmp_pa
         address = _address(server, Path(stranger.environment["JUPYTER_RUNTIME_DIR"]))
         listing = json.load(urllib.request.urlopen(address.replace("?", "api/contents?")))
         assert sorted(item["name"] for item in listing["content"]) == NOTEBOOKS
-        page = address.replace("?", "lab/tree/00_tour.ipynb?")
-        assert b"JupyterLab" in urllib.request.urlopen(page).read()
+        page = urllib.request.urlopen(address.replace("?", "lab/tree/00_tour.ipynb?")).read()
+        assert b"JupyterLab" in page
+        shared = stranger.programs.parent / "share" / "jupyter" / "labextensions"
+        assert (shared / "qtha-lab" / "static" / "remoteEntry.js").is_file()
+        assert b'"qtha-lab"' in page  # the tile, among the extensions of the server
     finally:
         server.terminate()
         server.communicate()

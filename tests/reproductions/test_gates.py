@@ -47,6 +47,17 @@ def test_a_loss_is_at_its_start_from_above():
     assert not is_gated(claim, (3.0, 3.5))
 
 
+def test_a_claim_with_a_diverged_seed_is_inconclusive():
+    claim = PaperClaim("a", "b", "test_accuracy", "more accurate")
+    of = dataclasses.replace(REPRODUCTIONS["federated_qt"], claims=[claim])
+    a = {seed: {"test_accuracy": 0.7 + 0.001 * seed} for seed in range(5)}
+    b = {seed: {"test_accuracy": 0.6 + 0.002 * seed} for seed in range(5)}
+    assert verdicts(of, {"a": a, "b": b})[0].word == "shown"
+    (verdict,) = verdicts(of, {"a": a, "b": b | {2: {"test_accuracy": None}}})
+    assert verdict.word == "inconclusive"
+    assert "4 seeds; 1 seeds without a result" in verdict.sentence
+
+
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_verdicts_pass_the_gates_of_their_claims(name):
     recorded = listing.recorded_verdict(name)["claims"]

@@ -291,20 +291,20 @@ def test_parameters_are_held_against_the_largest_lora():
 def test_a_missing_run_is_said():
     message = findings.notes([entry("lora", 0, 1.0), entry("qtha", 0, None, state="diverged")], 4)
     assert "2 of 4 runs have not ended yet." in message
-    assert "qtha seed 0 diverged." in message
+    assert message[0] == "1 of 1 runs of qtha diverged (seed 0)."
 
 
 @pytest.mark.parametrize(
     ("state", "message", "sentence"),
     [
-        ("stopped", "stopped at step 2 of 9", "lora seed 0 stopped at step 2 of 9."),
-        ("failed", "no file of that name", "lora seed 0 failed: no file of that name."),
-        ("dead", "", "lora seed 0 dead."),
+        ("stopped", "stopped at step 2 of 9", "was stopped (seed 0): at step 2 of 9."),
+        ("failed", "no file of that name", "failed (seed 0): no file of that name."),
+        ("dead", "", "ended without a result (seed 0)."),
     ],
 )
 def test_how_a_run_ended_is_said_once(state, message, sentence):
     ended = entry("lora", 0, None, state=state) | {"message": message}
-    assert sentence in findings.notes([ended], 1)
+    assert findings.notes([ended], 1)[0] == f"1 of 1 runs of lora {sentence}"
 
 
 def test_a_comparison_says_what_differs_from_the_first_method_and_whether_it_is_shown():

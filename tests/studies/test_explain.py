@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 from qtha_lab.cli import load_commands
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import MethodChoice
+from qtha_lab.experiment import Comparison, MethodChoice
+from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison.claims import against_the_first
-from qtha_lab.studies.explain import explain, findings_of
+from qtha_lab.studies.explain import change, explain, findings_of
 
 METHODS = ("lora", "qtha", "dora")
 
@@ -60,7 +61,7 @@ def test_no_sentence_claims_more_than_the_comparison_does(losses):
         for method, by_seed in zip(METHODS, losses, strict=False)
         for seed, loss in enumerate(by_seed)
     ]
-    sentences, _ = findings_of(runs)
+    sentences = findings_of(runs).sentences
     made = {claim.first: claim.difference for claim in against_the_first(runs)}
     assert len(sentences) == len(losses) - 1
     for name, sentence, by_seed in zip(METHODS[1:], sentences, losses[1:], strict=False):
@@ -101,8 +102,8 @@ def test_a_difference_that_is_shown_needs_no_seeds(launched):
     explanation = launched({"lora": [4.10, 4.11, 4.12], "qtha": [4.30, 4.31, 4.32]})
     assert (
         explanation.sentences[0]
-        == "lora is lower than qtha by 0.200 nat in test loss, 95 % interval [+0.200, +0.200] over"
-        " 3 seeds: shown."
+        == "lora is lower than qtha by 0.200 nat in test loss, 95 % interval of lora − qtha"
+        " [-0.200, -0.200] over 3 seeds: shown."
     )
     assert not any("more seeds" in step.label for step in explanation.next_steps)
     labels = [step.label for step in explanation.next_steps]
@@ -143,7 +144,12 @@ def test_runs_of_different_training_are_not_compared(launched, tmp_path):
     launched({"lora": [4.1, 4.1, 4.1]})
     explanation = launched({"qtha": [4.3, 4.3, 4.3]}, steps=4)
     assert explanation.claims == []
-    assert explanation.sentences[-1] == "Runs with different training settings are not compared."
+    assert explanation.sentences[0] == (
+        "Runs with different training settings are not compared: steps=2 (lora); steps=4 (qtha)."
+    )
+    step = explanation.next_steps[0]
+    assert step.label == "train qtha with steps=2: 3 runs"
+    assert (step.comparison.training.steps, step.comparison.seeds) == (2, [0, 1, 2])
     assert any(text.startswith("steps=4: ") for text in explanation.sentences)
 
 
@@ -153,12 +159,12 @@ def test_open_runs_are_compared_at_their_last_common_step(tmp_path):
         two_steps(run)
         write(run, {"kind": "eval", "step": 2, "loss": loss})
     sentences = explain([tmp_path]).sentences
-    assert sentences[0] == "qtha against lora: inconclusive, no seed of both has finished."
-    assert sentences[1] == "2 of 2 runs have not finished."
-    assert (
-        sentences[2] == "After 2 steps lora is lower than qtha by 0.200 nat in evaluation loss: "
-        "inconclusive until the runs finish."
-    )
+    for sentence, method in zip(sentences, ("lora", "qtha"), strict=False):
+        assert sentence.startswith(f"1 of 1 runs of {method} ended without a result (seed 0)")
+    assert sentences[2:4] == [
+        "qtha against lora: inconclusive, no seed has a result of both.",
+        "After 2 steps lora is lower than qtha by 0.200 nat in evaluation loss: inconclusive.",
+    ]
 
 
 def test_the_command_prints_the_finding_and_the_next_commands(launched, tmp_path):
@@ -171,6 +177,58 @@ def test_the_command_prints_the_finding_and_the_next_commands(launched, tmp_path
     assert "  qtha-lab compare " in printed.stdout
     data = json.loads(runner.invoke(load_commands(), ["explain", str(tmp_path), "--json"]).stdout)
     assert data["next_steps"][0]["runs"] == 6
+
+
+def sized(folder, choices):
+    """Write one finished run of each method with its number of parameters on the toy model."""
+    for choice, parameters in choices.items():
+        run = run_folder(folder, choice, steps=2, name="workbench 1")
+        two_steps(run)
+        finish(run, eval_loss=4.1, test_loss=4.1, trainable_parameters=parameters)
+    steps = explain([folder]).next_steps
+    return [step for step in steps if step.label.startswith("make equal in size")]
+
+
+def test_equal_sizes_keep_r_and_bond_and_move_the_waist(tmp_path):
+    # 7,680 and 3,408 parameters: counted by `qtha-lab parameters`
+    (step,) = sized(tmp_path, {"lora(r=2)": 7680, "qtha(r=4,waist=8,bond_dim=3)": 3408})
+    (choice,) = step.comparison.methods
+    assert (choice.name, choice.options["r"], choice.options["bond_dim"]) == ("qtha", 4, 3)
+    assert choice.options["waist"] > 8
+    assert step.label == f"make equal in size, {choice.label}: 1 run"
+    assert (step.name, step.runs) == ("workbench 1", 1)
+
+
+def test_equal_sizes_are_not_offered_where_the_rule_holds(tmp_path):
+    (given, *others) = Comparison(
+        methods="lora(r=2),qtha(r=4,bond_dim=3)", matching="equal_parameters"
+    ).contenders()
+    (other,) = others
+    # the matched waist is the widest within 7,680 parameters, and 10 % below them
+    assert sized(tmp_path, {given.choice.label: 7680, other.choice.label: 6900}) == []
+
+
+def test_a_method_is_compared_to_its_own_control_too(tmp_path):
+    whole = "qtha(r=4,waist=16,bond_dim=3)"
+    control = whole.replace(")", ",use_circuit=false)")
+    losses = {"lora(r=2)": 4.10, whole: 4.20, control: 4.40}
+    for seed in range(3):
+        for method, loss in losses.items():
+            run = run_folder(tmp_path, method, seed, steps=2)
+            two_steps(run)
+            finish(run, eval_loss=loss + seed / 100, test_loss=loss + seed / 100,
+                   options=MethodChoice.parse(method).options)  # fmt: skip
+    without = [run for run in list_runs(tmp_path) if run.experiment.method.label != control]
+    before, after = explain(without), explain([tmp_path])
+    assert len(after.claims) == 2  # to the first method; the pair of the control is a third
+    assert after.verdicts[whole, control, ""] == "shown"
+    assert any(
+        text.startswith(f"{whole} is lower than {control} by 0.200") for text in after.sentences
+    )
+    words = change(before, after, "add the control")
+    assert words.startswith("After “add the control”: ")
+    assert f"{whole} against {control}: shown (new)" in words
+    assert change(after, after, "x").count("(as before)") == 3
 
 
 def test_an_empty_set_of_runs_is_refused():

@@ -163,7 +163,10 @@ def test_a_comparison_whose_runs_failed_is_reported_all_the_same(tmp_path):
     (tmp_path / "comparison.yaml").write_text(comparison.to_yaml())
     write_json(tmp_path / "summary.json", summarise_runs(comparison, runs))
     report = compare.report(tmp_path)
-    assert "lora(r=8) seed 0 failed: no file of that name." in report["verdicts"].sentences
+    assert (
+        "1 of 1 runs of lora(r=8) failed (seed 0): no file of that name."
+        in report["verdicts"].sentences
+    )
     assert report["fronts"].sentences == ["No method has finished: a front needs two."]
 
 

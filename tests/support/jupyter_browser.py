@@ -8,11 +8,12 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -189,13 +190,18 @@ def open_lab(server: Server, notebook: Path, *, size=(1400, 1000), **env: str) -
 
 
 @contextlib.contextmanager
-def serve(root: Path, home: Path) -> Iterator[Server]:
+def serve(
+    root: Path, home: Path, command: Callable[[Path, int], list[str]] | None = None
+) -> Iterator[Server]:
     """A JupyterLab until the end of the block; its kernels end with it.
 
     Args:
         root: The folder whose notebooks it serves.
         home: An empty folder for its settings, kernels and log.
+        command: Returns the command that serves a folder at a port; default that of
+            `qtha-lab lab`.
     """
+    command = command or (lambda root, port: lab_command(root, port, browser=False))
     port, token = free_port(), secrets.token_hex(16)
     page_config = home / "config" / "labconfig" / "page_config.json"
     page_config.parent.mkdir(parents=True)
@@ -206,15 +212,17 @@ def serve(root: Path, home: Path) -> Iterator[Server]:
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with (home / "jupyter.log").open("w") as log:
         process = subprocess.Popen(
-            [*lab_command(root, port, browser=False), "--ServerApp.port_retries=0",
-             f"--IdentityProvider.token={token}"],
-            env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            command(root, port),
+            env=os.environ | environment | {"JUPYTER_TOKEN": token, "JUPYTER_PORT_RETRIES": "0"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
             wait_for_port(process, port, home / "jupyter.log")
             yield Server(root, home, f"http://127.0.0.1:{port}", token)
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # make does not end the server that it started
             process.wait(timeout=PATIENCE)
 
 

@@ -7,7 +7,45 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from support.jupyter_browser import open_lab
+from playwright.sync_api import Locator, expect
+from support.jupyter_browser import open_lab, serve
+
+ROOT = Path(__file__).parents[2]
+
+
+def make_lab(folder: Path, port: int) -> list[str]:
+    """Return the command `make lab` for a folder, in the environment that is installed."""
+    venv = f"VENV={sys.prefix}"
+    command = ["make", "-C", str(ROOT), "-o", f"{sys.prefix}/.installed", venv, "lab"]
+    return [*command, "OPEN=0", f"PORT={port}", f"DIR={folder}"]
+
+
+def launch_button(page) -> Locator:
+    """Return the button of the workbench that starts runs."""
+    bench = page.locator(".qtha-workbench").first
+    return bench.get_by_role("button", name="Launch", exact=True)
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_make_lab_has_the_tile_and_the_panel_again_after_a_reload(tmp_path, tmp_path_factory):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    notebook = folder / "one.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")]), notebook)
+    with (
+        serve(folder, tmp_path_factory.mktemp("make-lab"), make_lab) as server,
+        open_lab(server, notebook) as lab,
+    ):
+        assert (folder / "00_tour.ipynb").is_file()  # copied by `qtha-lab lab`
+        page = lab.page
+        lab.menu("File", "New Launcher")
+        page.locator(".jp-LauncherCard", has_text="QTHA workbench").click()
+        expect(launch_button(page)).to_be_visible()
+        lab.menu("File", "Save Notebook")
+        page.reload()
+        expect(launch_button(page)).to_be_visible()
+        assert page.get_by_text("widget model not found").count() == 0
 
 
 @pytest.mark.browser

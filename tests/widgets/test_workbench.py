@@ -19,9 +19,10 @@ from qtha_lab.experiment.cost.preview import Cancelled, preview
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.figures.learning_rate import End, loss_against_rate
 from qtha_lab.runs import run as runs
+from qtha_lab.runs.launch_order import in_launch_order
 from widgets.kit.guard import ErrorLine
 from widgets.kit.loop import Background, in_thread
-from widgets.workbench.history import each_once, groups, in_order
+from widgets.workbench.history import each_once, groups
 from widgets.workbench.verdict import VerdictPane
 from widgets.workbench.watch import Watch
 from widgets.workbench.workbench import Workbench
@@ -65,11 +66,11 @@ def test_the_methods_of_an_earlier_comparison_stand_in_the_order_of_their_launch
         write(run, status("queued", 0))
         made.append(run.id)
     (group,) = groups(runs.list_runs(tmp_path))
-    assert [run.id for run in in_order(group.runs)] == made
+    assert [run.id for run in in_launch_order(group.runs)] == made
     with (tmp_path / made[0] / "events.jsonl").open("w") as file:
         file.write("half a li")
     second = [name for name in made if name[:15] == made[0][:15]]
-    assert [run.id for run in in_order(group.runs)][: len(second)] == [*second[1:], made[0]]
+    assert [run.id for run in in_launch_order(group.runs)][: len(second)] == [*second[1:], made[0]]
 
 
 def test_a_run_repeated_with_the_same_seed_is_no_second_seed(tmp_path):

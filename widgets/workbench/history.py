@@ -4,17 +4,13 @@ Reads run directories and starts nothing.
 """
 
 import json
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from qtha_lab.core.io import open_file, parse_json
 from qtha_lab.core.method_styles import shown
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.run_directory.plugins import trusted
-
-log = logging.getLogger(__name__)
 
 # fields that all experiments of a comparison share: those that both models declare
 SHARED = [name for name in Experiment.model_fields if name in Comparison.model_fields]
@@ -86,24 +82,6 @@ def is_comparison(runs: Iterable) -> bool:
     """Return True if runs differ in method and seed only."""
     shared = [{name: getattr(run.experiment, name) for name in SHARED} for run in runs]
     return all(fields == shared[0] for fields in shared)
-
-
-def in_order(runs: Iterable) -> list:
-    """Return runs in launch order, by seconds in ids, then by times in logs.
-
-    The first method of a comparison is the reference of the others.
-    """
-    return sorted(runs, key=lambda run: (run.id[:15], _begun(run), run.id))
-
-
-def _begun(run) -> float:
-    """Return the time of the first line of a run's log; infinity without one."""
-    try:
-        with open_file(run.files.events, links=False) as file:
-            return float(parse_json(file.readline(2**16))["t"])
-    except (OSError, ValueError, KeyError, TypeError) as reason:
-        log.debug("no beginning of %s: %s", run.id, reason)
-        return float("inf")
 
 
 def each_once(runs: Iterable) -> list:

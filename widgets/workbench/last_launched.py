@@ -7,10 +7,11 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.plugin_loading import load_plugins
 from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.runs import run as runs_
+from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.sweep.folder import list_sweeps
 
-from .history import RunGroup, groups, in_order
+from .history import RunGroup, groups
 from .presets import equal_size
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ def group_of(attach: Iterable | None) -> RunGroup | None:
     if attach is None:
         recent = [run for run in runs_.list_runs()[:RECENT] if not run.record.origin]
         newest = next(iter(groups(recent)), None)
-        return RunGroup(tuple(in_order(newest.runs))) if newest else None
+        return RunGroup(tuple(in_launch_order(newest.runs))) if newest else None
     attached = [runs_.attach(run) if isinstance(run, str) else run for run in attach]
     readable = tuple(run for run in attached if run.unreadable is None)
     return RunGroup(readable) if readable else None

@@ -3,11 +3,18 @@
 The headless equivalent is `qtha_lab.launch`.
 """
 
+import time
+
 from qtha_lab.experiment import Comparison
 from qtha_lab.runs import run as runs_
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.contenders import timed
 from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool
+
+
+def launch_name() -> str:
+    """Return the name of a new launch, which its runs share."""
+    return time.strftime("workbench %Y-%m-%d %H:%M:%S")
 
 
 def launch_all(comparison: Comparison, name: str) -> list[Run]:

@@ -7,15 +7,15 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.experiment import Comparison
 from qtha_lab.figures.forest import Difference, forest
 from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run
 from qtha_lab.runs.table import query
 from qtha_lab.runs.table.columns import column_text, worth_showing
 from qtha_lab.runs.table.rows import rows
 from qtha_lab.studies import comparison as compare
-from qtha_lab.studies.explain import Findings, NextStep, explain
+from qtha_lab.studies.explain import Findings, NextStep, change, explain
 
 from ..figures.figure_view import FigureView, Sheet
 from ..figures.save_figure import save_fold
@@ -44,11 +44,13 @@ class VerdictPane(ui.Box):
     """The pane Compare: finding, next steps, table and notes; renew by `await verdict.renew(runs)`.
 
     Args:
-        launch: Launches the comparison of a next step.
+        launch: Launches or resumes the runs of a next step.
     """
 
-    def __init__(self, launch: Callable[[Comparison], None]):
+    def __init__(self, launch: Callable[[NextStep], None]):
         self.launch = launch
+        # label of the last step, the findings before it, and their runs
+        self.continued: tuple[str, Findings, set[str]] | None = None
         self.sentences = styles.text("", "qtha-verdict")
         self.steps = styles.row(css="qtha-steps")
         self.results = styles.text("", "qtha-table")
@@ -73,6 +75,16 @@ class VerdictPane(ui.Box):
             return self.empty()
         self._show(runs, *await asyncio.to_thread(_findings, runs))
 
+    def expect(self, step: NextStep, runs: Sequence[Run]) -> None:
+        """State the change of the finding when the runs of a next step have ended.
+
+        Args:
+            step: Launched step.
+            runs: Runs that it continues.
+        """
+        if self.explained:
+            self.continued = step.label, self.explained, {run.id for run in runs}
+
     def renew_now(self, runs: Sequence[Run]) -> None:
         """Compute the finding and the table of runs, and show both."""
         if runs:
@@ -88,6 +100,7 @@ class VerdictPane(ui.Box):
         self.explained = explained
         found = explained.sentences if explained else [_too_many(runs)]
         first, *others = found or ["No run has ended yet."]
+        others = [*self._changes(runs, explained), *others]
         rest = f"<p>{styles.lines(others)}</p>" if others else ""
         self.sentences.value = f"<p><b>{styles.lines([first])}</b></p>{rest}"
         next_steps = explained.next_steps[:MOST_STEPS] if explained else []
@@ -95,6 +108,16 @@ class VerdictPane(ui.Box):
         self._draw_forest()
         self.results.value = explained_table(table)
         self.notes.value = styles.lines(map(in_page_terms, notes))
+
+    def _changes(self, runs: Sequence[Run], explained: Findings | None) -> list[str]:
+        """State what the last step changed, once the runs before and after it have ended."""
+        if self.continued is None or explained is None:
+            return []
+        label, before, continued = self.continued
+        is_complete = continued < {run.id for run in runs} or not continued
+        if not is_complete or not all(run.status().ended for run in runs):
+            return []
+        return [change(before, explained, label)]
 
     def _draw_forest(self) -> None:
         """Show the differences with their intervals, where any is claimed."""
@@ -136,8 +159,8 @@ class VerdictPane(ui.Box):
         }
 
     def _button(self, step: NextStep) -> ui.Button:
-        button = ui.Button(step.text, icon="arrow-right", tooltip=step.comparison.to_command())
-        button.on_click(lambda _: self.launch(step.comparison))
+        button = ui.Button(step.text, icon="arrow-right", tooltip=step.command)
+        button.on_click(lambda _: self.launch(step))
         return button
 
 
@@ -146,7 +169,7 @@ def _findings(runs: list[Run]) -> tuple[Findings | None, list[dict[str, str]], l
     explained = explain(runs) if len(runs) <= MOST_EXPLAINED else None
     if not is_comparison(runs):
         return explained, rows_of(runs)[:MOST_ROWS], [SEVERAL]
-    once = each_once(runs)
+    once = in_launch_order(each_once(runs))
     summary = compare.summarise(RunGroup(tuple(once)).trusted, once)
     again = len(runs) - len(once)
     repeats = [AGAIN.format(f"{again} run{'s' if again > 1 else ''}")] if again else []

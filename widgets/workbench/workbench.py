@@ -6,7 +6,6 @@ Ties the other panels together. The headless equivalents are `Comparison`, `Swee
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,6 +18,7 @@ from qtha_lab.runs import fork_server as warm
 from qtha_lab.runs.run import Run
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies import sweep
+from qtha_lab.studies.next_steps import NextStep
 
 from ..kit import controls as ui
 from ..kit import styles
@@ -34,7 +34,7 @@ from .data_view import DataView
 from .forecasts import sentences, sizes_of
 from .header import Header
 from .last_launched import group_of, latest, run_named, with_plugins
-from .launching import launch_all
+from .launching import launch_all, launch_name
 from .page_terms import in_page_terms
 from .panes import COMPARE, MOST, WATCH, Panes
 from .presets import equal_size
@@ -205,9 +205,21 @@ class Workbench(Shown):
         """Launch all runs of the comparison, or the sweep; none if any run is refused."""
         await self._launch(self.setup.description())
 
-    def launch_step(self, comparison: Comparison) -> None:
-        """Launch the comparison of a next step."""
-        self.background.start_once("launch", lambda: self._launch(comparison))
+    def launch_step(self, step: NextStep) -> None:
+        """Resume the runs of a next step, or add its runs to the ticked ones."""
+        self.verdict.expect(step, self.watch.runs)
+        if step.comparison is None:
+            return self.watch.resume(step.resumed)
+        self.background.start_once("launch", lambda: self._add(step))
+
+    async def _add(self, step: NextStep) -> None:
+        """Launch the runs of a next step under the name of those that it continues."""
+        self.say("Checking …")
+        started = await with_libraries(launch_all, step.comparison, step.name or launch_name())
+        count = "1 run" if len(started) == 1 else f"{len(started)} runs"
+        self._tell(f"Added {count} to the ticked ones: {step.label}.")
+        self.panes.select(WATCH)
+        self.panes.ticked = (*self.panes.ticked, *(run.id for run in started))[-MOST:]
 
     async def _launch(self, described: Comparison | Sweep) -> None:
         self.say("Checking …")
@@ -217,8 +229,7 @@ class Workbench(Shown):
         if described.in_stages:
             what = "the comparison, its trials first"
             return await self._schedule(described, self.staged, compare.launch, what)
-        name = time.strftime("workbench %Y-%m-%d %H:%M:%S")
-        started = await with_libraries(launch_all, described, name)
+        started = await with_libraries(launch_all, described, launch_name())
         self._show_launched([run.id for run in started])
 
     def _show_launched(self, ids: Iterable[str]) -> None:

@@ -122,6 +122,8 @@ def verdicts(
 def word(claim: PaperClaim, difference: PairedDifference) -> Word:
     """Decide a claim by the position of an interval relative to its margin.
 
+    A claim with a seed that diverged is inconclusive.
+
     A difference that is the same for every seed is computed. A claim is not asked if both arms end
     alike in every seed, as where neither reaches a goal.
 
@@ -138,6 +140,8 @@ def word(claim: PaperClaim, difference: PairedDifference) -> Word:
         'computed'
     """
     low, high = difference.low, difference.high
+    if difference.lost:
+        return "inconclusive"
     if claim.is_lower_better:
         low, high = -high, -low
     if difference.mean and difference.spread <= ROUNDING * abs(difference.mean):
@@ -172,9 +176,14 @@ def _verdict(
         weights = None if losses.rows is None else losses.rows.weights
         shares = np.ones(losses.first.shape[1]) if weights is None else weights
         losses = losses._replace(second=np.tile(claim.control * shares, (len(seeds), 1)))
-    difference = losses.difference(len(of.claims), EQUIVALENT.get(claim.measure, 0.0))
+    difference = replace(
+        losses.difference(len(of.claims), EQUIVALENT.get(claim.measure, 0.0)),
+        lost=_lost(claim, entries),
+    )
     means = float(losses.first.mean()), float(losses.second.mean())
     scale = f"{data}, {difference.scale}"
+    if difference.lost:
+        scale += f"; {difference.lost} seeds without a result"
     decided = "not asked" if is_gated(claim, means) else word(claim, difference)
     return Verdict(claim, decided, difference, means, scale)
 
@@ -198,6 +207,19 @@ def is_gated(claim: PaperClaim, means: tuple[float, float]) -> bool:
     guesses = claim.chance is not None and sign * (means[1] - claim.chance) <= margin
     ceiling = claim.ceiling
     return guesses or (ceiling is not None and all(sign * (m - ceiling) >= 0 for m in means))
+
+
+def _lost(claim: PaperClaim, entries: Entries) -> int:
+    """Count the seeds of a claim's arms without its measure, such as those that diverged."""
+    arms = [claim.arm, *([claim.control] if isinstance(claim.control, str) else [])]
+    return len(
+        {
+            seed
+            for arm in arms
+            for seed, entry in entries.get(arm, {}).items()
+            if entry.get(claim.measure) is None
+        }
+    )
 
 
 def _measured(by_seed: Mapping[int, Mapping[str, Any]], measure: str) -> Mapping[int, Any]:

@@ -9,7 +9,7 @@ and tasks makes m claims. Each interval has level 1 - 0.05/m and each p is multi
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
@@ -18,6 +18,7 @@ from qtha_lab.studies.comparison.neighbouring_rates import (
     at_neighbours,
     with_neighbours,
 )
+from qtha_lab.studies.comparison.outcomes import lost
 from qtha_lab.studies.comparison.paired import (
     LEAST_SEEDS,
     MARGIN,
@@ -100,11 +101,8 @@ def against_the_first(
         margin: Largest difference that counts as equivalent.
     """
     model_tasks = by_model_task(entries)
-    pairs = {
-        model_task: _pairs([*dict.fromkeys(map(family, of))])
-        for model_task, of in model_tasks.items()
-    }
-    return claims(at_their_best(entries), pairs, items or {}, len(model_tasks), margin, entries)
+    pairs = {model_task: pairs_to_first(of) for model_task, of in model_tasks.items()}
+    return claims(entries, pairs, items or {}, len(model_tasks), margin)
 
 
 class MissingComparison(NamedTuple):
@@ -138,7 +136,7 @@ def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[MissingComparison]
     for model_task, in_model_task in model_tasks.items():
         at_best = best.get(model_task, [])
         measure = measure_of(at_best)
-        for pair in _pairs([*dict.fromkeys(map(family, in_model_task))]):
+        for pair in pairs_to_first(in_model_task):
             sides = _shared(at_best, pair)
             lacking = [losses_of(side, {}, measure) is None for side in sides]
             if len(sides[0]) >= LEAST_SEEDS and any(lacking):
@@ -149,8 +147,10 @@ def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[MissingComparison]
     return missing
 
 
-def _pairs(names: list[str]) -> list[tuple[str, str]]:
-    return [(name, names[0]) for name in names[1:]]
+def pairs_to_first(entries: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return each method with the first one, as labels without learning rate."""
+    first, *others = dict.fromkeys(map(family, entries))
+    return [(name, first) for name in others]
 
 
 def claims(
@@ -159,33 +159,33 @@ def claims(
     items: Mapping[str, TestItems],
     model_tasks: int = 1,
     margin: float = MARGIN,
-    every_rate: Sequence[dict[str, Any]] = (),
 ) -> list[Claim]:
     """Compute the differences of method pairs as one Bonferroni family.
 
-    Omits pairs with fewer than three common seeds.
+    Every method has its best learning rate. Omits pairs with fewer than three common seeds. A claim
+    is inconclusive if a run of its methods at their best rates has no result.
 
     Args:
-        entries: Entries of runs at the best learning rate of their method.
+        entries: Entries of all runs.
         pairs: Pairs of labels without learning rate, by (model, task) pair; the second label is
             subtracted.
         items: Test rows by run id.
         model_tasks: Number of (model, task) pairs of the comparison.
         margin: Largest difference that counts as equivalent.
-        every_rate: Entries at all rates, for claims at the neighbouring ones; empty leaves them
-            out.
     """
     candidates: list[_PairLosses] = []
-    for model_task, in_model_task in by_model_task(entries).items():
-        candidates += _losses(model_task, in_model_task, pairs.get(model_task, ()), items)
-    beside = at_neighbours(every_rate)
+    best = at_their_best(entries)
+    for model_task, at_best in by_model_task(best).items():
+        candidates += _losses(model_task, at_best, pairs.get(model_task, ()), items)
+    every, beside = by_model_task(entries), at_neighbours(entries)
     found = []
     for of in candidates:
         difference, neighbours = of.losses.difference(len(candidates), margin), ()
-        if every_rate and difference.excludes_zero:
-            neighbours = tuple(_neighbours(of, entries, beside, items, len(candidates), margin))
-            were_run = _ran_at_several(every_rate, of)
+        if difference.excludes_zero:
+            neighbours = tuple(_neighbours(of, best, beside, items, len(candidates), margin))
+            were_run = _ran_at_several(entries, of)
             difference = with_neighbours(difference, neighbours, were_run)
+        difference = replace(difference, lost=lost(every[of.model_task], of.pair))
         found.append(
             Claim(*of.pair, of.measure, difference, of.model_task, model_tasks, neighbours)
         )

@@ -67,7 +67,7 @@ def decompose(
         model_task: _parts(model_task, in_model_task, items)
         for model_task, in_model_task in by_model_task(best).items()
     }
-    results = claims(best, parts, items, len(by_model_task(entries)), margin, entries)
+    results = claims(entries, parts, items, len(by_model_task(entries)), margin)
     return [Row(parts[claim.model_task][claim.first, claim.second], claim) for claim in results]
 
 

@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 from qtha_lab.models.quantisation.formats import STORED
 from qtha_lab.studies.comparison import tuning
+from qtha_lab.studies.comparison.outcomes import outcomes
 from qtha_lab.studies.comparison.outlying_seeds import outlying_sentences
 
 SIDE_BY_SIDE = "∥"  # marks seconds measured while other runs trained
@@ -253,16 +254,10 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
 
 
 def missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
-    """Count the missing runs, and name the runs that did not finish."""
-    waiting, model_tasks = expected - len(entries), len(by_model_task(entries))
-    sentences = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
-    for entry in entries:
-        if entry["state"] != "finished":
-            state, message = entry["state"], entry.get("message") or ""
-            end = message if message.startswith(state) else f"{state}: {message}".rstrip(": ")
-            name = name_in(entry["label"], ModelTask.of(entry), model_tasks)
-            sentences.append(f"{name} seed {entry['seed']} {end}.")
-    return sentences
+    """Name the runs without a result, and count the runs to come."""
+    waiting = expected - len(entries)
+    to_come = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
+    return [*outcomes(entries), *to_come]
 
 
 def _against(count: int, reference: int) -> str:

@@ -53,6 +53,7 @@ class PairedDifference:
         key_name: Name of one key in sentences.
         neighbour: Outcome at the neighbouring learning rates of a difference that excludes zero:
             "clear" if the choice of both rates is, "holds" or "fails", "not run"; "" if not asked.
+        lost: Number of runs of both methods without a result; above 0 nothing is shown.
     """
 
     mean: float
@@ -69,6 +70,7 @@ class PairedDifference:
     rows: int | None = None
     key_name: str = "key"
     neighbour: Neighbour = ""
+    lost: int = 0
 
     @property
     def scale(self) -> str:
@@ -93,7 +95,8 @@ class PairedDifference:
         """Verdict: shown, equivalent within the margin, or inconclusive.
 
         Two one-sided intervals at the level of the family decide equivalence. A difference that is
-        shown may be within the margin too.
+        shown may be within the margin too. Seeds that diverged, failed or were stopped may be the
+        ones with the largest losses, so a difference over the others is inconclusive.
 
         Source:
             Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680.
@@ -104,14 +107,16 @@ class PairedDifference:
 
     @property
     def is_within_margin(self) -> bool:
-        """True if both one-sided intervals lie within the margin."""
+        """True if both one-sided intervals lie within the margin, with every run."""
+        if self.lost:
+            return False
         return abs(self.mean) + self._width(self.seeds, self.items, 2 * self.level) <= self.margin
 
     @property
     def seeds_to_decide(self) -> int | None:
         """Seeds with 80 % power for a verdict, if the true difference equals the mean.
 
-        None above 10,000 seeds.
+        None above 10,000 seeds, or with a run without a result.
         """
         counts = range(LEAST_SEEDS, MOST_SEEDS + 1)
         place = bisect_left(counts, True, key=lambda seeds: self._is_decided(seeds, self.items))
@@ -121,7 +126,7 @@ class PairedDifference:
     def rows_to_decide(self) -> int | None:
         """Test rows with 80 % power for a verdict at these seeds, as `seeds_to_decide`.
 
-        None above 10,000 rows, or if only means are known.
+        None above 10,000 rows, if only means are known, or with a run without a result.
         """
         counts = range(self.items, MOST_ROWS * self.items // (self.rows or self.items) + 1)
         if self.items == 1:
@@ -136,7 +141,7 @@ class PairedDifference:
         gap = abs(self.mean)
         shows = self._width(seeds, rows, self.level) + self._width(seeds, rows, 2 * (1 - POWER))
         within = self._width(seeds, rows, 2 * self.level) + self._width(seeds, rows, 1 - POWER)
-        return shows <= gap or within <= self.margin - gap
+        return not self.lost and (shows <= gap or within <= self.margin - gap)
 
     def _width(self, seeds: float, rows: int, level: float) -> float:
         """Return the half-width of the interval for a number of seeds and rows."""
@@ -146,8 +151,8 @@ class PairedDifference:
 
     @property
     def is_shown(self) -> bool:
-        """True if the interval excludes zero, at neighbouring rates too where they were run."""
-        return self.excludes_zero and self.neighbour != "fails"
+        """True if the interval excludes zero, with every run and at neighbouring rates."""
+        return not self.lost and self.excludes_zero and self.neighbour != "fails"
 
     @property
     def excludes_zero(self) -> bool:
@@ -392,7 +397,9 @@ def verdict_text(difference: PairedDifference) -> str:
 
 
 def what_decides(difference: PairedDifference) -> str:
-    """Write the seeds, or else the test rows, that would decide an inconclusive difference."""
+    """Write the runs, seeds or test rows that would decide an inconclusive difference."""
+    if difference.lost:
+        return f"{difference.lost} run{'s' if difference.lost > 1 else ''} without a result"
     if (seeds := difference.seeds_to_decide) is not None:
         return f"{seeds:,} seeds would decide"
     if (rows := difference.rows_to_decide) is not None:

@@ -36,6 +36,7 @@ class PooledDifference:
         spread: Standard deviation of the true difference between pairs (τ).
         heterogeneity: Share of the variation that is due to differences between pairs (I²).
         margin: Largest difference that counts as equivalent.
+        lost: Number of runs of the claims without a result; above 0 nothing is shown.
     """
 
     first: str
@@ -49,11 +50,12 @@ class PooledDifference:
     spread: float
     heterogeneity: float
     margin: float = MARGIN
+    lost: int = 0
 
     @property
     def verdict(self) -> Verdict:
         """Verdict: shown, equivalent within the margin, or inconclusive."""
-        if self.low is None or self.high is None:
+        if self.lost or self.low is None or self.high is None:
             return "inconclusive"
         if not self.low <= 0 <= self.high:
             return "shown"
@@ -117,6 +119,7 @@ def pool(
     return PooledDifference(
         first, second, mean, low, high, one_sided, level, len(means),
         math.sqrt(spread), _heterogeneity(means, variances), margin,
+        sum(claim.get("lost", 0) for claim in claims),
     )  # fmt: skip
 
 

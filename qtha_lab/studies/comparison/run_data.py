@@ -15,6 +15,7 @@ from qtha_lab.core.metrics import with_units
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.figures.pareto import Point
 from qtha_lab.runs import run as runs
+from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.entries import entry as entry_of
 
@@ -31,7 +32,7 @@ def find_runs(places: Iterable[str | Path]) -> list[Run]:
             run for folder in (Path(place), Path(place) / "runs") for run in runs.list_runs(folder)
         ]
         is_folder = folder_runs and not RunDir(Path(place)).exists
-        for run in sorted(folder_runs, key=lambda run: run.id) if is_folder else [_run_at(place)]:
+        for run in in_launch_order(folder_runs) if is_folder else [_run_at(place)]:
             by_path.setdefault(run.path, run)
     return list(by_path.values())
 

@@ -32,7 +32,7 @@ def pooled_verdicts(compared: Compared) -> Section:
     if not compared.claims and not lacking:
         sentences.append(f"No claim is made: an interval needs {LEAST_SEEDS} seeds of two methods.")
     sentences += lacking
-    return Section("verdicts", "Verdicts", [*sentences, *missing(compared)])
+    return Section("verdicts", "Verdicts", [*missing(compared), *sentences])
 
 
 def across(compared: Compared) -> Section:

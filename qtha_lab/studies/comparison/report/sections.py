@@ -39,7 +39,7 @@ COSTS = ("trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter
 
 def verdict_section(compared: Compared) -> Section:
     """Build the section of claims, with each method's results at its best rate."""
-    sentences = stated(compared) + missing(compared)
+    sentences = missing(compared) + stated(compared)
     return Section("verdicts", "Verdicts", sentences, tables=results_tables(compared))
 
 
@@ -51,7 +51,7 @@ def stated(compared: Compared) -> list[str]:
 
 
 def missing(compared: Compared) -> list[str]:
-    """Return sentences on runs that are missing or did not finish.
+    """Return sentences on runs without a result and on runs to come.
 
     `expected` from the summary counts the runs of the whole comparison.
     """
