@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.models import model_names as list_models  # noqa: F401
     from qtha_lab.runs.chat.models import ChatModels as ChatModels
     from qtha_lab.runs.export.lora_fit import export_lora as export_lora
+    from qtha_lab.runs.prediction import load_predictor as load_predictor
     from qtha_lab.runs.run import attach as attach
     from qtha_lab.runs.run import list_runs as list_runs
     from qtha_lab.runs.table import runs_table as runs_table

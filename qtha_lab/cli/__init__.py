@@ -46,6 +46,7 @@ COMMANDS = (
     "init",
     "sweep",
     "chat",
+    "predict",
     "trust",
 )
 

@@ -49,6 +49,7 @@ TASK_TYPES = {
     kind: "CAUSAL_LM" if head == "causal-lm" else "SEQ_CLS" for kind, head in HEADS.items()
 }
 SAMPLED_ROWS = 64
+PEFT_HEADS = ("classifier", "score")
 
 _TASKS: Cache[Task] = Cache("task", most=4)
 _MODELS: Cache[PreTrainedModel] = Cache("skeleton", most=4)
@@ -108,7 +109,7 @@ class Plan:
         )
         from qtha_lab.models import is_encoder_decoder
 
-        if whole.kind == "lm" and is_encoder_decoder(experiment.model):
+        if is_encoder_decoder(experiment.model):
             whole = dataclasses.replace(whole, is_seq2seq=True)
         if not experiment.training.share:
             return whole
@@ -217,8 +218,19 @@ class Plan:
         return get_method(choice.name).make_config(
             task_type=self.task_type,
             target_modules=self.target_modules,
-            **choice.options,
+            **{**choice.options, **self._head_modules},
         )
+
+    @property
+    def _head_modules(self) -> dict[str, list[str]]:
+        """Modules of the head to train and save whole, unknown to PEFT."""
+        from qtha_lab.models.weights import head_modules
+
+        if self.head != "classification":
+            return {}
+        names = [name for name in head_modules(self.model) if not name.endswith(PEFT_HEADS)]
+        chosen = self.experiment.method.options.get("modules_to_save") or []
+        return {"modules_to_save": [*chosen, *names]} if names else {}
 
     @property
     def start_rows(self) -> int:
@@ -241,7 +253,7 @@ class Plan:
         from qtha_lab.adapters import get_method
 
         config = get_method("lora").make_config(
-            task_type=self.task_type, target_modules=self.target_modules
+            task_type=self.task_type, target_modules=self.target_modules, **self._head_modules
         )
         return config, self._layout(config)
 

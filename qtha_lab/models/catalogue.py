@@ -207,7 +207,10 @@ def _check_kind_of_files(folder: Path) -> None:
     """Refuse a model folder that also holds an adapter, or only pickled weights."""
     if not (folder / "config.json").is_file():
         return
-    if (folder / "adapter_config.json").is_file():
+    is_adapter = (folder / "adapter_config.json").is_file()
+    if is_adapter and not weight_files(folder):
+        raise _folder_refusal(folder)
+    if is_adapter:
         raise Refusal(
             f"{folder} must hold a model or an adapter, got both, and the adapter would be added "
             "to the model. Move it to a folder of its own."

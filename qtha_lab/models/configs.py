@@ -7,6 +7,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_json, shortened
 from qtha_lab.models.refusing import refusing
+from qtha_lab.models.stored_formats import check_stored_format
 
 COUNTS = re.compile(r"(_?num|n)_\w*(layers?|blocks|labels|experts|heads)|n_(layer|head)")
 MOST = 10_000
@@ -36,10 +37,41 @@ def load_config(folder: Path, n_labels: int | None) -> Any:
     """Load the transformers config of a model folder."""
     from transformers import AutoConfig
 
-    read_config(folder)
-    labels = {} if n_labels is None else {"num_labels": n_labels}
+    stored = read_config(folder)
+    check_type(stored, folder)
+    check_stored_format(stored, folder)
+    labels = {} if n_labels is None else _outputs(n_labels)
     with refusing(f"{_named(folder)} cannot be loaded: config.json must describe a model", COPY):
         return AutoConfig.from_pretrained(folder, trust_remote_code=False, **labels)
+
+
+def _outputs(n_labels: int) -> dict[str, Any]:
+    """Return the settings of a head; a fine-tuned model may record other ones."""
+    kind = "regression" if n_labels == 1 else "single_label_classification"
+    names = {place: f"LABEL_{place}" for place in range(n_labels)}
+    label2id = {name: place for place, name in names.items()}
+    return {"id2label": names, "label2id": label2id, "problem_type": kind}
+
+
+def check_type(config: dict[str, Any], folder: Path) -> None:
+    """Refuse a model type that the installed transformers lacks."""
+    from transformers import __version__
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    kind = config["model_type"]
+    if kind in CONFIG_MAPPING:
+        return
+    if "auto_map" in config:
+        code, remedy = (
+            " with code of its own, which is never run",
+            "Choose another model.",
+        )
+    else:
+        code, remedy = "", "Install a newer transformers, or correct the name."
+    raise Refusal(
+        f"The model_type of {_named(folder)} must be known to transformers {__version__}, got "
+        f"{shortened(kind, 40)!r}{code}. {remedy}"
+    )
 
 
 def check_head(config: Any, head: str, folder: Path) -> None:

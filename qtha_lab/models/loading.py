@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,8 +22,15 @@ from qtha_lab.models.quantisation.formats import (
     rounding_of,
 )
 from qtha_lab.models.refusing import refusing
+from qtha_lab.models.stored_formats import OTHER, stored_format
 from qtha_lab.models.tokenizers import check_vocabulary, load_tokenizer
-from qtha_lab.models.weights import check_weights, shapes_in, weight_files
+from qtha_lab.models.weights import (
+    check_finite,
+    check_shape,
+    check_weights,
+    shapes_in,
+    weight_files,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,13 +54,20 @@ HASHED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """Base model ready for adapters, with its right-padding tokenizer, source and fingerprint."""
+    """Base model ready for adapters, with its right-padding tokenizer, source and fingerprint.
+
+    Attributes:
+        new_weights: Names of tensors drawn at random, because the folder has none that fit.
+        note: Sentence about a replaced classification head; empty without one.
+    """
 
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
     name: str
     source: str
     fingerprint: str
+    new_weights: tuple[str, ...] = ()
+    note: str = ""
 
     def __iter__(self) -> Iterator["PreTrainedModel | PreTrainedTokenizerBase"]:
         """Unpack into model and tokenizer."""
@@ -105,7 +119,8 @@ def load_model(
     config.pad_token_id = tokenizer.pad_token_id
     with ONE_THREAD, torch.random.fork_rng(devices=[]), _quietly():
         torch.manual_seed(head_seed)
-        with refusing(f"The model of {shortened(folder, 80)} must load", AGAIN):
+        remedy = OTHER if stored_format(read_config(folder)) else AGAIN
+        with refusing(f"The model of {shortened(folder, 80)} must load", remedy):
             model, report = _auto(head).from_pretrained(
                 folder,
                 config=config,
@@ -114,7 +129,10 @@ def load_model(
                 quantization_config=quantized,
                 trust_remote_code=False,
                 use_safetensors=True,
+                ignore_mismatched_sizes=head == "classification",
             )
+        note = _replaced_head(folder, model, report["mismatched_keys"])
+        check_finite(folder, model)
         _put(reader, model)
     if head != "classification" and (missing := sorted(report["missing_keys"])):
         raise Refusal(
@@ -129,7 +147,20 @@ def load_model(
     if rounding := rounding_of(quantization):
         check_quantization(quantization, model)
         _round(model, rounding, tokenizer, print_of_model)
-    return LoadedModel(model, tokenizer, name, _source(name, folder), print_of_model)
+    new = tuple(sorted(report["missing_keys"]))
+    return LoadedModel(model, tokenizer, name, _source(name, folder), print_of_model, new, note)
+
+
+def _replaced_head(folder: Path, model: "PreTrainedModel", mismatched: Iterable[tuple]) -> str:
+    """Return a note on a replaced head; refuse other tensors that do not fit."""
+    replaced = sorted((name, tuple(stored), tuple(shape)) for name, stored, shape in mismatched)
+    for name, stored, shape in replaced:
+        check_shape(folder, model, name, stored, shape)
+    if not replaced:
+        return ""
+    name, stored, shape = replaced[-1]
+    head = name.rpartition(".")[0]
+    return f"head {head} of {stored[0]} outputs is replaced by a new one of {shape[0]} outputs"
 
 
 def _round(

@@ -5,7 +5,7 @@ Writes `README.md` with the metadata that model hubs read. Measures nothing.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ PIPELINES = {
     "SEQ_2_SEQ_LM": "text2text-generation",
     "SEQ_CLS": "text-classification",
 }
+HEAD_TYPES = {"causal-lm": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM", "classification": "SEQ_CLS"}
 TEMPLATE = "[More Information Needed]"  # in a card of PEFT that nobody has filled in
 # in cards of transformers and of TRL; PEFT removes their tag
 GENERATED = ("has been generated automatically", "has been trained using [TRL]")
@@ -78,6 +79,32 @@ def write_card(
         _table("What was measured", metrics or {}),
         notes,
     ]
+    return _save(folder, data, parts)
+
+
+def merged_card(folder: Path, base_model: str, method: str, task: str, head: str) -> Path:
+    """Write the model card of a base model that was merged with an adapter.
+
+    Args:
+        folder: Folder of the merged model.
+        base_model: Base model, as for `write_card`.
+        method: Name of the adapter's method.
+        task: Task of the training.
+        head: "causal-lm", "seq2seq" or "classification".
+    """
+    base_model = model_name(base_model)
+    data = ModelCardData(
+        base_model=None if is_nameless(base_model) else public_base(base_model),
+        library_name="transformers",
+        tags=sorted({"qtha-lab", method}),
+        pipeline_tag=PIPELINES[HEAD_TYPES[head]],
+    )
+    name = escape_markdown(public_name(base_model))
+    title = f"# {name} merged with a {method} adapter"
+    return _save(folder, data, [title, f"Trained for the task {code_span(public_name(task))}."])
+
+
+def _save(folder: Path, data: ModelCardData, parts: Sequence[str]) -> Path:
     text = "\n\n".join(part for part in parts if part)
     path = Path(folder) / "README.md"
     write_atomically(path, str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n")))
@@ -152,11 +179,12 @@ def _loading(
         ]
     else:
         auto = f"AutoModelFor{AUTO.get(str(kind), 'CausalLM')}"
+        outputs = f", num_labels={n_labels}" if n_labels else ""
         lines = [
             "from peft import PeftModel",
             f"from transformers import {auto}",
             "",
-            f"base = {auto}.from_pretrained({base})",
+            f"base = {auto}.from_pretrained({base}{outputs})",
             "model = PeftModel.from_pretrained(base, FOLDER)",
         ]
     return "\n".join(["## Loading it", "", *first, "```python", *lines, "```"])

@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 OTHER_HEADS = ("embed_out.weight",)  # stored names that transformers maps to `lm_head`
-Shapes = dict[str, tuple[int, ...]]
+Shape = tuple[int, ...]
+Shapes = dict[str, Shape]
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -67,12 +68,8 @@ def check_weights(
     is_whole = not hasattr(model.config, "quantization_config")
     for name, tensor in model.state_dict().items() if is_whole else ():
         stored = next((shapes[n] for n in (name, name.removeprefix(prefix)) if n in shapes), None)
-        if stored is not None and name != head_name(model) and stored != tuple(tensor.shape):
-            raise Refusal(
-                f"The weights of {shortened(folder, 80)} must fit its config.json, got "
-                f"{shortened(name, 60)} of shape {list(stored)}, got {list(tensor.shape)}. "
-                "Copy both files from one model."
-            )
+        if stored is not None and name != head_name(model):
+            check_shape(folder, model, name, stored, tuple(tensor.shape))
     head = head_name(model)
     tied = getattr(model.config, "tie_word_embeddings", False)
     is_stored = any(name.endswith((head, *OTHER_HEADS)) for name in shapes)
@@ -82,6 +79,56 @@ def check_weights(
             "text, got none. Save the model with its language-modelling head, or choose a task "
             "with classes."
         )
+
+
+def check_shape(
+    folder: Path, model: "PreTrainedModel", name: str, stored: Shape, shape: Shape
+) -> None:
+    """Refuse a stored tensor of another shape, except a classification head of other classes.
+
+    Args:
+        folder: Folder of the model.
+        model: Model that the config describes.
+        name: Name of the tensor.
+        stored: Shape in the file.
+        shape: Shape in the model.
+    """
+    of_classes = stored[1:] == shape[1:] and name.partition(".")[0] in head_modules(model)
+    if stored != shape and not of_classes:
+        raise Refusal(
+            f"The weights of {shortened(folder, 80)} must fit its config.json, got "
+            f"{shortened(name, 60)} of shape {list(stored)}, got {list(shape)}. "
+            "Copy both files from one model."
+        )
+
+
+def check_finite(folder: Path, model: "PreTrainedModel") -> None:
+    """Refuse weights that hold NaN or infinity."""
+    import torch
+
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and tensor.numel() and not tensor.is_meta:
+            extremes = torch.stack(torch.aminmax(tensor))
+            if not torch.isfinite(extremes).all():
+                raise Refusal(
+                    f"The weights of {shortened(folder, 80)} must be finite, got NaN or infinity "
+                    f"in {shortened(name, 60)}. Its training diverged, or the file is damaged."
+                )
+
+
+def head_modules(model: "PreTrainedModel") -> list[str]:
+    """Return the names of the modules outside a classifier's base that have parameters.
+
+    Empty for a model that generates text, whose head is the output embedding.
+    """
+    if model.get_output_embeddings() is not None:
+        return []
+    base = model.base_model_prefix
+    return [
+        name
+        for name, module in model.named_children()
+        if name != base and next(module.parameters(), None) is not None
+    ]
 
 
 def head_name(model: "PreTrainedModel") -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import pandas
 
     from qtha_lab.figures import Figure
+    from qtha_lab.runs.prediction import Row
     from qtha_lab.runs.trained_model import RunModel
 
 __all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "launch", "list_runs"]
@@ -198,6 +199,17 @@ class Run:
             >>> run.generate("How are you?", temperature=0.7)  # doctest: +SKIP
         """
         return self.load().generate(prompt, **decoding)
+
+    def predict(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Load the model and predict rows: labels, numbers or answers; see `Predictor.predict`.
+
+        Example:
+            >>> run.predict(["A text."])[0]["label"]  # doctest: +SKIP
+            'good'
+        """
+        from qtha_lab.runs.prediction import predictor_of
+
+        return predictor_of(self.files).predict(rows)
 
     def log_tail(self, lines: int = 20) -> str:
         """Return the last output of the worker, without control characters."""

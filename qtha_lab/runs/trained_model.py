@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.plan import Plan
+from qtha_lab.experiment.prediction_settings import PredictionSettings
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins
@@ -60,20 +61,36 @@ def load_run(files: RunDir) -> RunModel:
     Raises:
         Refusal: If the run is unreadable, has no adapter yet, or requires missing code or files.
     """
-    from qtha_lab import adapters, models
+    from qtha_lab import adapters
 
     plan = plan_of(files)
     folder, note = adapter_of(files)
-    experiment = files.experiment
-    base = models.load_model(
-        experiment.model,
-        head=plan.head,
-        n_labels=plan.n_labels,
-        dtype=experiment.training.precision,
-        quantization=experiment.quantization,
-        head_seed=experiment.seed,
-    )
+    base = load_base(PredictionSettings.of(plan), files.experiment.model)
     return RunModel(plan, base, adapters.load_adapter(base.model, folder).eval(), note)
+
+
+def load_base(settings: PredictionSettings, name: str) -> "LoadedModel":
+    """Load the base model of an adapter, with the names of its outputs.
+
+    Args:
+        settings: Settings of predictions with the adapter.
+        name: Name or folder of the model.
+
+    Raises:
+        Refusal: If the model is not on this machine or has no such head.
+    """
+    from qtha_lab import models
+
+    base = models.load_model(
+        name,
+        head=settings.head,
+        n_labels=settings.n_labels,
+        dtype=settings.precision,
+        quantization=settings.quantization,
+        head_seed=settings.seed,
+    )
+    settings.name_outputs(base.model.config)
+    return base
 
 
 def plan_of(files: RunDir) -> Plan:

@@ -5,6 +5,7 @@ transcripts of preference data. A tool call is written as `<tool_call>` and JSON
 """
 
 import json
+import logging
 import re
 from typing import Any
 
@@ -18,6 +19,7 @@ ROLES = {
     "system": "system", "developer": "system",
     "tool": "tool", "function": "tool", "observation": "tool",
 }  # fmt: skip
+log = logging.getLogger(__name__)
 KNOWN = ("system", "user", "assistant", "tool")
 MASKS = ("weight", "train", "loss")  # OpenAI, Axolotl, ms-swift
 FIELDS = {"role", "from", "content", "value", "tool_calls", "function_call", *MASKS}
@@ -26,6 +28,9 @@ TURN = re.compile(r"\n\n(Human|Assistant):")
 
 def read_messages(column: str, value: Any, system: Any = None, tools: Any = None) -> list[dict]:
     """Read a conversation whose answers are the assistant's.
+
+    An answer before the first prompt, as ShareGPT's files have, is left out with a log message:
+    chat templates refuse one, and it answers nothing.
 
     Args:
         column: Name of the column, for messages.
@@ -36,6 +41,7 @@ def read_messages(column: str, value: Any, system: Any = None, tools: Any = None
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = parse_json(value)
     messages = [_message(each) for each in value] if isinstance(value, list) else []
+    messages = _from_first_prompt(column, messages)
     if not any(message["role"] == "assistant" for message in messages[1:]):
         raise Refusal(
             f"{column} must be a list of messages with an answer by the assistant after the "
@@ -60,6 +66,15 @@ def unused_fields(column: str, value: Any) -> set[str]:
     messages = value if isinstance(value, list) else []
     names = {name for message in messages if isinstance(message, dict) for name in message}
     return {f"{column}.{name}" for name in names - FIELDS}
+
+
+def _from_first_prompt(column: str, messages: list[dict]) -> list[dict]:
+    """Return messages without answers before the first message of another role than system."""
+    first = next((i for i, m in enumerate(messages) if m["role"] in ("user", "tool")), 0)
+    kept = [message for message in messages[:first] if message["role"] == "system"]
+    if left_out := first - len(kept):
+        log.debug("%s: %d answers before the first prompt are left out", column, left_out)
+    return [*kept, *messages[first:]]
 
 
 def with_system(messages: list[dict], system: Any, tools: Any) -> list[dict]:

@@ -50,7 +50,8 @@ class Task:
         shape: Shape of the user's rows, such as "text and label"; empty for a named task.
         columns: Part of the shape and column of the data, in pairs.
         notes: Sentences on what was left aside and how labels were read; for the notes of a run.
-        is_seq2seq: Whether `encode` gives prompts as inputs and last answers as labels.
+        is_seq2seq: Whether the model is an encoder with a decoder: `encode` gives prompts as inputs
+            and last answers as labels, or texts with one end token.
         key_name: Name of one key in sentences, such as "conversation".
     """
 
@@ -148,11 +149,12 @@ class Task:
     ) -> list[dict]:
         if self.kind == "classification":
             number = {label: i for i, label in enumerate(self.labels)}
-            return _encode_texts(rows, lambda row: number[row["label"]], tokenizer, max_length)
+            target = lambda row: number[row["label"]]  # noqa: E731
+            return _encode_texts(rows, target, tokenizer, max_length, self.is_seq2seq)
         if self.kind == "regression":
             mean, deviation = self.scale
             scaled = lambda row: (row["label"] - mean) / deviation  # noqa: E731
-            return _encode_texts(rows, scaled, tokenizer, max_length)
+            return _encode_texts(rows, scaled, tokenizer, max_length, self.is_seq2seq)
         if self.kind == "text":
             return _encode_documents(rows, tokenizer, max_length)
         if self.is_seq2seq:
@@ -256,22 +258,49 @@ def _encode_texts(
     target: Callable[[dict], float],
     tokenizer: "PreTrainedTokenizerBase",
     max_length: int,
+    is_seq2seq: bool,
 ) -> list[dict]:
+    encoded = encode_inputs(rows, tokenizer, max_length, is_seq2seq)
+    return [inputs | {"labels": target(row)} for inputs, row in zip(encoded, rows, strict=True)]
+
+
+def encode_inputs(
+    rows: list[dict],
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int,
+    is_seq2seq: bool = False,
+) -> list[dict]:
+    """Encode texts, or pairs of texts, for a classification head.
+
+    A classifier on an encoder with a decoder reads the state at the end token. So each of its rows
+    gets exactly one, also where the tokenizer adds none or the text contains some.
+
+    Args:
+        rows: Rows with a "text", and perhaps a "pair".
+        tokenizer: Tokenizer of the model.
+        max_length: Longest row in tokens.
+        is_seq2seq: Whether the model is an encoder with a decoder.
+    """
     if not rows:
         return []
-    texts = [shorten(whole_text(row, tokenizer), tokenizer, max_length) for row in rows]
-    batch = tokenizer(texts, truncation=True, max_length=max_length)
-    return [
-        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": target(row)}
-        for ids, row in zip(batch["input_ids"], rows, strict=True)
-    ]
+    whole = (whole_text(row, tokenizer, is_seq2seq) for row in rows)
+    texts = [shorten(text, tokenizer, max_length) for text in whole]
+    every = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
+    end = tokenizer.eos_token_id
+    if is_seq2seq and end is not None:
+        inner = ([token for token in ids if token != end] for ids in every)
+        every = [[*ids[: max_length - 1], end] for ids in inner]
+    return [{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in every]
 
 
-def whole_text(row: dict, tokenizer: "PreTrainedTokenizerBase") -> str:
-    """Return the text of a row; a pair's texts are joined by the separator."""
+def whole_text(row: dict, tokenizer: "PreTrainedTokenizerBase", is_seq2seq: bool = False) -> str:
+    """Return the text of a row, with a separator between the texts of a pair."""
     if "pair" not in row:
         return row["text"]
-    return f"{row['text']}{tokenizer.sep_token or chr(10)}{row['pair']}"
+    separator = tokenizer.sep_token
+    if is_seq2seq and separator == tokenizer.eos_token:  # a row has one end token
+        separator = None
+    return f"{row['text']}{separator or chr(10)}{row['pair']}"
 
 
 def _encode_documents(

@@ -17,10 +17,13 @@ from qtha_lab.adapters import heads
 from qtha_lab.core import metrics as measures
 from qtha_lab.core.io import read_mapping, staged, write_json
 from qtha_lab.core.paths import shared_name
+from qtha_lab.experiment.prediction_settings import PredictionSettings
+from qtha_lab.experiment.prediction_usage import add_usage, form_of
 from qtha_lab.models.model_card import write_card
 from qtha_lab.training import environment, evaluation
 from qtha_lab.training import scores as metrics
 from qtha_lab.training.learning_rates import HEAD
+from qtha_lab.training.optional_measurement import optional_measurement
 from qtha_lab.training.peak_memory import PeakMemory
 from qtha_lab.training.session import Session
 from qtha_lab.training.setup import Loaded
@@ -75,6 +78,8 @@ def write_environment(session: Session, loaded: Loaded) -> None:
 def write_answers(session: Session, loaded: Loaded, step: int) -> None:
     """Generate answers to some evaluation rows and record them with their scores.
 
+    A model that cannot generate leaves a note.
+
     Args:
         session: Session of the run; answers recorded by an earlier session are not repeated.
         loaded: The trained model and its rows.
@@ -89,6 +94,12 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
         return
     message = f"answering {len(rows)} evaluation rows"
     session.report("running", message, step=step)
+    with optional_measurement("answers to evaluation rows", session.note):
+        _record_answers(session, loaded, step, rows)
+
+
+def _record_answers(session: Session, loaded: Loaded, step: int, rows: list[dict]) -> None:
+    task, training = loaded.task, session.training
     prompts, references = zip(*task.prompts(rows, loaded.rows.tokenizer), strict=True)
     with evaluation.evaluating(loaded.model):
         outputs = evaluation.generate(
@@ -106,11 +117,11 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
     scores = metrics.generation_scores(outputs, list(references))
     session.log.append("generation", step=step, **scores, samples=samples)
     if not metrics.has_text_scorers():
-        session.log.append("note", step=step, message=NO_SCORES)
+        session.note(NO_SCORES, step)
 
 
 def write_adapter(session: Session, loaded: Loaded) -> None:
-    """Save the adapter and its config.
+    """Save the adapter and its config, with the settings of predictions and the tokenizer.
 
     The config names the public base model instead of a local folder. An adapter whose
     initialisation changes the base weight is saved so that it fits the base as loaded.
@@ -121,6 +132,8 @@ def write_adapter(session: Session, loaded: Loaded) -> None:
         adapters.save_initialisation(loaded.model, folder)
         if adapters.lora_initialisation(loaded.config).moves_weight:
             adapters.save_whole(folder, folder)
+        settings = PredictionSettings.of(loaded.plan)
+        settings.save(folder, loaded.base.model.config, loaded.rows.tokenizer)
         config = folder / "adapter_config.json"
         base = {"base_model_name_or_path": models.public_base(session.experiment.model)}
         write_json(config, (read_mapping(config) or {}) | base)
@@ -185,6 +198,9 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         metrics={name: facts[name] for name in metric_names if name in facts},
         notes=f"{CARD_NOTES.format(unit=unit)} {note[:1].upper()}{note[1:]}".strip(),
     )
+    if loaded.task.kind != "text":
+        settings, form = PredictionSettings.of(loaded.plan), form_of(loaded.plan, loaded.base)
+        add_usage(run.adapter / "README.md", settings, loaded.rows.tokenizer, form)
 
 
 def count_trained(model: nn.Module) -> dict[str, int]:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from transformers import TrainerCallback
 
 from qtha_lab.analysis.updates.bottlenecks import bottlenecks
-from qtha_lab.core.errors import Refusal
+from qtha_lab.training.optional_measurement import optional_measurement
 from qtha_lab.training.session import Session
 from qtha_lab.training.setup import Loaded
 
@@ -31,11 +31,9 @@ def record_bottlenecks(session: Session, loaded: Loaded, step: int) -> None:
     start = time.perf_counter()
     batch = loaded.rows.collate(loaded.training_rows[:ROWS])
     device = next(loaded.model.parameters()).device
-    try:
+    facts = {}
+    with optional_measurement("measurements of circuit inputs", session.note):
         facts = bottlenecks(loaded.model, {n: t.to(device) for n, t in batch.items()})
-    except Refusal as refused:
-        log.info("bottlenecks are not recorded: %s", refused)
-        return
     if facts:
         layers = {name: asdict(fact) for name, fact in facts.items()}
         session.log.append("bottleneck", step=step, layers=layers)

@@ -108,8 +108,8 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> TrainingResult:
     if not session.is_recorded("eval", trained.step):
         trained.watch.measure(trained.step)
     early.put_back()
-    if (sentence := early.sentence(trained.step)) and sentence not in session.notes():
-        session.log.append("note", step=trained.step, message=sentence)
+    if sentence := early.sentence(trained.step):
+        session.note(sentence, trained.step)
     autocast = trained.watch.trainer.accelerator.autocast
     if not session.is_recorded("bottleneck", trained.step):
         with autocast():

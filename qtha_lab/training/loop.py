@@ -14,6 +14,7 @@ from qtha_lab.adapters import phases as staged
 from qtha_lab.training.circuit_inputs import RecordBottlenecks, record_bottlenecks
 from qtha_lab.training.early_stopping import EarlyStop, load_weights
 from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.idle_layers import NameIdleLayers
 from qtha_lab.training.peak_memory import PeakMemory
 from qtha_lab.training.phases import PhaseCallback
 from qtha_lab.training.reinforce import Reward
@@ -77,7 +78,10 @@ def train(
         group=session.group,
     )
     spectra = RecordSpectra(
-        session.log, session.training.spectrum_every, session.recorded_steps("spectrum")
+        session.log,
+        session.training.spectrum_every,
+        session.recorded_steps("spectrum"),
+        session.note,
     )
     tracker = make_tracker(session.run, session.training.report_to, session.start.step)
     phases = session.training.phases
@@ -89,7 +93,8 @@ def train(
             record_bottlenecks(session, loaded, step)
 
     bottlenecks = RecordBottlenecks(record, watch.evaluated)
-    for callback in (*callbacks, *tracker, *phase_callback, *sampling, watch, spectra, bottlenecks):
+    every = (*callbacks, *tracker, *phase_callback, *sampling, watch, spectra, bottlenecks)
+    for callback in (*every, NameIdleLayers(session.note)):
         trainer.add_callback(callback)
     if session.start.step == 0 and not session.is_recorded("bottleneck", 0):
         record(0)

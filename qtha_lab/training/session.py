@@ -118,6 +118,17 @@ class Session:
         events = read_events(self.run.events)[0]
         return [event["message"] for event in events if event["kind"] == "note"]
 
+    def note(self, message: str, step: int | None = None) -> None:
+        """Append a note, unless the run has it already.
+
+        Args:
+            message: Sentence for users.
+            step: Step of the note; None is the first step of the session.
+        """
+        if message not in self.notes():
+            step = self.start.step if step is None else step
+            self.log.append("note", step=step, message=message)
+
     def report(self, state: str, message: str = "", step: int | None = None) -> None:
         """Append a status event.
 

@@ -27,6 +27,7 @@ from qtha_lab.training.batching import by_length
 from qtha_lab.training.distillation import load_teacher, seen_before
 from qtha_lab.training.memory_wait import wait_for_memory
 from qtha_lab.training.objective import Objective
+from qtha_lab.training.optional_measurement import optional_measurement
 from qtha_lab.training.perturbation import perturb
 from qtha_lab.training.preference import MEANING, PairObjective
 from qtha_lab.training.reinforce import Reward, loss_meaning
@@ -108,21 +109,24 @@ def load_session(session: Session) -> Loaded:
     if task.split_key:
         name, lacks = models.public_name(task.name), task.missing_labels
         end = f"; {lacks}" if lacks else ""
-        _note_once(session, f"rows of {name} are split by {task.split_key}{end}")
+        session.note(f"rows of {name} are split by {task.split_key}{end}")
     for note in task.notes:
-        _note_once(session, note)
+        session.note(note)
     if task.kind == "regression":
         mean, deviation = task.scale
         scaled = f"numbers are scaled by mean {mean:.6g} and standard deviation {deviation:.6g}"
-        _note_once(session, f"{scaled} of the training rows; losses are squared errors of them")
+        session.note(f"{scaled} of the training rows; losses are squared errors of them")
     session.poll()
     wait_for_memory(session, plan.bytes if session.queue else {})
     session.report("loading", f"model {experiment.model}")
     set_seed(experiment.seed)
     rounds = experiment.quantization != "none" and task.kind != "preference"
     if rounds and not session.is_recorded("whole_base", 0):
-        _score_whole_base(session, plan)
+        with optional_measurement("scores of the base before quantisation", session.note):
+            _score_whole_base(session, plan)
     base = _load_base(plan, experiment.quantization)
+    if base.note:
+        session.note(base.note)
     rows = _read_rows(plan, base.tokenizer)
     training_rows = task.encode(task.train, base.tokenizer, session.training.max_length)
     # transformers refuses to train a base quantised to 4 bits by torchao; only adapters are trained
@@ -181,23 +185,18 @@ def _objective(session: Session, plan: Plan, tokenizer: Any) -> Objective | None
     """
     training, objective = session.training, session.training.objective
     if isinstance(objective, Reinforce):
-        _note_once(session, loss_meaning(objective.reward))
+        session.note(loss_meaning(objective.reward))
         longest = training.evaluation.max_new_tokens
         return Reward(tokenizer, objective, longest, session.experiment.seed)
     if isinstance(objective, Preference):
-        _note_once(session, MEANING)
+        session.note(MEANING)
         return PairObjective(objective.beta)
     if not isinstance(objective, Distillation):
         return None
     session.report("loading", f"teacher {objective.teacher}")
     if note := seen_before(plan):
-        _note_once(session, note)
+        session.note(note)
     return load_teacher(plan)
-
-
-def _note_once(session: Session, note: str) -> None:
-    if note not in session.notes():
-        session.log.append("note", step=session.start.step, message=note)
 
 
 def _read_rows(plan: Plan, tokenizer: Any) -> Rows:
@@ -227,8 +226,8 @@ def _adapt(
     if starting:
         adapters.initialise_from_rows(model, batches)
     for note in (adapters.initialisation_note(config), adapters.unadapted_experts_note(model)):
-        if note and note not in session.notes():
-            session.log.append("note", step=0, message=note)
+        if note:
+            session.note(note, 0)
     return model
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 from transformers import TrainerCallback
 
 from qtha_lab.analysis.live import snapshot
 from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.training.optional_measurement import optional_measurement
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +28,13 @@ class RecordSpectra(TrainerCallback):
         log: Event log.
         every: Steps between records; 0 records nothing.
         recorded: Steps that an earlier session of the run recorded.
+        note: Receives a sentence if a record fails.
     """
 
-    def __init__(self, log: EventLog, every: int, recorded: set[int]) -> None:
-        self.log, self.every, self.recorded = log, every, set(recorded)
+    def __init__(
+        self, log: EventLog, every: int, recorded: set[int], note: Callable[[str], None]
+    ) -> None:
+        self.log, self.every, self.recorded, self.note = log, every, set(recorded), note
         self._began, self._spent, self._last = time.perf_counter(), 0.0, 0.0
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
@@ -50,9 +55,10 @@ class RecordSpectra(TrainerCallback):
         if not self.every or step in self.recorded:
             return
         start = time.perf_counter()
-        spectra = snapshot(model)
-        if spectra["layers"]:
-            self.log.append("spectrum", step=step, **spectra)
+        with optional_measurement("spectra of the update", self.note):
+            spectra = snapshot(model)
+            if spectra["layers"]:
+                self.log.append("spectrum", step=step, **spectra)
         self.recorded.add(step)
         self._last = time.perf_counter() - start
         log.debug("spectrum of step %d in %.3f s", step, self._last)

@@ -16,6 +16,7 @@ from qtha_lab import adapters
 from qtha_lab.core.io import read, read_mapping, write_json
 from qtha_lab.core.paths import data_dir
 from qtha_lab.training.evaluation import evaluating
+from qtha_lab.training.optional_measurement import optional_measurement
 from qtha_lab.training.session import Session
 from qtha_lab.training.setup import Loaded
 
@@ -46,9 +47,10 @@ def write_test(
     with evaluating(loaded.model), autocast():
         predictions = loaded.predictions(session, rows)
         trained = loaded.predictions(session, loaded.training_rows[: min(len(rows), TRAINING_ROWS)])
-        general = (
-            _general_losses(session, loaded) if task.has_answers and not task.is_seq2seq else None
-        )
+        general = None
+        if task.has_answers and not task.is_seq2seq:
+            with optional_measurement("losses on general prose", session.note):
+                general = _general_losses(session, loaded)
     losses, counts = predictions.by_row()
     recorded = {"step": step, "items": [identity(row) for row in rows]}
     recorded |= {"keys": numbered(task.encoded_keys(task.test, loaded.rows.tokenizer, longest))}

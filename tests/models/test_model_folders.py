@@ -187,7 +187,7 @@ def test_weights_without_their_language_model_head_are_refused(tmp_path):
         (lambda config: [config], "must name a model_type, got none"),
         (lambda config: "\0", "the text must be json"),
         (lambda config: config | {"model_type": 3}, "must name a model_type, got none"),
-        (lambda config: config | {"model_type": "mystery"}, "model type `mystery`"),
+        (lambda config: config | {"model_type": "mystery"}, "got 'mystery'. Install a newer transformers"),
         (lambda config: config | {"hidden_size": "x"}, "Validation error for field 'hidden_size'"),
         (lambda config: config | {"vocab_size": None}, "Validation error for field 'vocab_size'"),
         (lambda config: config | {"num_attention_heads": 0}, "ZeroDivisionError"),

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.predicting_runs import INPUTS, ROWS, TARGETS, table, usage_code
 
 from qtha_lab.core.paths import cache_dir
 from qtha_lab.lessons.copying import copy_notebooks, lab_command
@@ -181,6 +183,51 @@ def test_a_stranger_compares_on_the_toy_model_in_an_empty_folder(stranger, tmp_p
     output = stranger.run("qtha-lab", *asked.split(), folder=folder)
     summary = json.loads((folder / "out" / "summary.json").read_text())
     assert [entry["state"] for entry in summary["runs"]] == ["finished", "finished"], output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", INPUTS)
+def test_a_stranger_gets_from_a_file_to_answers(kind, stranger, tmp_path):
+    """Training here, predictions from two folders alone, in each form that the cards print."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    asked = "--method lora(r=2) --steps 2 --batch-size 4 --max-length 48 --generate-rows 0"
+    asked += " --eval-rows 4 --test-rows 4 --max-new-tokens 8 --out runs --json"
+    file = str(table(first, kind))
+    stranger.run("qtha-lab", "run", "--task", file, *asked.split(), folder=first)
+    (run,) = (first / "runs").glob("*/experiment.yaml")
+    for form in ("adapter", "merged"):
+        to = str(second / form)
+        stranger.run("qtha-lab", "export", str(run.parent), form, "--to", to, folder=first)
+    shutil.rmtree(first)
+    row = INPUTS[kind] if isinstance(INPUTS[kind], tuple) else (INPUTS[kind],)
+    names = [name for name in ROWS[kind][0] if name not in TARGETS]
+    new = second / "new.csv"
+    new.write_text(f"{','.join(names)}\n{','.join(row)}\n")
+    target = {"numbers": "number", "answers": "answer"}.get(kind, "label")
+    shown = []
+    for form in ("adapter", "merged"):
+        output = stranger.run("qtha-lab", "predict", form, "new.csv", "--json", folder=second)
+        shown.append(json.loads(output.splitlines()[-1])[f"predicted_{target}"])
+        code = f"FOLDER = {form!r}\n{usage_code((second / form / 'README.md').read_text())}"
+        lines = stranger.run("python", "-W", "ignore", "-c", code, folder=second)
+        shown.append(_value(eval(lines.splitlines()[-1], {}), target))
+    if target == "label" and kind == "ordered":  # the lines of a merged model print the number
+        shown[3] = min("12345", key=lambda label: abs(float(label) - shown[3]))
+    if target == "number":
+        assert shown == pytest.approx(shown[:1] * 4, rel=1e-4)
+    else:
+        assert len({*shown}) == 1
+
+
+def _value(printed, target: str):
+    """Return the label, number or answer among what the lines of a card print."""
+    if isinstance(printed, float):
+        return printed
+    (record,) = printed
+    if "generated_text" in record:
+        return record["generated_text"][-1]["content"].strip()
+    return record[target]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 
 from qtha_lab import tasks
 from qtha_lab.core.errors import Refusal
+from qtha_lab.tasks.messages import read_messages
 
 ROWS = 40
 
@@ -116,3 +117,13 @@ def test_a_history_of_another_form_is_refused_by_its_column(tmp_path):
     )
     with pytest.raises(Refusal, match="history must be a list of pairs of prompt and response"):
         tasks.load_task(str(tmp_path))
+
+
+@pytest.mark.parametrize("system", [True, False])
+def test_a_conversation_that_begins_with_an_answer_loses_it(system):
+    """ShareGPT's files begin with "gpt" where the page was opened in the middle."""
+    head = [{"from": "system", "value": "Be brief."}] if system else []
+    turns = [("gpt", "Welcome!"), ("human", "2 + 2?"), ("gpt", "4")]
+    value = [*head, *({"from": who, "value": text} for who, text in turns)]
+    messages = read_messages("conversations", value)
+    assert [m["content"] for m in messages] == [*(["Be brief."] if system else []), "2 + 2?", "4"]

@@ -91,6 +91,8 @@ def initialise_from_rows(
 ) -> None:
     """Initialise the adapters of a model from training rows.
 
+    Layers that receive no token keep their initial values.
+
     Args:
         model: Model with adapters; only methods whose initialisation reads rows are changed.
         batches: Model inputs with labels, from a collator.
@@ -118,7 +120,8 @@ def initialise_from_rows(
         model.zero_grad(set_to_none=True)
         for hook in hooks:
             hook.remove()
-    _give(adapter, collectors)
+    called = [collector for collector in collectors if collector.inputs]
+    _give(adapter, called or collectors)
 
 
 @torch.no_grad()

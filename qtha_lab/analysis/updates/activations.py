@@ -4,6 +4,7 @@ Runs the model with its adapters and records the inputs without further computat
 """
 
 import functools
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import cast
 
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from qtha_lab.analysis.updates.update import chosen_layers
 from qtha_lab.core.errors import Refusal
+
+log = logging.getLogger(__name__)
 
 
 @torch.no_grad()
@@ -27,7 +30,7 @@ def capture_inputs(
     """Record the inputs of every adapted layer at the same random tokens, without padding.
 
     Results on these inputs hold for similar text only. Tokens of one sentence are not independent
-    samples.
+    samples. A layer whose weight a model reads without a call, as some of Jamba's, is left out.
 
     Args:
         model: Model with adapters; run in evaluation mode and restored.
@@ -77,7 +80,9 @@ def capture_inputs(
                     hook.remove()
     finally:
         model.train(was_training)
-    return {name: torch.cat(inputs) for name, inputs in inputs_of.items()}
+    if idle := [name for name, inputs in inputs_of.items() if not inputs]:
+        log.warning("layers that receive no token are left out: %s", ", ".join(idle))
+    return {name: torch.cat(inputs) for name, inputs in inputs_of.items() if inputs}
 
 
 def _prompt_mask(batch: Mapping[str, Tensor]) -> Tensor:

@@ -63,7 +63,8 @@ def bottlenecks(
         max_tokens: Maximum number of tokens, the same at every layer.
 
     Returns:
-        Measurements by layer name, in the model's order; empty without such a bottleneck.
+        Measurements by layer name, in the model's order; empty without such a bottleneck. Layers
+        that receive no token are left out.
 
     Raises:
         Refusal: If there is no token, or a layer does not receive one vector per token.
@@ -88,7 +89,7 @@ def bottlenecks(
     if not chosen:
         return {}
     inputs = capture_inputs(model, batches, max_tokens=max_tokens, layers=list(chosen))
-    return {name: _facts(*parts, inputs[name]) for name, parts in chosen.items()}
+    return {name: _facts(*parts, inputs[name]) for name, parts in chosen.items() if name in inputs}
 
 
 @torch.no_grad()

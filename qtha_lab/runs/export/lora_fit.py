@@ -118,6 +118,7 @@ def export_lora(
     deltas = {
         name: update_of(module, name, adapter).delta
         for name, module in adapted_layers(model).items()
+        if name in inputs
     }
     kinds = (False, True) if offset is None else (offset,)
     fits = {
@@ -195,7 +196,7 @@ def _saved_whole(model: PeftModel, adapter: str) -> dict[str, Tensor]:
 
 
 def _save(export: LoraExport, model, config, tensors: dict[str, Tensor], base_model: str) -> None:
-    layers = adapted_layers(model)
+    layers = {name: adapted_layers(model)[name] for name in export.error_by_layer}
     lora = LoraConfig(
         r=export.r,
         lora_alpha=export.r,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.plan import Plan
+from qtha_lab.experiment.prediction_settings import PredictionSettings
+from qtha_lab.experiment.prediction_usage import add_usage, form_of
 from qtha_lab.models.quantisation.formats import rounding_of
 from qtha_lab.runs.trained_model import load_run, plan_of
 
@@ -44,6 +46,11 @@ def fit_lora(run: "Run", folder: Path, r: int = 8, offset: bool | None = None) -
     result = export_lora(
         loaded.model, batches, r, folder, base_model=experiment.model, offset=offset
     )
+    settings = PredictionSettings.of(loaded.plan)
+    settings.save(folder, loaded.base.model.config, tokenizer)
+    if task.kind != "text":
+        form = form_of(loaded.plan, loaded.base, is_lora=True)
+        add_usage(folder / "README.md", settings, tokenizer, form)
     rank = f"rank {r} with an offset per layer" if result.offset else f"rank {r}"
     return f"{rank}, misses {result.error:.2g} of the change on held-out tokens (1 is all of it)"
 
@@ -65,6 +72,11 @@ def merge(run: "Run", folder: Path) -> str:
             f"A merged run must have quantization=none, got {quantization} in run {run.id}. Export "
             "the adapter or a LoRA."
         )
+    if plan.reader:
+        raise Refusal(
+            f"A merged run must have the model's own head, got {plan.reader} in run {run.id}. "
+            "Export the adapter."
+        )
     check_mergeable(run.id, plan.config)
     loaded = load_run(run.files)
     peft_model: Any = loaded.model
@@ -74,10 +86,22 @@ def merge(run: "Run", folder: Path) -> str:
 
         round_trained_weights(model)
     model.save_pretrained(str(folder))
-    loaded.base.tokenizer.save_pretrained(str(folder))
+    settings = PredictionSettings.of(plan)
+    settings.save(folder, model.config, loaded.base.tokenizer)
+    _write_card(folder, plan, settings, loaded.base.tokenizer)
     if rounds_changes:
         return f"has rounded weights; load with quantization={quantization} to round inputs too"
     return "loads with transformers alone"
+
+
+def _write_card(folder: Path, plan: Plan, settings: PredictionSettings, tokenizer) -> None:
+    """Write the model card of a merged model."""
+    from qtha_lab.models.model_card import merged_card
+
+    experiment = plan.experiment
+    merged_card(folder, experiment.model, experiment.method.name, experiment.task, settings.head)
+    if settings.kind != "text":
+        add_usage(folder / "README.md", settings, tokenizer, "merged")
 
 
 def check_mergeable(run_id: str, config) -> None:

@@ -5,12 +5,20 @@ from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import copy, make_folder, refuse_links
-from qtha_lab.runs.trained_model import adapter_of
+from qtha_lab.experiment.prediction_settings import FILE, PredictionSettings
+from qtha_lab.runs.trained_model import adapter_of, plan_of
 
 if TYPE_CHECKING:
     from qtha_lab.runs.run import Run
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md")
+PREDICTION_FILES = (
+    FILE,
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+)
 START_FILE = "start.safetensors"  # as `adapters.initialisation.lora.FILE`
 
 
@@ -21,9 +29,9 @@ def save_adapter(run: "Run", folder: Path) -> str:
     """
     source, note = adapter_of(run.files)
     make_folder(folder)
-    for name in (*ADAPTER_FILES, START_FILE):
+    for name in (*ADAPTER_FILES, *PREDICTION_FILES, START_FILE):
         refuse_links(source / name, run.path)
-    for name in ADAPTER_FILES:
+    for name in (*ADAPTER_FILES, *PREDICTION_FILES):
         if (source / name).is_file():
             copy(source / name, folder / name, inside=run.path)
     if (
@@ -32,9 +40,24 @@ def save_adapter(run: "Run", folder: Path) -> str:
         from qtha_lab.adapters import save_whole
 
         save_whole(source, folder)
+    if not (source / FILE).is_file():  # a checkpoint, or a run of an earlier version
+        _save_settings(run, folder)
     return ", ".join(
         filter(None, ["loads with qtha_lab.load_adapter or PEFT (see its card)", note])
     )
+
+
+def _save_settings(run: "Run", folder: Path) -> None:
+    """Save the settings of predictions from the run's task and the files of its base."""
+    from qtha_lab.models.catalogue import folder_of
+    from qtha_lab.models.configs import load_config
+    from qtha_lab.models.tokenizers import load_tokenizer
+
+    settings = PredictionSettings.of(plan_of(run.files))
+    base = folder_of(run.experiment.model)
+    tokenizer, config = load_tokenizer(base), load_config(base, settings.n_labels)
+    config.pad_token_id = tokenizer.pad_token_id
+    settings.save(folder, config, tokenizer)
 
 
 def copy_card(run: "Run", file: Path) -> str:
