@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.cli.output import print_json, print_table, print_text
 from qtha_lab.core.call_syntax import parse_options
 from qtha_lab.core.io import show
 
@@ -40,4 +40,4 @@ def check_data_command(
     for sentence in report.notes:
         show(f"Note: {sentence}")
     for sentence in report.advice:
-        show(f"Advice: {sentence}")
+        print_text(f"Advice: {sentence}")

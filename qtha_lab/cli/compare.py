@@ -1,17 +1,34 @@
 """`qtha-lab compare`: compare several methods over several seeds in one table and one page."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
-from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.cli.output import (
+    UNLIMITED,
+    duration,
+    page_width,
+    print_json,
+    print_table,
+    print_text,
+    progress,
+)
 from qtha_lab.cli.run import DryRun, Json, On, print_plan
+from qtha_lab.cli.text_table import fitting
+from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Comparison, Training, Tuning
 from qtha_lab.experiment.model_task_pairs import ModelTask, name_in
+
+if TYPE_CHECKING:
+    from qtha_lab.studies.comparison.report.contents import Compared
+
+PAGE = 80  # characters per line
+ALL = "all"
 
 
 @app.command()
@@ -24,6 +41,12 @@ def compare(
         "out/comparison"
     ),
     on: On = None,
+    columns: Annotated[
+        str, typer.Option(help="Columns, with commas between; `all` shows each.")
+    ] = "",
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Print all columns and rates, in lines of any length.")
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
     flags: dict[str, Any] | None = None,
@@ -31,10 +54,11 @@ def compare(
     """Run every method with every seed, on every model and task, and print one table.
 
     Run the command again to continue after an interruption, or to add seeds, methods, models, tasks
-    or trials.
+    or trials. The table has lines of 80 characters, also in a file or pipe.
     """
     from qtha_lab.studies import comparison as comparing
 
+    chosen = _columns(columns)
     file_fields = fields_of(Comparison.from_yaml(file) if file else None)
     comparison = Comparison(**combine(file_fields, flags or {}, Training, "tuning"))
     if dry_run:
@@ -43,39 +67,103 @@ def compare(
         return
     with progress() as bars:
         summary = comparing.run(comparison, out, _Bars(bars, len(comparison.model_tasks)), on=on)
+    report = comparing.report(out)
     if json:
         print_json(summary)
+        return
+    from qtha_lab.studies.comparison.report.contents import Compared
+
+    print_comparison(Compared.of(out), report["verdicts"].sentences, chosen, wide)
+    show(f"in {out / 'summary.json'}, reported in {out / 'report.html'}")
+
+
+def _columns(text: str) -> list[str]:
+    """Return the named columns; refuse an unknown name before any run."""
+    from qtha_lab.runs.table.columns import check_column
+    from qtha_lab.studies.comparison.brief_table import COLUMNS
+
+    if text in ("", ALL):
+        return [text] if text else []
+    return [check_column(name, COLUMNS) for name in split_list(text)]
+
+
+def print_comparison(
+    compared: "Compared", verdicts: Iterable[str], columns: Sequence[str] = (), wide: bool = False
+) -> None:
+    """Print the results of a comparison, the verdicts directly below, then the notes.
+
+    Args:
+        compared: Contents of the comparison's folder.
+        verdicts: Sentences of its verdicts.
+        columns: Names of columns to print in place of the default ones.
+        wide: Print all learning rates, columns and labels in full, in lines of any length.
+    """
+    from qtha_lab.studies.comparison import brief_table as brief
+
+    page = UNLIMITED if wide else min(PAGE, page_width())
+    names = {} if wide else brief.names_in_table(compared)
+    verdicts = list(verdicts)
+    if wide and not columns:
+        _print_in_full(compared)
     else:
-        _print(summary)
-    comparing.report(out)
-    if not json:
-        show(f"in {out / 'summary.json'}, reported in {out / 'report.html'}")
+        _print_results(compared, columns, names, page)
+    for sentence in verdicts:
+        print_text(brief.with_names(sentence, names), "- ", page)
+    if compared.parts:
+        print_table(decomposition_rows(compared.parts, names), page=page)
+    stated = {*verdicts, *(claim["sentence"] for claim in compared.claims)}
+    notes = [note for note in compared.summary["notes"] if note not in stated]
+    show("Notes:")
+    for name, label in ((name, label) for label, name in names.items() if name != label):
+        print_text(f"{name} is {label}.", "- ", page)
+    for note in notes:
+        print_text(brief.with_names(note, names), "- ", page)
 
 
-def _print(summary: dict[str, Any]) -> None:
-    """Print the tables and notes of a comparison."""
+def _print_results(
+    compared: "Compared", columns: Sequence[str], names: Mapping[str, str], page: int
+) -> None:
+    """Print a table per (model, task) pair, in fitting or named columns."""
+    from qtha_lab.studies.comparison import brief_table as brief
+
+    for model_task in compared.model_tasks:
+        if len(compared.model_tasks) > 1:
+            show(f"{model_task}:")
+        part = compared.of_model_task(model_task)
+        rows = brief.results(part, names)
+        present = list(rows[0]) if rows and columns == [ALL] else columns
+        cells = {
+            brief.HEADINGS.get(name, name): [row.get(name, brief.NONE) for row in rows]
+            for name in present or brief.default_columns(part)
+        }
+        if not columns:
+            cells = brief.without_ranges(cells)
+            cells = fitting(cells, page, [brief.HEADINGS[name] for name in brief.OMITTED])
+        print_table([list(cells), *zip(*cells.values(), strict=True)], page=page)
+
+
+def _print_in_full(compared: "Compared") -> None:
+    """Print every learning rate in every column, and the pivot table."""
     from qtha_lab.studies import comparison as comparing
 
-    for part in comparing.tables(summary):
-        print_table(part)
-    if pivot_table := comparing.PivotTable.of(summary):
-        print_table(pivot_table.rows())
-    if summary["decomposition"]:
-        print_table(decomposition_rows(summary["decomposition"]))
-    for note in summary["notes"]:
-        show(f"- {note}")
+    for part in comparing.tables(compared.summary):
+        print_table(part, page=UNLIMITED)
+    if compared.pivot_table:
+        print_table(compared.pivot_table.rows(), page=UNLIMITED)
 
 
-def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+def decomposition_rows(
+    parts: list[dict[str, Any]], names: Mapping[str, str]
+) -> list[tuple[str, ...]]:
     """Return the table of the contribution of each part of QTHA, as text."""
-    titles = ("part", "with it", "without it", "difference", "interval", "verdict")
+    from qtha_lab.studies.comparison.pivot_table import difference_text
+
     model_tasks = len({ModelTask.of(row) for row in parts})
-    rows: list[tuple[str, ...]] = [titles]
+    rows: list[tuple[str, ...]] = [("part", "with it\nwithout it", "difference", "verdict")]
     for row in parts:
-        interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
         name = name_in(row["part"], ModelTask.of(row), model_tasks)
-        difference = f"{row['mean']:+.3f}"
-        rows.append((name, row["first"], row["second"], difference, interval, row["verdict"]))
+        sides = "\n".join(names.get(row[side], row[side]) for side in ("first", "second"))
+        rows.append((name, sides, difference_text(row), row["verdict"]))
     return rows
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json
+from qtha_lab.cli.output import print_json, print_text
 from qtha_lab.cli.run import Json
 from qtha_lab.core.io import show
 
@@ -29,7 +29,7 @@ def explain_runs(
         )
         return
     for sentence in findings.sentences:
-        show(sentence)
+        print_text(sentence)
     for step in findings.next_steps:
-        show(f"Next: {step.text}")
+        print_text(f"Next: {step.text}")
         show(f"  {step.command}")

@@ -7,7 +7,7 @@ import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
-from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.cli.output import duration, print_json, print_table, print_text, progress
 from qtha_lab.cli.run import DryRun, Json
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Federation, Training
@@ -57,8 +57,8 @@ def federate(
     if json:
         print_json(summary)
         return
-    _print(summary)
-    show(figure.alt)
+    print_runs(summary)
+    print_text(figure.alt)
     show(f"in {out / 'summary.json'}; runs in {out / 'runs'}, clients below each")
 
 
@@ -71,7 +71,7 @@ def _figure(summary: dict[str, Any]):
     return loss_against_bytes(courses)
 
 
-def _print(summary: dict[str, Any]) -> None:
+def print_runs(summary: dict[str, Any]) -> None:
     """Print a line per method and seed."""
     rows = [
         (

@@ -1,12 +1,13 @@
 """`qtha-lab map`: find the leading method for each task and number of steps."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, progress
+from qtha_lab.cli.output import print_json, print_text, progress
 from qtha_lab.cli.run import DryRun, Json, print_plan
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal
@@ -58,9 +59,14 @@ def draw_map(
     if json:
         print_json(found)
         return
-    for cell in found:
-        show(_sentence(cell))
+    print_cells(found)
     show(f"in {out / 'map.json'}, drawn in {out / 'regimes.html'}")
+
+
+def print_cells(cells: Iterable[Any]) -> None:
+    """Print the finding of each cell."""
+    for cell in cells:
+        print_text(_sentence(cell), "- ")
 
 
 def _sentence(cell: Any) -> str:

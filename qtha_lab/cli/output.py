@@ -1,6 +1,7 @@
-"""The output of commands: tables and progress bars for users, JSON for programs.
+"""The output of commands: tables, sentences and progress bars for users, JSON for programs.
 
-All text is printed literally: `[…]` and `:…:` have no special meaning.
+Lines have the width of the terminal, or 80 characters in a pipe. All text is printed literally:
+`[…]` and `:…:` have no special meaning.
 """
 
 import json
@@ -9,11 +10,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qtha_lab.cli.text_table import text_table
+from qtha_lab.cli.text_table import fold, text_table
 from qtha_lab.core.io import printable, show
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+UNLIMITED = 1_000_000  # characters per line
 
 
 def print_json(value: Any) -> None:
@@ -21,9 +24,34 @@ def print_json(value: Any) -> None:
     show(json.dumps(value, indent=2))
 
 
-def print_table(rows: Sequence[Sequence[str]], caption: str | None = None) -> None:
-    """Print rows of text below a heading row; columns of numbers are right-aligned."""
-    show(text_table(rows, caption, shutil.get_terminal_size().columns))
+def page_width() -> int:
+    """Return the characters per line: those of the terminal, or 80 without one."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def print_table(
+    rows: Sequence[Sequence[str]], caption: str | None = None, page: int | None = None
+) -> None:
+    """Print rows of text below a heading row; columns of numbers are right-aligned.
+
+    Args:
+        rows: The first row is the heading.
+        caption: A sentence below.
+        page: Characters per line; the default is that of the terminal.
+    """
+    show(text_table(rows, caption, page or page_width()))
+
+
+def print_text(text: str, prefix: str = "", page: int | None = None) -> None:
+    """Print sentences in lines that fit the page, indented below a prefix.
+
+    Example:
+        >>> print_text("Sizes differ by 4 %.", prefix="- ", page=20)
+        - Sizes differ by 4
+          %.
+    """
+    lines = fold(printable(text, lines=True), max((page or page_width()) - len(prefix), 1))
+    show(prefix + ("\n" + " " * len(prefix)).join(lines))
 
 
 def progress() -> "Progress":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.cli.output import print_json, print_table, print_text
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened, show
 
@@ -81,7 +81,7 @@ def plot(
         )
         return
     for figure in figure_list:
-        show(f"{figure.name}: {figure.alt}")
+        print_text(f"{figure.name}: {figure.alt}")
     if message:
         show(f"no pictures: {message}")
     show(f"{len(paths)} files in {out}")

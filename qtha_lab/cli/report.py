@@ -1,12 +1,13 @@
 """`qtha-lab report`: write a comparison as a standalone page, as data and as a notebook."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json
+from qtha_lab.cli.output import print_json, print_text
 from qtha_lab.cli.run import Json
 from qtha_lab.core.io import show
 
@@ -27,6 +28,11 @@ def report(
     if json:
         print_json({"files": [str(file) for file in files], "report": report.plain()})
         return
-    for sentence in report["verdicts"].sentences:
-        show(f"- {sentence}")
+    print_verdicts(report["verdicts"].sentences)
     show(f"in {files[0]}")
+
+
+def print_verdicts(sentences: Iterable[str]) -> None:
+    """Print the verdicts of a comparison."""
+    for sentence in sentences:
+        print_text(sentence, "- ")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import duration, print_json, progress
+from qtha_lab.cli.output import duration, print_json, print_text, progress
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import show
 
@@ -60,16 +60,16 @@ def reproduce(
     for verdict in verdicts:
         _print(verdict)
     for each, sentence in omissions.items():
-        show(f"{each} was left out: {sentence}")
+        print_text(f"{each} was left out: {sentence}")
 
 
 def _print_row(row: dict[str, str]) -> None:
     """Print a system in four lines; a table of eight columns fits no terminal."""
-    show(f"{row['name']} (arXiv {row['arXiv']}): {row['last verdict']}")
-    show(f"  claim: {row['claim']}")
-    show(f"  paper: {row['paper says']}")
+    print_text(f"{row['name']} (arXiv {row['arXiv']}): {row['last verdict']}")
+    print_text(row["claim"], "  claim: ")
+    print_text(row["paper says"], "  paper: ")
     origin = f"{row['minutes']} minutes; {row['date, commit']}"
-    show(f"  here:  {row['scale']}; {origin}")
+    print_text(f"{row['scale']}; {origin}", "  here:  ")
 
 
 def _omissions(names: list[str]) -> dict[str, str]:
@@ -97,9 +97,9 @@ def _reproduced(name: str, out: Path, quick: bool, seeds: int | None) -> dict[st
 def _print(verdict: dict[str, Any]) -> None:
     """Print the claims of one reproduction and their verdicts."""
     form = ", quick form" if verdict["quick"] else ""
-    show(f"{verdict['name']} (arXiv {verdict['arxiv']}{form}): {verdict['headline']}")
+    print_text(f"{verdict['name']} (arXiv {verdict['arxiv']}{form}): {verdict['headline']}")
     for claim in verdict["claims"]:
-        show(f"- {claim['sentence']}")
+        print_text(claim["sentence"], "- ")
     show(f"  {verdict['command']}, {duration(verdict['seconds'])}")
 
 

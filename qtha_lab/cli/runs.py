@@ -7,7 +7,6 @@ import calendar
 import csv
 import logging
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -17,8 +16,9 @@ import typer
 from typer.core import TyperGroup
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.cli.output import UNLIMITED, page_width, print_json, print_table
 from qtha_lab.cli.run import SUMMARISED, Json, print_state
+from qtha_lab.cli.text_table import fitting
 from qtha_lab.core import paths
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal
@@ -28,6 +28,9 @@ from qtha_lab.studies.comparison.entries import standing
 log = logging.getLogger(__name__)
 
 LIST = "list"
+STATES = ("run", "state", "step", "loss", "age", "title")
+OMITTED = ("age", "step", "title", "loss")  # from a narrow page, the first first
+LEAST_TITLE = 14
 NEVER_HIDDEN = ("run", "runs", "state", "method", "eval_loss")
 
 
@@ -77,6 +80,9 @@ def list_(
     columns: Annotated[
         str, typer.Option(help="Columns, with commas between; `all` shows each.")
     ] = "",
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Print all default columns, in lines of any length.")
+    ] = False,
     deleted: Annotated[bool, typer.Option("--trash", help="Show deleted runs.")] = False,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
@@ -89,14 +95,16 @@ def list_(
     from qtha_lab.runs.run import attach, list_runs
 
     folder = trash_of(paths.runs_dir()) if deleted else paths.runs_dir()
-    if not (where or sort or group or columns or csv or (deleted and not run_id)):
+    if not (where or sort or group or columns or wide or csv or (deleted and not run_id)):
         matches = [attach(run_id, folder)] if run_id else list_runs(folder, unreadable=True)
         return _print_standing(matches, bool(run_id), json)
     if run_id:
         raise Refusal(
-            "--where, --sort, --group, --columns and --csv must be used without a run, got one."
+            "--where, --sort, --group, --columns, --wide and --csv must be used without a run, got"
+            " one."
         )
-    _print_rows(folder, where, sort, group, columns, "json" if json else "csv" if csv else "")
+    form = "json" if json else "csv" if csv else "wide" if wide else ""
+    _print_rows(folder, where, sort, group, columns, form)
 
 
 @runs.command("show")
@@ -246,14 +254,22 @@ def _print_standing(matches: list, is_single: bool, json: bool) -> None:
         print_state(matches[0])
         _print_broken_lines(matches[0])
         return show(matches[0].log_tail())
-    print_table([("run", "state", "step", "loss", "age", "title"), *map(_standing_cells, matches)])
+    _print_states(list(map(_standing_cells, matches)))
+
+
+def _print_states(rows: list[tuple[str, ...]]) -> None:
+    """Print a line per run, with shortened titles and without columns that do not fit."""
+    page = page_width()
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(STATES)}
+    *others, titles = ([name, *cells] for name, cells in columns.items())
+    width = page - 2 - sum(1 + max(map(len, cells)) for cells in others)
+    columns[STATES[-1]] = [shortened(title, max(width, LEAST_TITLE)) for title in titles[1:]]
+    fitted = fitting(columns, page, OMITTED)
+    print_table([list(fitted), *zip(*fitted.values(), strict=True)])
 
 
 def _standing_cells(run) -> tuple[str, ...]:
-    """Return id, state, step, evaluation loss, age and title of a run.
-
-    A message follows the title, as far as the page has room; `runs show` has it in full.
-    """
+    """Return id, state, step, evaluation loss, age, and title with message of a run."""
     status = run.status()
     loss = (run.summary or {}).get("eval_loss") if status.state in SUMMARISED else None
     try:
@@ -261,14 +277,13 @@ def _standing_cells(run) -> tuple[str, ...]:
     except (Refusal, KeyError, TypeError, AttributeError) as reason:
         log.debug("%s has no title: %s", run.id, reason)
         title = ""
-    page = shutil.get_terminal_size().columns
     return (
         run.id,
         status.state,
         f"{status.step}/{status.steps}",
         f"{loss:.3f}" if isinstance(loss, int | float) else "",
         _age_of(run.id),
-        shortened(": ".join(filter(None, (title, status.message))), max(12, page - 68)),
+        ": ".join(filter(None, (title, status.message))),
     )
 
 
@@ -313,33 +328,21 @@ def _print_rows(folder: Path, where: str, sort: str, group: str, chosen: str, fo
     if chosen and chosen != "all":
         names = [check_column(name, known(listed)) for name in split_list(chosen)]
     else:
-        names = present(listed) if chosen or form else worth_showing(listed)
+        is_data = form in ("json", "csv")
+        names = present(listed) if chosen or is_data else worth_showing(listed)
     if form == "json":
         print_json([{name: row.get(name) for name in names} for row in listed])
     elif form == "csv":
         _print_csv(names, listed)
     else:
         cells = {name: [column_text(row, name) for row in listed] for name in names}
-        fitting = cells if chosen else _fitting(cells, shutil.get_terminal_size().columns)
+        page = UNLIMITED if form == "wide" else page_width()
+        omitted = [] if chosen else [name for name in names[::-1] if name not in NEVER_HIDDEN]
+        shown = fitting(cells, page, omitted)
         caption = _count(len(listed), len(runs))
-        if hidden := [name for name in names if name not in fitting]:
-            caption += f"; no free memory for {', '.join(hidden)}: name --columns, or print --csv"
-        print_table([list(fitting), *zip(*fitting.values(), strict=True)], caption=caption)
-
-
-def _fitting(cells: dict[str, list[str]], page: int) -> dict[str, list[str]]:
-    """Return the columns that fit the page without breaking cells.
-
-    The last columns are removed first, but never those of `NEVER_HIDDEN`.
-    """
-    widths = {
-        name: 1 + max([len(name), *(len(part) for cell in column for part in cell.split(" ["))])
-        for name, column in cells.items()
-    }
-    for name in reversed(list(cells)):
-        if sum(widths.values()) + 1 > page and name not in NEVER_HIDDEN:
-            del widths[name]
-    return {name: cells[name] for name in widths}
+        if hidden := [name for name in names if name not in shown]:
+            caption += f"; {', '.join(hidden)} with --wide"
+        print_table([list(shown), *zip(*shown.values(), strict=True)], caption, page)
 
 
 def _print_csv(names: list[str], listed: list[dict[str, Any]]) -> None:

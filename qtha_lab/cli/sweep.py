@@ -11,7 +11,7 @@ import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
-from qtha_lab.cli.output import print_json, print_table, progress
+from qtha_lab.cli.output import print_json, print_table, print_text, progress
 from qtha_lab.cli.run import Detach, DryRun, Json, On
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Sweep, Training
@@ -67,7 +67,7 @@ def sweep(
     _follow(trials)
     if confirm and trials.state == "finished":
         return show(trials.confirmation(confirm).to_yaml(), end="")
-    _print_result(trials, json)
+    print_result(trials, json)
     if trials.state not in ("finished", "stopped"):
         raise typer.Exit(1)
 
@@ -113,29 +113,27 @@ def _follow(trials) -> None:
             trials.stop()
 
 
-def _print_result(trials, json: bool) -> None:
+def print_result(trials, json: bool) -> None:
+    """Print the best trial of each method, and the number of trials by state."""
     described, records = trials.sweep, trials.records()
     if json:
         fields = ("method", "number", "state", "point", "value", "runs", "message")
         print_json([{name: getattr(record, name) for name in fields} for record in records])
         return
     axes = list(described.axes)
+    best = trials.best().values()
     rows = [
-        (
-            record.method,
-            *(
-                f"{record.point[a]:.4g}"
-                if isinstance(record.point.get(a), float)
-                else str(record.point.get(a, "–"))
-                for a in axes
-            ),
-            f"{record.value:.4g}",
-            " ".join(record.runs),
-        )
-        for record in trials.best().values()
+        (record.method, *(_written(record.point.get(a, "–")) for a in axes), f"{record.value:.4g}")
+        for record in best
     ]
-    print_table([("best of", *axes, described.objective.replace("_", " "), "runs"), *rows])
+    print_table([("best of", *axes, described.objective.replace("_", " ")), *rows])
+    for record in best:
+        print_text(f"runs of {record.method}: {' '.join(record.runs)}", "- ")
     states = [record.state for record in records]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     show(f"{trials.state}: {len(records)} of {trials.planned} trials, {counts}")
     show(f"in {trials.folder.path}")
+
+
+def _written(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,18 +1,23 @@
 """Tables of text in characters: fast for thousands of rows, limited to the page width.
 
-All text is printed literally; cells that exceed their column continue on the next line.
+All text is printed literally. A cell that exceeds its column continues on the next line, between
+words or between options of a label. `rich.table` breaks labels inside words, and is slow.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from rich.cells import cell_len, chop_cells
 
 from qtha_lab.core.io import printable
 
-NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( ?[\w%×±/ ]{,12})?( \[[\d.,–-]+\])?")
+NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( ?[\w%×±/∥ ]{,12})?( \[[-+\d., –]+\])?")
+WORD = re.compile(r"\s*(?:\[[-+\d.]+, [-+\d.]+\]\S*|\S+)")  # an interval is one word
+BLANK = ("", "–")
+SOFT = re.compile(r"(?<=[,/(;])(?=[^\s\d,/])")  # ends of options and folders
 HEAD, RULE, FOOT = "┏━┳┓", "┡━╇┩", "└─┴┘"
+NARROWEST = 20  # characters per line
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
@@ -30,7 +35,7 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def text_table(rows: Sequence[Sequence[str]], caption: str | None, page: int) -> str:
-    """Return rows as a text table.
+    """Return rows as a text table; on a narrow page as one table per row.
 
     Args:
         rows: The first row is the heading; a column of numbers is right-aligned.
@@ -38,35 +43,93 @@ def text_table(rows: Sequence[Sequence[str]], caption: str | None, page: int) ->
         page: Characters per line.
 
     Example:
-        >>> rows = [("method", "loss"), ("lora", "4.1"), ("qtha", "4.25")]
-        >>> print(text_table(rows, None, page=80))
-        ┏━━━━━━┳━━━━┓
-        ┃method┃loss┃
-        ┡━━━━━━╇━━━━┩
-        │lora  │ 4.1│
-        │qtha  │4.25│
-        └──────┴────┘
+        >>> rows = [("method", "loss"), ("lora(r=2)", "4.1"), ("qtha(r=4,waist=16)", "4.25")]
+        >>> print(text_table(rows, None, page=20))
+        ┏━━━━━━━━━━━━━┳━━━━┓
+        ┃method       ┃loss┃
+        ┡━━━━━━━━━━━━━╇━━━━┩
+        │lora(r=2)    │ 4.1│
+        │qtha(r=4,    │4.25│
+        │waist=16)    │    │
+        └─────────────┴────┘
     """
+    page = max(page, NARROWEST)
     heading, *body = [[_clean(cell) for cell in row] for row in rows]
-    columns = [[row[i] for row in body if row[i]] for i in range(len(heading))]
-    numeric = [all(map(NUMBER.fullmatch, cells)) for cells in columns]
-    body = [
+    numeric = [_is_numeric(row[i] for row in body) for i in range(len(heading))]
+    cells = [
         [_lines(cell) if n else cell for cell, n in zip(row, numeric, strict=True)] for row in body
     ]
-    widths = _widths(heading, body, numeric, page)
+    widths = _widths(heading, cells, numeric, page)
+    if widths is None:
+        return "\n".join(_records(heading, body, caption, page))
     sides = [str.rjust if n else str.ljust for n in numeric]
     lines = [_rule(HEAD, widths), *_row(heading, widths, sides, "┃"), _rule(RULE, widths)]
-    for row in body:
+    for row in cells:
         lines += _row(row, widths, sides, "│")
-    lines.append(_rule(FOOT, widths))
-    return "\n".join(
-        lines + (list(_fold(_clean(caption), sum(widths) + len(widths) + 1)) if caption else [])
-    )
+    return "\n".join([*lines, _rule(FOOT, widths), *_caption(caption, page)])
+
+
+def fitting(
+    columns: Mapping[str, list[str]], page: int, omitted: Iterable[str]
+) -> dict[str, list[str]]:
+    """Return the columns that fit the page without a second line of text.
+
+    Args:
+        columns: Cells by heading.
+        page: Characters per line.
+        omitted: Headings that may be omitted, the first to be omitted first.
+
+    Example:
+        >>> list(fitting({"run": ["a"], "state": ["finished"], "note": ["long"]}, 14, ["note"]))
+        ['run', 'state']
+    """
+    columns = dict(columns)
+    lines = {n: map(_lines, cells) if _is_numeric(cells) else cells for n, cells in columns.items()}
+    widths = {
+        name: 1 + max([*map(cell_len, name.split()), *map(_length, cells)])
+        for name, cells in lines.items()
+    }
+    for name in omitted:
+        if sum(widths[each] for each in columns) + 1 > page:
+            del columns[name]
+    return columns
+
+
+def fold(text: str, page: int) -> Iterator[str]:
+    """Yield the lines of a text that fit a width, broken between words if possible.
+
+    Example:
+        >>> list(fold("qtha(r=4,waist=16) has 12 angles.", 16))
+        ['qtha(r=4,', 'waist=16) has 12', 'angles.']
+    """
+    for line in text.splitlines() or [""]:
+        row = ""
+        for part in _breakable(line, page):
+            if row and cell_len(row + part.rstrip()) > page:
+                yield row.rstrip()
+                row = part.lstrip()
+            else:
+                row += part
+        yield row.rstrip()
+
+
+def _breakable(line: str, page: int) -> Iterator[str]:
+    """Yield the words of a line; words wider than the page in parts."""
+    for word in WORD.findall(line):
+        if cell_len(word.strip()) <= page:
+            yield word
+            continue
+        for part in SOFT.split(word):
+            yield from [part] if cell_len(part.strip()) <= page else chop_cells(part, page)
 
 
 def _clean(cell: str) -> str:
     """Return a cell without control characters; its line breaks stay."""
     return "\n".join(map(printable, cell.split("\n")))
+
+
+def _is_numeric(cells: Iterable[str]) -> bool:
+    return all(NUMBER.fullmatch(cell) for cell in cells if cell not in BLANK)
 
 
 def _lines(cell: str) -> str:
@@ -81,27 +144,50 @@ def _length(cell: str) -> int:
     return max(map(cell_len, cell.splitlines()), default=0)
 
 
+def _longest_word(cell: str) -> int:
+    """Return the displayed width of the longest part that `fold` keeps whole."""
+    words = (word.strip() for word in WORD.findall(cell))
+    return max((_length(part) for word in words for part in SOFT.split(word)), default=0)
+
+
+def _caption(caption: str | None, page: int) -> Iterator[str]:
+    return fold(_clean(caption), page) if caption else iter(())
+
+
+def _records(
+    heading: list[str], body: list[list[str]], caption: str | None, page: int
+) -> Iterator[str]:
+    """Yield a table of names and values per row, without empty values."""
+    for first, *others in body:
+        pairs = [(n, cell) for n, cell in zip(heading[1:], others, strict=True) if cell]
+        yield text_table([(heading[0], first), *pairs], None, page)
+    yield from _caption(caption, page)
+
+
 def _widths(
-    heading: Sequence[str], body: list[list[str]], numeric: list[bool], page: int
-) -> list[int]:
+    heading: list[str], body: list[list[str]], numeric: list[bool], page: int
+) -> list[int] | None:
     """Return the column widths: those of the cells, reduced to fit the page.
 
-    The widest columns are reduced first; numbers never break.
+    The widest columns are reduced first. Numbers never break, and words break in tables of two
+    columns only; None if more columns do not fit.
     """
-    cells = [[row[i] for row in body] for i in range(len(heading))]
-    longest = [max(map(_length, column), default=0) for column in cells]
-    widths = [max(n, _length(name), 1) for n, name in zip(longest, heading, strict=True)]
+    columns = [(name, [row[i] for row in body]) for i, name in enumerate(heading)]
+    available = page - len(columns) - 1
+    widths = [min(max(map(_length, (name, *cells, " "))), page) for name, cells in columns]
+    if sum(widths) <= available:
+        return widths
     least = [
-        max([*map(cell_len, name.split()), n if number else 1, 1])
-        for name, n, number in zip(heading, longest, numeric, strict=True)
+        max([_longest_word(name), 1, *map(_length if number else _longest_word, cells)])
+        for (name, cells), number in zip(columns, numeric, strict=True)
     ]
-    while (over := sum(widths) + len(widths) + 1 - page) > 0:
-        order = sorted((w, i) for i, w in enumerate(widths) if w > least[i])
-        if not order:
-            break
-        width, widest = order[-1]
-        next_one = max(order[-2][0] if len(order) > 1 else 1, least[widest])
-        widths[widest] = max(width - over, min(next_one, width - 1))
+    if sum(least) > available:
+        if len(columns) > 2:
+            return None
+        least = [min(width, available // len(columns)) for width in least]
+    while sum(widths) > available:
+        widest = max((w, i) for i, w in enumerate(widths) if w > least[i])[1]
+        widths[widest] -= 1
     return widths
 
 
@@ -118,22 +204,10 @@ def _row(cells: Sequence[str], widths: list[int], sides: list, edge: str) -> Ite
         padded = [side(c, w) for side, c, w in zip(sides, cells, widths, strict=True)]
         yield f"{edge}{edge.join(padded)}{edge}"
         return
-    folded = [list(_fold(cell, width)) for cell, width in zip(cells, widths, strict=True)]
+    folded = [list(fold(cell, width)) for cell, width in zip(cells, widths, strict=True)]
     for parts in zip_longest(*folded, fillvalue=""):
         padded = [
             side(part, width - cell_len(part) + len(part))
             for side, part, width in zip(sides, parts, widths, strict=True)
         ]
         yield f"{edge}{edge.join(padded)}{edge}"
-
-
-def _fold(text: str, width: int) -> Iterator[str]:
-    """Yield lines that fit a width, broken between words if possible."""
-    for line in text.splitlines() or [""]:
-        while cell_len(line) > width:
-            part = chop_cells(line, width)[0]
-            space = part.rfind(" ") if not line[len(part) :][:1].isspace() else len(part)
-            part = part[:space] if space > 0 else part or line[0]
-            yield part
-            line = line[len(part) :].lstrip(" ")
-        yield line

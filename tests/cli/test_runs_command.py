@@ -111,7 +111,7 @@ def test_runs_go_to_the_bin_and_come_back():
         (("runs", "restore", "x"), "Unknown deleted run 'x'"),
         (
             ("runs", "x", "--csv"),
-            "--where, --sort, --group, --columns and --csv must be used without a run, got one.",
+            "--where, --sort, --group, --columns, --wide and --csv must be used without a run, got one.",
         ),
     ],
 )

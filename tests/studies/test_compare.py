@@ -265,7 +265,7 @@ def test_one_seed_is_said_to_prove_nothing():
     message = findings.notes([entry("lora", 0, 1.0), entry("qtha", 0, 2.0)], 2)
     assert any("may be chance" in note for note in message)
     message = findings.notes([entry("lora", s, 1.0) for s in range(3)], 3)
-    assert any(note.startswith("3 seeds: brackets") for note in message)
+    assert any(note.startswith("3 seeds: a dash in brackets") for note in message)
 
 
 def test_a_different_start_is_said_with_its_size():

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.printed_tables import LONG, PAGE, check_narrow, headings
 
 from qtha_lab import federate
 from qtha_lab.cli import main
+from qtha_lab.cli.federate import print_runs
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment, Federation
 from qtha_lab.experiment.run_directory import RunDir
@@ -330,6 +332,17 @@ def test_a_start_that_reads_rows_is_refused():
 
 
 # forms
+
+
+@pytest.mark.slow
+def test_the_table_of_the_command_fits_80_characters(two, capsys, monkeypatch):
+    outputs = []
+    for columns in (PAGE, LONG):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        print_runs(two[0])
+        outputs.append(capsys.readouterr().out)
+    check_narrow(*outputs)
+    assert len(headings(outputs[0])) == len(headings(outputs[1])) == 7
 
 
 def test_yaml_python_and_command_say_the_same(capsys, monkeypatch):

@@ -11,8 +11,10 @@ import shlex
 import numpy as np
 import pytest
 from support.command_line import call
+from support.printed_tables import headings
 from support.run_folders import finish, write
 
+from qtha_lab.cli.compare import print_comparison
 from qtha_lab.cli.flags import combine
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Training, Tuning
@@ -26,6 +28,7 @@ from qtha_lab.studies.comparison.claims import against_the_first
 from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import protocol_sentences
+from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.rounding_noise import repeats_of
 from qtha_lab.studies.comparison.run_comparison import summarise_runs
 from qtha_lab.studies.comparison.table import numbers, rows
@@ -467,6 +470,18 @@ def test_the_report_has_a_section_for_each_cell_and_one_table_across(tmp_path):
     data = json.loads((tmp_path / "report.json").read_text())
     assert len(data["claims"]) == 2
     assert len(data["sections"][2]["parts"]) == len(parts)
+
+
+def test_the_terminal_has_a_table_for_each_cell_and_the_verdicts_below(tmp_path, capsys):
+    report = reported(tmp_path)
+    print_comparison(Compared.of(tmp_path), report["verdicts"].sentences)
+    qa, chat = capsys.readouterr().out.partition("tiny, chat:\n")[::2]
+    title, table = qa.split("\n", 1)
+    assert title == "tiny, qa:"
+    assert len(headings(table)) == 7
+    assert headings(table) == headings(chat)
+    below = " ".join(chat.partition("└")[2].split())
+    assert report["verdicts"].sentences[0] in below.partition(" Notes: ")[0]
 
 
 # ---- in truth ----

@@ -7,6 +7,7 @@ import csv
 import json
 
 import pytest
+from support.printed_tables import check_command
 from typer.testing import CliRunner
 
 from qtha_lab import launch
@@ -99,7 +100,7 @@ def test_the_command_prints_each_beside_the_first_and_draws_them(trained, tmp_pa
     assert [row["adapter"] for row in rows] == names
     assert float(rows[1]["loss"]) == pytest.approx(variants[1]["scores"]["loss"])
     assert trained.id in files[1].read_text()
-    assert "without W_q" in CliRunner().invoke(app, call).output
+    assert "without W_q" in check_command(*call)
 
 
 def test_a_figure_that_cannot_be_written_is_refused_before_anything_is_computed(trained):

@@ -248,8 +248,8 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
             "One seed: a difference between methods may be chance. Take three or more to compare."
         )
     return (
-        f"{count} seeds: brackets give the smallest and largest value over the seeds, "
-        "which is no confidence interval."
+        f"{count} seeds: a dash in brackets joins the smallest and the largest value over the"
+        " seeds, which is no confidence interval."
     )
 
 
