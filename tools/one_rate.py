@@ -1,4 +1,4 @@
-"""Differences of QTHA to LoRA at one shared learning rate, and each at its own, from packed runs.
+"""Differences at one shared learning rate, of QTHA to LoRA and to itself without its circuit.
 
     python -m tools.one_rate        writes docs/results/one-rate.md and docs/one-rate.svg
 
@@ -18,6 +18,8 @@ import numpy as np
 from qtha_lab.figures.difference_by_rate import difference_by_rate
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.studies.comparison.claims import losses_of_pair
+from qtha_lab.studies.comparison.paired import PairedDifference
+from qtha_lab.studies.comparison.pooled import PooledDifference, pool
 from qtha_lab.studies.comparison.rate_differences import shared_rates
 from qtha_lab.studies.comparison.rate_figures import rate_rows
 from qtha_lab.studies.comparison.report.contents import Compared
@@ -34,6 +36,7 @@ from tools.measurements import (
     SMALL,
     unpack,
 )
+from tools.verdicts import without_circuit
 
 PICTURE = ROOT / "docs" / "one-rate.svg"
 
@@ -50,6 +53,12 @@ PLACES = {  # base model, and measurements of the same methods on different seed
     "toy, qa": ("tiny", "tiny-qa"),
     "toy, chat": ("tiny", "tiny-chat"),
     "toy, qa, the paper's protocol": (PROTOCOL, "qtha-paper-small"),
+}
+CIRCUIT = ("smollm2-qa", "smollm2-definitions")  # each QTHA with and without its circuit
+AGAINST_SMALL = {
+    "gradient-aware QTHA − LoRA r = 2": (GRADIENT, SMALL),
+    "the same without its circuit − LoRA r = 2": ("qtha_gradient(r=4,middle=linear)", SMALL),
+    "LoRA r = 8 − LoRA r = 2": (LARGE, SMALL),
 }
 Entry = dict[str, Any]
 
@@ -90,11 +99,13 @@ class Pooled:
         return [f"{title} ({counts[a] / counts[b]:.0%})" for title, (a, b) in self.pairs.items()]
 
     @classmethod
-    def of(cls, model: str, comparisons: Iterable[Compared]) -> Pooled:
+    def of(
+        cls, model: str, comparisons: Iterable[Compared], pairs: Mapping[str, tuple[str, str]]
+    ) -> Pooled:
         """Join comparisons on a base model; omit seeds that lack a compared method at any rate."""
         comparisons = list(comparisons)
         run = {entry["family"] for of in comparisons for entry in of.entries}
-        pairs = {title: pair for title, pair in pairs_on(model).items() if run.issuperset(pair)}
+        pairs = {title: pair for title, pair in pairs.items() if run.issuperset(pair)}
         families = {label for pair in pairs.values() for label in pair}
         entries = [e for of in comparisons for e in of.entries if e["family"] in families]
         rates = {entry["learning_rate"] for entry in entries}
@@ -142,12 +153,11 @@ def _cell(entries: Sequence[Entry], pair: tuple[str, str], items: Mapping[str, T
     if losses is None:
         return "–"
     found = losses.difference()
-    text = f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
     first, second = (
         np.mean([entry["train_loss"] for entry in entries if entry["family"] == label])
         for label in pair
     )
-    return f"{f'**{text}**' if found.is_shown else text}; {first / second - 1:+.1%}"
+    return f"{_interval(found)}; {first / second - 1:+.1%}"
 
 
 def page(places: dict[str, Pooled]) -> str:
@@ -172,6 +182,51 @@ def page(places: dict[str, Pooled]) -> str:
     return "\n".join(lines)
 
 
+def without_page(comparisons: Sequence[Compared]) -> list[str]:
+    """Return the table of methods that share QTHA's advantage over LoRA r = 2 at a small rate."""
+    places = {
+        of.entries[0]["task"]: Pooled.of("smollm2-135m", [of], AGAINST_SMALL) for of in comparisons
+    }
+    table = [("task", "rate", *AGAINST_SMALL), ("---",) * (2 + len(AGAINST_SMALL))]
+    table += [row for task, pooled in places.items() for row in rows(pooled, task)]
+    return [
+        "The same for QTHA without its circuit and for a larger LoRA; SmolLM2-135M, three seeds.",
+        "",
+        *(f"| {' | '.join(row)} |" for row in table),
+        "",
+    ]
+
+
+def circuit_page(comparisons: Sequence[Compared]) -> list[str]:
+    """Return the table of differences that the circuit makes, by shared rate, with their pool."""
+    by_rate: dict[float, dict[str, PairedDifference]] = {}
+    for of in comparisons:
+        task = of.entries[0]["task"]
+        items = read_items(of.runs.values())
+        for pair, rate, difference in shared_rates(of.entries, without_circuit(of), items):
+            by_rate.setdefault(rate, {})[f"{pair[0]}, {task}"] = difference
+    columns = sorted({column for of in by_rate.values() for column in of}, reverse=True)
+    lines = [("rate", *(f"`{column}`" for column in columns), "pooled"), ("---",) * 6]
+    for rate, of in sorted(by_rate.items()):
+        records = [vars(d) | {"seed_error": d.seed_error} for d in of.values()]
+        pooled = pool("with", "without", records, pooled=len(by_rate))
+        cells = [_interval(of[column]) if column in of else "–" for column in columns]
+        lines.append((f"{rate:g}", *cells, _interval(pooled)))
+    return [
+        "Test loss with the circuit − without it, SmolLM2-135M, three seeds. The last column pools"
+        f" the others (random effects); its {len(by_rate)} intervals hold together with 95 %.",
+        "",
+        *(f"| {' | '.join(row)} |" for row in lines),
+        "",
+    ]
+
+
+def _interval(of: PairedDifference | PooledDifference) -> str:
+    """Return mean and interval, bold where zero is excluded."""
+    text = f"{of.mean:+.3f} [{of.low:+.3f}, {of.high:+.3f}]"
+    return text if of.low <= 0 <= of.high else f"**{text}**"
+
+
 def figure(places: dict[str, Pooled]) -> Figure:
     """Return the figure of the differences on SmolLM2, whole and half, against the shared rate."""
     found = []
@@ -190,8 +245,11 @@ def main() -> None:
         for place, (model, *measured) in PLACES.items():
             for name in measured:
                 unpack(RESULTS / name / PACKED, Path(folder) / name)
-            places[place] = Pooled.of(model, (Compared.of(Path(folder) / n) for n in measured))
-    (PAGES / "one-rate.md").write_text(page(places), encoding="utf-8")
+            compared = (Compared.of(Path(folder) / name) for name in measured)
+            places[place] = Pooled.of(model, compared, pairs_on(model))
+        parts = [Compared.of(Path(folder) / name) for name in CIRCUIT]
+    text = "\n".join([page(places), *without_page(parts), *circuit_page(parts)])
+    (PAGES / "one-rate.md").write_text(text, encoding="utf-8")
     PICTURE.write_text(figure(places).svg() + "\n", encoding="utf-8")
 
 

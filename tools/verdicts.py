@@ -89,6 +89,16 @@ def pooled_parts(by_comparison: dict[str, list[Claim]]) -> list[PooledDifference
 
 def circuit_pairs(compared: Compared) -> list[Claim]:
     """Return the claims of methods with a circuit against the same method without it."""
+    pairs = without_circuit(compared)
+    if not pairs:
+        return []
+    items = read_items(compared.runs.values())
+    on = {ModelTask.of(compared.best[0]): pairs}
+    return [claim.plain() for claim in claims(compared.entries, on, items)]
+
+
+def without_circuit(compared: Compared) -> list[tuple[str, str]]:
+    """Return the methods with a circuit, each with the same method without it."""
     first: dict[str, dict[str, Any]] = {}
     for entry in compared.best:
         first.setdefault(entry["family"], entry)
@@ -102,11 +112,7 @@ def circuit_pairs(compared: Compared) -> list[Claim]:
             choice = MethodChoice(name=control.method, options=control.options)
             if control.title == "no circuit" and choice.meaning in by_meaning:
                 pairs.append((name, by_meaning[choice.meaning]))
-    if not pairs:
-        return []
-    items = read_items(compared.runs.values())
-    on = {ModelTask.of(compared.best[0]): pairs}
-    return [claim.plain() for claim in claims(compared.entries, on, items)]
+    return pairs
 
 
 def page(

@@ -213,7 +213,7 @@ def test_the_page_of_one_shared_rate_has_a_row_per_rate_and_one_of_the_best(meas
     pair = ("ia3", "lora(r=8)")
     monkeypatch.setattr(one_rate, "pairs_on", lambda model: {"ia3 − LoRA r = 8": pair})
     whole = Compared.of(measured)
-    pooled = one_rate.Pooled.of("smollm2-135m", [whole])
+    pooled = one_rate.Pooled.of("smollm2-135m", [whole], one_rate.pairs_on("smollm2-135m"))
     assert pooled.seeds == len(whole.comparison.seeds)
     rows = list(one_rate.rows(pooled, "a name"))
     assert [row[:2] for row in rows] == [
@@ -235,14 +235,16 @@ def test_a_seed_that_lacks_a_run_at_one_rate_is_left_out_of_the_page(measured, m
     seeds = {entry["seed"] for entry in whole.entries}
     lost = next(entry for entry in whole.entries if entry["method"] == "ia3")
     lost["state"] = "failed"
-    pooled = one_rate.Pooled.of("smollm2-135m", [whole])
+    pooled = one_rate.Pooled.of("smollm2-135m", [whole], one_rate.pairs_on("smollm2-135m"))
     assert {entry["seed"] for entry in pooled.entries} == seeds - {lost["seed"]}
 
 
 def test_the_figure_of_shared_rates_has_the_numbers_of_the_page(measured, monkeypatch):
     pair = ("ia3", "lora(r=8)")
     monkeypatch.setattr(one_rate, "pairs_on", lambda model: {"ia3 − LoRA r = 8": pair})
-    pooled = one_rate.Pooled.of("smollm2-135m", [Compared.of(measured)])
+    pooled = one_rate.Pooled.of(
+        "smollm2-135m", [Compared.of(measured)], one_rate.pairs_on("smollm2-135m")
+    )
     table = one_rate.figure({"tiny": pooled}).table
     cells = [row[2] for row in one_rate.rows(pooled, "tiny")][:-1]
     assert len(table.rows) == len(cells)
