@@ -110,7 +110,7 @@ def test_the_command_prints_a_recorded_comparison_that_fits(tmp_path):
     file = str(measurements.FILES / "confirm-shared.yaml")
     narrow = printed("compare", file, "--out", str(tmp_path / "c"), columns=100)
     assert max(map(len, narrow.splitlines()[:-1])) <= PAGE
-    assert narrow.index("shown, within ±0.02") < narrow.index("Notes:")
+    assert narrow.index("- lora(r=1) − lora(r=8), test loss") < narrow.index("Notes:")
 
 
 @pytest.mark.parametrize("name", RECORDED)
