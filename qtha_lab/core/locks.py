@@ -86,7 +86,13 @@ def start_holding(command: Sequence[str], lock: int, **options: Any) -> subproce
 
 
 def acquire_within(fd: int, path: Path, patience: float) -> None:
-    """Lock an open file as `acquire`, or raise `BlockingIOError` after `patience` seconds."""
+    """Lock an open file as `acquire`, or raise `BlockingIOError` after a time.
+
+    Args:
+        fd: Descriptor of the file.
+        path: Its path, for the refusal.
+        patience: Longest time to wait, in seconds.
+    """
     end = time.monotonic() + patience
     while True:
         try:

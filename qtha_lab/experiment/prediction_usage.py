@@ -56,7 +56,13 @@ def form_of(plan: Plan, base: LoadedModel, *, is_lora: bool = False) -> Form:
 
 
 def usage(settings: PredictionSettings, tokenizer: PreTrainedTokenizerBase, form: Form) -> str:
-    """Return the usage section in Markdown; parameters as for `add_usage`."""
+    """Return the usage section in Markdown.
+
+    Args:
+        settings: Settings of predictions.
+        tokenizer: Tokenizer of the model.
+        form: As for `add_usage`.
+    """
     from qtha_lab.models.model_card import INSTALL
 
     is_ours = form == "qtha-lab" or not _has_pipeline(settings, tokenizer, form)

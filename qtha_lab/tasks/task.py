@@ -137,7 +137,13 @@ class Task:
     def encoded_keys(
         self, rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
     ) -> list[str]:
-        """Return the split key of each row that `encode` returns."""
+        """Return the split key of each row that `encode` returns.
+
+        Args:
+            rows: Rows of this task.
+            tokenizer: Tokenizer, as for `encode`.
+            max_length: Longest row in tokens.
+        """
         return [
             normalised(row["key"]) or row["key"]
             for row in rows

@@ -36,6 +36,12 @@ class ReadCounts:
     def add(self, path: Path, *, rows: int = 0, values: int = 0, size: int = 0) -> None:
         """Add counts of a file.
 
+        Args:
+            path: File, for the refusal.
+            rows: Rows that were read.
+            values: Values of these rows.
+            size: Decoded bytes.
+
         Raises:
             Refusal: Naming the file whose rows are too many or too large.
         """

@@ -88,7 +88,13 @@ def text_lines(path: Path, counts: ReadCounts, longest: int = LONGEST_LINE) -> I
 
 
 def whole_text(path: Path, counts: ReadCounts, limit: int) -> str:
-    """Read a text of at most `limit` characters; errors are those of `text_lines`."""
+    """Read a text as a whole; errors are those of `text_lines`.
+
+    Args:
+        path: File of the text, perhaps packed.
+        counts: Counts of all files that are read together.
+        limit: Largest number of characters.
+    """
     with _open_text(path, counts) as text:
         content = _read(path, text, 0, limit, text.read)
     if len(content) > limit:

@@ -95,7 +95,13 @@ def write_atomically(
 
 
 def write_json(path: Path, value: Any, below: Path | None = None) -> None:
-    """Write a value as JSON with `write_atomically`; NaN and infinity become null."""
+    """Write a value as JSON with `write_atomically`; NaN and infinity become null.
+
+    Args:
+        path: File to write.
+        value: Value of JSON types.
+        below: Folder above, below which no level may be a link.
+    """
     text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(path, f"{text}\n".encode("utf-8", errors="replace"), below)
 
