@@ -300,7 +300,13 @@ def encode_inputs(
 
 
 def whole_text(row: dict, tokenizer: "PreTrainedTokenizerBase", is_seq2seq: bool = False) -> str:
-    """Return the text of a row, with a separator between the texts of a pair."""
+    """Return the text of a row, with a separator between the texts of a pair.
+
+    Args:
+        row: Row with a "text", and perhaps a "pair".
+        tokenizer: Tokenizer, whose separator is used.
+        is_seq2seq: True for a model whose rows have exactly one end token.
+    """
     if "pair" not in row:
         return row["text"]
     separator = tokenizer.sep_token
