@@ -6,6 +6,7 @@ of each package are searched for the next part of the name. `plugin_loading` imp
 
 import hashlib
 import importlib.util
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from importlib import machinery
@@ -16,6 +17,8 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest, shortened
 from qtha_lab.core.io.files import TEXT_LIMIT
 from qtha_lab.core.paths import as_path, runs_dir
+
+log = logging.getLogger(__name__)
 
 LOADERS = (
     (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
@@ -75,7 +78,8 @@ def _levels(name: str) -> Iterator[Level]:
     top, *parts = name.split(".")
     try:
         spec = importlib.util.find_spec(top) if top else None  # imports nothing: it has no parent
-    except (ImportError, ValueError):
+    except (ImportError, ValueError) as reason:
+        log.debug("no module %s: %s", top, reason)
         spec = None
     found = [_level(spec)] if spec else []
     for part in parts:

@@ -69,7 +69,7 @@ class PredictionSettings(Declared):
             FileNotFoundError: If there are none.
             Refusal: If the file is damaged or has unknown settings.
         """
-        from qtha_lab.tasks.unlabelled import RowReader
+        from qtha_lab.tasks.unlabelled import UnlabelledReader
 
         try:
             value = read_json(folder / FILE)
@@ -78,7 +78,7 @@ class PredictionSettings(Declared):
             settings = cls(**value)
             if settings.kind == "regression":
                 _ = [*map(float, settings.labels)]
-            RowReader(settings.kind, settings.shape, settings.columns)
+            UnlabelledReader(settings.kind, settings.shape, settings.columns)
             return settings
         except FileNotFoundError:
             raise

@@ -26,10 +26,19 @@ log = logging.getLogger(__name__)
 
 OF_PAGES = ("print", "input", "open", "display", "get_ipython", "exit", "quit", "help", "_")
 MODULES = (
-    "builtins", "math", "copy", "numpy", "numpy.linalg", "numpy._core.numeric",
-    "numpy._core.fromnumeric", "numpy._core._methods", "torch", "torch.linalg",
-    "torch.nn.functional", "torch.testing",
-)  # fmt: skip
+    "builtins",
+    "math",
+    "copy",
+    "numpy",
+    "numpy.linalg",
+    "numpy._core.numeric",
+    "numpy._core.fromnumeric",
+    "numpy._core._methods",
+    "torch",
+    "torch.linalg",
+    "torch.nn.functional",
+    "torch.testing",
+)
 MOST_PRINTED = 2_000  # characters of an answer's output
 _originals: dict[Any, dict[str, Any]] = {}
 

@@ -107,7 +107,8 @@ def check_finite(folder: Path, model: "PreTrainedModel") -> None:
     import torch
 
     for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point() and tensor.numel() and not tensor.is_meta:
+        is_plain = type(tensor) in (torch.Tensor, torch.nn.Parameter)  # not a quantised weight
+        if is_plain and tensor.is_floating_point() and tensor.numel() and not tensor.is_meta:
             extremes = torch.stack(torch.aminmax(tensor))
             if not torch.isfinite(extremes).all():
                 raise Refusal(

@@ -17,7 +17,7 @@ own work:
     ...     data="thrown coins",
     ...     minutes=0.1,
     ...     arms={"loaded": "head in 9 of 10", "fair": "head in 5 of 10"},
-    ...     claims=[PaperClaim("loaded", "fair", "accuracy", "more heads")],
+    ...     claims=[PaperClaim("loaded", "fair", "accuracy", "more heads", from_paper=True)],
     ...     steps=(500, 50),  # of the full form and of the quick one
     ... )
     ... def coin(arm: str, seed: int, quick: bool, log: Log) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from qtha_lab.experiment.run_directory import RunDir
-    from qtha_lab.tasks.unlabelled import RowReader
+    from qtha_lab.tasks.unlabelled import UnlabelledReader
 
 BATCH = 16
 Row = str | Sequence[str] | Mapping[str, Any]
@@ -41,12 +41,12 @@ class Predictor:
     tokenizer: PreTrainedTokenizerBase
 
     @property
-    def reader(self) -> RowReader:
+    def reader(self) -> UnlabelledReader:
         """Reader of rows in the shape of the training rows."""
-        from qtha_lab.tasks.unlabelled import RowReader
+        from qtha_lab.tasks.unlabelled import UnlabelledReader
 
         settings = self.settings
-        return RowReader(settings.kind, settings.shape, settings.columns)
+        return UnlabelledReader(settings.kind, settings.shape, settings.columns)
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Predict rows, each by itself.

@@ -11,9 +11,16 @@ from qtha_lab.tasks.shapes import TRUTHS, Parts, Shape, find_shape, listed
 from qtha_lab.tasks.text_folders import TextFile, text_record
 
 MARKS = (
-    "label", "labels", "kto_tag", "desirable", "is_desirable", "accepted", "correct",
-    "is_correct", "good",
-)  # fmt: skip
+    "label",
+    "labels",
+    "kto_tag",
+    "desirable",
+    "is_desirable",
+    "accepted",
+    "correct",
+    "is_correct",
+    "good",
+)
 """Columns whose truth value states whether an answer is a good one."""
 FALSE = {"false", "no", "0"}
 Place = tuple[Path, int] | None

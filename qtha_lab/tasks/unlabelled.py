@@ -20,7 +20,7 @@ DEFAULTS: dict[Kind, tuple[str, dict[str, str]]] = {
 TEXT = "text and label", {"text": "text", "label": "label"}
 
 
-class RowReader:
+class UnlabelledReader:
     """Reader of rows without a target.
 
     Args:
@@ -29,7 +29,7 @@ class RowReader:
         columns: Column of each part of the shape.
 
     Example:
-        >>> RowReader("classification", "", {}).row("A text.")["text"]
+        >>> UnlabelledReader("classification", "", {}).row("A text.")["text"]
         'A text.'
     """
 

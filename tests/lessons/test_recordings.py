@@ -62,7 +62,7 @@ def test_an_interval_of_the_page_follows_from_the_recorded_rows():
     qtha, lora = "qtha(r=4,waist=32,bond_dim=3)", "lora(r=8)"
     found = runs.difference(qtha, lora, claims=4)
     text = (ROOT / "docs" / "results" / "smollm2-qa.md").read_text()
-    assert f"**{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]**" in text
+    assert f"| {found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] |" in text
 
 
 def test_bottlenecks_are_recorded_at_the_start_and_at_the_end_of_runs_with_a_circuit():

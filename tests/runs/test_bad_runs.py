@@ -122,7 +122,7 @@ def test_a_bad_run_is_told_in_a_comparison_and_the_good_one_counts(folder, damag
     (row,) = compare.rows(summary)
     assert row["seeds"][0] in "12"
     if damage.startswith("summary.json"):
-        assert any("seed 1 unreadable: its summary.json" in note for note in summary["notes"])
+        assert any("no readable result (seed 1): its summary.json" in n for n in summary["notes"])
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -11,7 +11,7 @@ from support.run_folders import run_folder, status, write
 from qtha_lab.core import locks
 from qtha_lab.core.call_syntax import parse_options, write_options
 from qtha_lab.core.errors import Refusal, describe_error
-from qtha_lab.core.io import whole_number
+from qtha_lab.core.io import remove_file, whole_number
 from qtha_lab.core.plugin_loading import load_plugins
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
@@ -58,8 +58,8 @@ def test_a_run_with_another_kind_of_file_is_not_resumed(stopped, name, kind):
         stopped.resume()
     assert len(str(refused.value)) <= 300
     if name != "events.jsonl":  # such a run is unreadable
-        assert f"{name} must be a regular file" in str(refused.value)
-        assert f"Delete {stopped.path}" in str(refused.value) or "…" in str(refused.value)
+        words = ("must be a regular file", "must be no symbolic link")
+        assert any(f"{name} {word}" in str(refused.value) for word in words)
     assert not locks.is_locked(stopped.files.lock)
     assert not (stopped.path / "nowhere").exists()
 
@@ -71,7 +71,7 @@ def test_a_folder_in_the_place_of_a_stop_request_is_named(stopped):
     stopped.files.stop.rmdir()
     for kind in ("FIFO", "dangling link"):
         KINDS[kind](stopped.files.stop)
-        locks.delete_file(stopped.files.stop)
+        remove_file(stopped.files.stop)
         assert not os.path.lexists(stopped.files.stop)
 
 

@@ -123,7 +123,7 @@ def test_a_run_that_was_repeated_with_a_result_is_not_lost():
 
 def test_a_pooled_claim_over_a_lost_run_is_inconclusive():
     errors = {"seed_error": 0.001, "row_error": 0.0}
-    claims = [{"mean": mean} | errors for mean in (0.50, 0.51, 0.52)]
+    claims = [{"mean": mean} | errors for mean in (0.50, 0.51, 0.52, 0.53)]
     assert pool("qtha", "lora", claims).verdict == "shown"
     assert pool("qtha", "lora", [claims[0] | {"lost": 1}, *claims[1:]]).verdict == "inconclusive"
 

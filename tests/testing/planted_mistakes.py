@@ -175,7 +175,7 @@ MISTAKES = [
     _exercise("two hints", "must hold 3 texts, got 2", ('        "Its reduced state is the identity divided by 2.",\n', "")),
     _exercise("hints that repeat", "hints repeat", ('"Its reduced state is the identity divided by 2."', '"What does one of the two qubits look like alone?"')),
     # reproductions
-    _reproduction("claim about no arm", "Unknown arm", ('PaperClaim("rank_1", "rank_8"', 'PaperClaim("rank_1", "rank_9"')),
+    _reproduction("claim about no arm", "Unknown arm", ('"rank_8",\n            "test_loss"', '"rank_9",\n            "test_loss"')),
     _reproduction("ignores the arm", "give one experiment", ("METHODS[arm]", '"lora"')),
     _reproduction("ignores the seed", "the seed must change", ("seed=seed, ", "")),
     _reproduction("quick is long", "quick form", ("6 if quick else 100", "100 if quick else 6")),

@@ -27,7 +27,7 @@ def announce() -> None:
     if not _once.acquire(blocking=False):
         return
     if not _watchers:
-        log.warning(NOTICE)
+        log.warning("%s", NOTICE)
     if in_notebook():
         _watchers.append(_page())
 

@@ -88,9 +88,14 @@ class PairedLosses(NamedTuple):
         """Compute the paired difference, first minus second, by seed and key."""
         of = self.rows or TestItems((), np.zeros(0))
         return paired_difference(
-            self.first, self.second, keys=of.keys, weights=of.weights, key_name=of.key_name,
-            claims=claims, margin=margin,
-        )  # fmt: skip
+            self.first,
+            self.second,
+            keys=of.keys,
+            weights=of.weights,
+            key_name=of.key_name,
+            claims=claims,
+            margin=margin,
+        )
 
 
 def paired_losses(
