@@ -45,8 +45,9 @@ FILES, OUT = ROOT / "data" / "measurements", ROOT / "out" / "measurements"
 RESULTS, PAGES = ROOT / "data" / "results", ROOT / "docs" / "results"
 PACKED = "runs.tar.xz"
 CLAIMS = "claims.json"
-DERIVED = ("comparison.yaml", "summary.json")  # written anew from the runs
-FILES_OF_A_COMPARISON = (*DERIVED, "lineup.json", "seconds_per_step.json")
+FILES_OF_A_COMPARISON = (
+    "comparison.yaml", "summary.json", "lineup.json", "seconds_per_step.json",
+)  # fmt: skip
 FILES_OF_A_TUNING = ("sweep.yaml", "journal.log")
 FILES_OF_A_RUN = (
     "experiment.yaml", "events.jsonl", "summary.json", "environment.json", "exit.json",
@@ -151,13 +152,13 @@ def pack(folder: Path, archive: Path, without: Collection[str] = ()) -> None:
 
 
 def holds(archive: Path, folder: Path, without: Collection[str] = ()) -> bool:
-    """Report if an archive has the runs of a folder, some of them without losses of test rows."""
+    """Report if an archive has the files of a folder, some runs without losses of test rows."""
     if not archive.exists():
         return False
     with tarfile.open(archive) as packed:
-        files = {m.name: packed.extractfile(m) for m in packed if m.name not in DERIVED}
+        files = {m.name: packed.extractfile(m) for m in packed}
         before = {name: file.read() for name, file in files.items() if file}
-    return before == {name: of for name, of in _contents(folder, without) if name not in DERIVED}
+    return before == dict(_contents(folder, without))
 
 
 def _contents(folder: Path, without: Collection[str]) -> Iterator[tuple[str, bytes]]:

@@ -95,11 +95,15 @@ def _reproduced(name: str, out: Path, quick: bool, seeds: int | None) -> dict[st
 
 
 def _print(verdict: dict[str, Any]) -> None:
-    """Print the claims of one reproduction and their verdicts."""
+    """Print the verdicts of one reproduction, and the rates within the noise of the trials."""
+    from qtha_lab.reproductions.machinery.tuning import trial_sentences
+
     form = ", quick form" if verdict["quick"] else ""
     print_text(f"{verdict['name']} (arXiv {verdict['arxiv']}{form}): {verdict['headline']}")
     for claim in verdict["claims"]:
         print_text(claim["sentence"], "- ")
+    for sentence in trial_sentences(verdict["tuned"]):
+        print_text(sentence, "- ")
     show(f"  {verdict['command']}, {duration(verdict['seconds'])}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ class Contender:
         point: Tuned settings by axis.
         trials: Evaluation losses of the tuning trials in order; None for a diverged or failed
             trial.
+        tried: Evaluation losses by trial seed of every finished trial, by its point as text.
     """
 
     model_task: ModelTask
@@ -35,6 +37,7 @@ class Contender:
     scaling: Rule = "2r"
     point: Point = field(default_factory=dict)
     trials: tuple[float | None, ...] = ()
+    tried: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def method(self) -> MethodChoice:

@@ -28,10 +28,12 @@ from qtha_lab.studies.comparison.claims import (
     pairs_to_first,
 )
 from qtha_lab.studies.comparison.entries import entry
+from qtha_lab.studies.comparison.folder import comparison_of
 from qtha_lab.studies.comparison.outcomes import outcomes
 from qtha_lab.studies.comparison.outlying_seeds import outlying_sentences
 from qtha_lab.studies.comparison.own_controls import against_their_controls, control_pairs
 from qtha_lab.studies.comparison.paired import what_decides
+from qtha_lab.studies.comparison.protocol import choices_within_noise
 from qtha_lab.studies.comparison.row_losses import TestItems, read_items
 from qtha_lab.studies.comparison.run_data import find_runs
 from qtha_lab.studies.comparison.tuning import family
@@ -191,6 +193,7 @@ def _explain_group(runs: Sequence[Run]) -> Findings:
         place = f"{model_task}: " if len(model_tasks) > 1 else ""
         finished = [e for e in in_model_task if e["state"] == "finished"]
         sentences += [place + text for text in _protocol_sentences(finished)]
+        sentences += [place + text for text in _trial_sentences(of_model_task, model_task)]
         steps += Planner(
             of_model_task, in_model_task, [c for c in claims if c.model_task == model_task]
         ).steps()
@@ -250,6 +253,16 @@ def _protocol_sentences(entries: list[dict[str, Any]]) -> list[str]:
     """State sizes, outlying seeds and learning rates of one (model, task) pair."""
     outlying = outlying_sentences(entries)
     return [*findings.sizes(entries), *outlying, *findings.tuning_of(entries)]
+
+
+def _trial_sentences(runs: Sequence[Run], model_task: ModelTask) -> list[str]:
+    """Name the methods of tuned comparisons whose choice is within the noise of the trials."""
+    choices = [run.experiment.method for run in runs]
+    methods = {choice.replace(learning_rate=None, title="").label for choice in choices}
+    folders = {folder.path: folder for run in runs if (folder := comparison_of(run))}
+    records = [record for folder in folders.values() for record in folder.contender_records()]
+    of_pair = by_model_task(records).get(model_task, [])
+    return choices_within_noise(record for record in of_pair if record["method"] in methods)
 
 
 def _claim_sentence(claim: Claim, place: str) -> str:

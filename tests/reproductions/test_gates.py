@@ -19,8 +19,8 @@ def decided(arm, control, **gate):
     claim = PaperClaim("a", "b", "test_accuracy", "more accurate", **gate)
     of = dataclasses.replace(REPRODUCTIONS["federated_qt"], claims=[claim])
     entries = {
-        name: {seed: {"test_accuracy": value + 0.001 * seed} for seed in range(5)}
-        for name, value in (("a", arm), ("b", control))
+        name: {seed: {"test_accuracy": value + 0.001 * (step * seed % 5)} for seed in range(5)}
+        for name, value, step in (("a", arm, 1), ("b", control, 2))
     }
     (verdict,) = verdicts(of, entries)
     return verdict

@@ -7,11 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qtha_lab.cli import main
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions import REPRODUCTIONS, PaperClaim, reproduce, reproduction
 from qtha_lab.reproductions.machinery.fine_tunes import ModelAndTask, experiment_on
-from qtha_lab.reproductions.machinery.listing import verdict_of
-from qtha_lab.reproductions.machinery.tuning import FACTORS, SEEDS, best_factor
+from qtha_lab.reproductions.machinery.listing import sections, short_table, verdict_of
+from qtha_lab.reproductions.machinery.tuning import (
+    FACTORS,
+    SEEDS,
+    best_factor,
+    trial_sentences,
+)
 from qtha_lab.reproductions.machinery.verdicts import verdicts
 from qtha_lab.runs import run as runs
 from qtha_lab.studies.comparison.paired import paired_difference
@@ -85,6 +91,60 @@ def test_an_arm_that_does_its_own_work_reads_the_best_of_its_rates(parabola, tmp
     assert len(parabola) == len(tried + best)  # nothing was repeated
     assert reproduce("parabola", tmp_path, quick=True)["tuned"] == {}
     assert {rate for *_, rate in parabola[len(tried + best) :]} == {0.1}
+
+
+def test_a_rate_within_the_noise_of_the_trials_of_an_arm_is_named():
+    rates, best, near, far = [0.01, 0.03, 0.09], [2.0, 2.1, 2.2], [2.1, 2.0, 2.3], [2.5, 2.6, 2.8]
+    tuned = {
+        "undecided": {"rate": 0.01, "tried": rates, "trials": [best, near, far]},
+        "clear": {"rate": 0.01, "tried": rates, "trials": [best, far, [2.0, None, 2.0]]},
+        "of one seed": {"rate": 0.01, "tried": rates},
+    }
+    (sentence,) = trial_sentences(tuned)
+    assert sentence.startswith(
+        "undecided at 0.03 is as good as at 0.01 within the noise of 3 trial"
+    )
+
+
+@pytest.fixture
+def undecided():
+    """A reproduction whose rates differ by the sign of the seed only."""
+
+    @reproduction(
+        name="undecided", arms={"a": "", "b": ""}, tuned=True,
+        claims=[PaperClaim("a", "b", "eval_loss", "lower")], **WORDS,
+    )  # fmt: skip
+    def work(arm, seed, quick, log):
+        rate = log.rate(0.1)
+        log.train(1, loss=1.0)
+        log.evaluate(1, loss=1 + (-1) ** seed * abs(rate - 0.1))
+        log.end(trainable_parameters=1, learning_rate=rate)
+
+    yield
+    REPRODUCTIONS.forget(__name__)
+
+
+def test_a_reproduction_prints_the_rates_within_the_noise_of_its_trials(
+    undecided, tmp_path, monkeypatch, capsys
+):
+    words = ["qtha-lab", "reproduce", "undecided", "--seeds", "3", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    # of seeds 1000 to 1002 two are even: 0.1 is best, and 0.0333 is 0.067 above, below and above
+    text = " ".join(capsys.readouterr().out.split())
+    for arm in "ab":
+        assert f"- {arm} at 0.0333 is as good as at 0.1 within the noise of 3 trial seeds" in text
+
+
+def test_the_minutes_of_the_list_count_the_trial_seeds_of_today(tmp_path):
+    recorded = verdict_of("lora", tmp_path)
+    assert {"seeds"} & recorded["tuned"]["rank_1"].keys() == set()  # it had one trial seed
+    head, *rows = short_table(tmp_path)
+    row = dict(zip(head, next(row for row in rows if row[0] == "lora"), strict=True))
+    share = (len(FACTORS) * len(SEEDS) + recorded["seeds"]) / (len(FACTORS) + recorded["seeds"])
+    assert float(row["minutes"]) == pytest.approx(share * recorded["seconds"] / 60, rel=0.005)
+    assert "with a seed of their own" in sections()
 
 
 def test_test_losses_are_paired_by_seed_and_row(two_ranks):

@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 from qtha_lab.cli import load_commands
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, MethodChoice
+from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison.claims import against_the_first
+from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.explain import change, explain, findings_of
 
 METHODS = ("lora", "qtha", "dora")
@@ -206,6 +208,33 @@ def test_equal_sizes_are_not_offered_where_the_rule_holds(tmp_path):
     (other,) = others
     # the matched waist is the widest within 7,680 parameters, and 10 % below them
     assert sized(tmp_path, {given.choice.label: 7680, other.choice.label: 6900}) == []
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_tuned_choice_within_the_noise_of_its_trials_is_named(tmp_path, is_shared):
+    place = tmp_path / "comparisons" / "one" if is_shared else tmp_path
+    folder = ComparisonDir(place)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    axes = {"learning_rate": [0.01, 0.03]}
+    folder.write(Comparison(methods="lora,dora", tuning={"axes": axes}))
+    for method in ("lora", "dora"):
+        for seed in range(3):
+            two_steps(run := run_folder(folder.runs_dir, method, seed, "one", steps=2))
+            finish(run, eval_loss=4.0, test_loss=4.0 + seed / 100)
+    near, far = [2.1, 2.0, 2.3], [2.5, 2.6, 2.8]
+    contenders = [
+        {"model": "tiny", "task": "qa", "task_options": {}, "declared": name, "method": name,
+         "point": {"learning_rate": 0.01},
+         "tried": {"learning_rate=0.01": [2.0, 2.1, 2.2], "learning_rate=0.03": other}}
+        for name, other in (("lora", near), ("dora", far), ("vera", near))
+    ]  # fmt: skip
+    damaged = [None, {}, contenders[0] | {"tried": {"learning_rate=0.01": "?"}}]
+    write_json(folder.summary, {"contenders": [*contenders, *damaged]})
+    sentences = explain([folder.runs_dir]).sentences
+    stated = [sentence for sentence in sentences if "within the noise" in sentence]
+    assert [sentence.split(" is as good")[0] for sentence in stated] == [
+        "lora at learning_rate=0.03"
+    ]
 
 
 def test_a_method_is_compared_to_its_own_control_too(tmp_path):

@@ -405,6 +405,26 @@ def test_tuning_is_told_with_its_winners_and_the_ends_of_what_was_tried():
     ]
 
 
+def test_a_winner_within_the_noise_of_its_trials_is_told_in_the_notes():
+    compared = Comparison(methods="lora,qtha", tuning={"axes": RATES})
+    best, near, far = [2.0, 2.1, 2.2], [2.1, 2.0, 2.3], [2.5, 2.6, 2.8]
+    contenders = [
+        e.replace(point={"learning_rate": 0.01},
+                  tried={"learning_rate=0.01": best, "learning_rate=0.03": other})
+        for e, other in zip(compared.contenders(), (near, far), strict=True)
+    ]  # fmt: skip
+    records = contender_records(compared, contenders)
+    (sentences,) = protocol_sentences(compared, records, two_cells()[:2]).values()
+    tuned, *within_noise = sentences
+    assert tuned.startswith("Tuned by 3 trials of each method over learning_rate")
+    (sentence,) = within_noise
+    assert sentence.startswith("lora at learning_rate=0.03 is as good as at learning_rate=0.01 ")
+    assert "3 trial seeds" in sentence
+    earlier = [{k: v for k, v in record.items() if k != "tried"} for record in records]
+    (sentences,) = protocol_sentences(compared, earlier, two_cells()[:2]).values()
+    assert sentences == [tuned]
+
+
 def test_a_comparison_without_tuning_is_called_so_in_its_notes():
     said = findings.notes(two_cells(), 16)
     assert (
@@ -502,6 +522,7 @@ def test_a_tuned_grid_goes_on_with_more_seeds_methods_and_trials_and_repeats_not
     assert record["trials"].index(min(record["trials"])) == [0.003, 0.01].index(
         entry["learning_rate"]
     )
+    assert [*record["tried"].values()] == [[loss] for loss in record["trials"]]
     before = {path: path.stat().st_mtime_ns for path in out.glob("**/runs/*/summary.json")}
     assert len(before) == 3  # two trials, and the winner on a fresh seed
     wider = tuning.replace(axes={"learning_rate": [0.003, 0.01, 0.03]})

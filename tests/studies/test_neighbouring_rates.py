@@ -9,6 +9,7 @@ from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.neighbouring_rates import (
     neighbouring_rates,
     robustness_sentences,
+    trial_sentence,
 )
 from qtha_lab.studies.comparison.outlying_seeds import outlying_seeds, outlying_sentences
 from tools.coverage_worlds import WORLDS, world_errors, world_rows
@@ -66,6 +67,24 @@ def test_a_clear_choice_of_rates_is_no_question_and_one_rate_is_not_run():
     assert (claim.difference.neighbour, claim.difference.verdict) == ("not run", "shown")
     (line,) = robustness_sentences([claim])
     assert line.startswith("Neighbouring rate not run")
+
+
+def test_a_second_best_trial_is_named_where_its_seeds_cannot_tell_it_from_the_best():
+    best, near, far = ([2.0, 2.1, 2.2], [2.1, 2.0, 2.3], [2.5, 2.6, 2.7 + 1e-3])
+
+    def stated(*losses, seeds=3):
+        of = {f"x={n}": dict(enumerate(each[:seeds])) for n, each in enumerate(losses)}
+        return trial_sentence("lora", "x=0", of)
+
+    # differences +0.1, -0.1, +0.1: mean 0.0333, deviation 0.1155; t(2, 97.5 %) = 4.303 times
+    # 0.1155 / √3 is 0.2869
+    assert stated(best, far, near) == (
+        "lora at x=2 is as good as at x=0 within the noise of 3 trial seeds: +0.033 [-0.254, +0.320]."
+    )
+    assert stated(best, far) is None
+    assert stated(best, near, seeds=2) is None
+    assert stated(best) is None
+    assert trial_sentence("lora", "x=9", {"x=0": {0: 2.0}}) is None
 
 
 def test_three_trial_seeds_are_the_default_and_are_always_stated(tmp_path):

@@ -4,6 +4,7 @@ is packed and written.
 """
 
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,30 @@ def test_every_reported_difference_has_one_of_three_verdicts_that_follows_from_i
             assert abs(claim["mean"]) < claim["margin"] == 0.02
         if claim["verdict"] == "inconclusive" and is_robust:
             assert claim["detectable"] > abs(claim["mean"])
+
+
+@pytest.mark.parametrize("file", REPORTED, ids=lambda file: file.stem)
+def test_the_summary_in_a_pack_has_the_means_intervals_and_verdicts_of_the_claims(file):
+    folder = measurements.RESULTS / file.stem
+    report = json.loads((folder / measurements.CLAIMS).read_text())
+    with tarfile.open(folder / measurements.PACKED) as packed:
+        summary = measurements.rounded(json.load(packed.extractfile("summary.json")))
+    for name, claims in report.items():
+        assert summary[name] == claims
+
+
+@pytest.mark.parametrize("name", ["sealed-smollm2-definitions", "leads-ratios"])
+def test_the_claims_of_a_pack_follow_from_its_runs(name, tmp_path):
+    folder = measurements.RESULTS / name
+    measurements.unpack(folder / measurements.PACKED, tmp_path / name)
+    stale = Compared.of(tmp_path / name).summary | {"claims": []}
+    write_json(tmp_path / name / "summary.json", stale)
+    measurements.update_summary(tmp_path / name)
+    report = json.loads((folder / measurements.CLAIMS).read_text())
+    for now, then in zip(Compared.of(tmp_path / name).claims, report["claims"], strict=True):
+        for number in ("mean", "low", "high"):
+            assert now[number] == pytest.approx(then[number], rel=1e-4)
+        assert now["verdict"] == then["verdict"]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -189,12 +214,16 @@ def test_the_methods_that_are_small_enough_are_held_against_the_large_one_as_a_f
     assert f"| {of.p:.2g} | {of.verdict}" in page
 
 
-def test_sentences_are_made_anew_of_packed_runs_and_the_archive_stays_the_same(measured, tmp_path):
+def test_sentences_are_made_anew_of_packed_runs_and_a_pack_with_others_is_not_kept(
+    measured, tmp_path
+):
     measurements.pack(measured, archive := tmp_path / "a.tar.xz")
     measurements.unpack(archive, folder := tmp_path / "laid_out")
     before = Compared.of(folder).summary
     stale = {**before, "claims": [], "notes": ["of old"], "decomposition": []}
+    assert measurements.holds(archive, folder)
     write_json(folder / "summary.json", stale)
+    assert not measurements.holds(archive, folder)
     measurements.update_summary(folder, "another comparison")
     after = Compared.of(folder)
     assert before["claims"] != []
@@ -204,6 +233,7 @@ def test_sentences_are_made_anew_of_packed_runs_and_the_archive_stays_the_same(m
             near = pytest.approx(value, rel=1e-2, abs=1e-4) if isinstance(value, float) else value
             assert now[name] == near, name
     assert after.comparison.rates_from == "another comparison"
+    measurements.pack(folder, archive)
     assert measurements.holds(archive, folder)
     (folder / "runs" / next(iter(after.runs.values())).id / "test.json").unlink()
     assert not measurements.holds(archive, folder)

@@ -13,6 +13,11 @@ from typing import Any
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS, Reproduction
 from qtha_lab.reproductions.machinery.run_arms import OUT, VERDICT
+from qtha_lab.reproductions.machinery.tuning import (
+    n_trial_seeds,
+    runs_of_today,
+    trial_sentences,
+)
 from qtha_lab.reproductions.machinery.verdicts import headline
 
 RECORDED = Path(__file__).parent.parent / "recorded"
@@ -110,8 +115,11 @@ def system_table() -> list[tuple[str, ...]]:
 
 
 def _minutes(of: Reproduction, verdict: dict[str, Any] | None) -> str:
-    """Return the recorded minutes of run time, or the forecast of a reproduction never run."""
-    return f"{verdict['seconds'] / 60:.3g}" if verdict else f"{of.minutes:g}"
+    """Return the minutes with the trial seeds of today, from the record or as declared."""
+    if verdict is None:
+        return f"{of.minutes:g}"
+    runs = runs_of_today(verdict.get("tuned", {}), verdict["seeds"])
+    return f"{runs * verdict['seconds'] / 60:.3g}"
 
 
 def sections() -> str:
@@ -131,10 +139,14 @@ def sections() -> str:
 
 
 def _tuned(tuned: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the sentence on the tuned learning rates; none without them."""
+    """Return the sentences on the tuned learning rates; none without them."""
     arms = [
         f"{arm} {of['rate']:g} ({', '.join(f'{rate:g}' for rate in of['tried'])})"
         for arm, of in tuned.items()
     ]
-    words = "Learning rates, chosen on evaluation rows with a seed of their own (tried):"
-    return ["", f"{words} {'; '.join(arms)}."] if arms else []
+    if not arms:
+        return []
+    seeds = max(map(n_trial_seeds, tuned.values()))
+    own = "a seed" if seeds == 1 else f"{seeds} seeds"
+    words = f"Learning rates, chosen on evaluation rows with {own} of their own (tried):"
+    return ["", " ".join([f"{words} {'; '.join(arms)}.", *trial_sentences(tuned)])]

@@ -15,6 +15,7 @@ from typing import Any
 from qtha_lab.reproductions.machinery.registry import Reproduction
 from qtha_lab.reproductions.machinery.run_fine_tunes import Arm, Progress
 from qtha_lab.runs.run import Run
+from qtha_lab.studies.comparison.neighbouring_rates import trial_sentence
 
 FACTORS = (1 / 9, 1 / 3, 1.0, 3.0, 9.0)  # of the rate that an arm declares
 SEEDS = (1000, 1001, 1002)  # of no claim
@@ -113,6 +114,43 @@ def best_factor(losses: Mapping[float, float | None]) -> float:
     """
     known = {factor: math.inf if loss is None else loss for factor, loss in losses.items()}
     return min(known, key=lambda factor: known[factor])
+
+
+def trial_sentences(tuned: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Name the arms whose second-best rate is within the noise of the trials.
+
+    Args:
+        tuned: Recorded trials by arm; those without losses by trial seed are omitted.
+    """
+    sentences = []
+    for arm, of in tuned.items():
+        by_rate = zip(of["tried"], of.get("trials") or (), strict=False)
+        losses = {rate: dict(enumerate(each)) for rate, each in by_rate if None not in each}
+        sentences.append(trial_sentence(arm, of["rate"], losses))
+    return [sentence for sentence in sentences if sentence]
+
+
+def runs_of_today(tuned: Mapping[str, Mapping[str, Any]], seeds: int) -> float:
+    """Return the runs with the trial seeds of today, as a multiple of the recorded runs.
+
+    Args:
+        tuned: Recorded trials by arm; a record without trial seeds had one.
+        seeds: Seeds of the recorded claims.
+
+    Example:
+        >>> one_trial_seed = {"a": {"tried": [0.001, 0.003, 0.01, 0.03, 0.09]}}
+        >>> runs_of_today(one_trial_seed, seeds=5)  # (5 · 3 + 5) / (5 · 1 + 5)
+        2.0
+    """
+    counts = [(len(of["tried"]), n_trial_seeds(of)) for of in tuned.values()]
+    recorded = sum(rates * trial_seeds + seeds for rates, trial_seeds in counts)
+    today = sum(rates * len(SEEDS) + seeds for rates, _ in counts)
+    return today / recorded if recorded else 1.0
+
+
+def n_trial_seeds(of: Mapping[str, Any]) -> int:
+    """Return the number of trial seeds of an arm's record; one where none is listed."""
+    return len(of.get("seeds") or [SEEDS[0]])
 
 
 def recorded_factor(tuned: Mapping[str, Any] | None) -> float:

@@ -116,7 +116,8 @@ def contender_records(
     Returns:
         One record per method and (model, task) pair: `model`, `task`, `task_options`; `declared`,
         the label in the description; `method`, the label of its runs without learning rate;
-        `steps`; `point`, the tuned settings; `trials`, the losses of all trials.
+        `steps`; `point`, the tuned settings; `trials`, the losses of all trials;
+        `tried`, those of finished trials by seed.
     """
     records = []
     for contender in contenders:
@@ -132,6 +133,7 @@ def contender_records(
                 "steps": experiment.training.steps,
                 "point": dict(contender.point),
                 "trials": list(contender.trials),
+                "tried": dict(contender.tried),
             }
         )
     return records

@@ -11,6 +11,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from qtha_lab.core import paths
 from qtha_lab.core.io import digest, make_folder, read_mapping, write_atomically, write_json
@@ -101,6 +102,16 @@ class ComparisonDir(ScheduledDir):
             else there
         )
 
+    def contender_records(self) -> list[dict[str, Any]]:
+        """Return the tuned contenders of the summary with losses by trial seed.
+
+        Records of another form, as of damaged or earlier summaries, are omitted.
+        """
+        records = (read_mapping(self.summary) or {}).get("contenders")
+        return [
+            record for record in (records if isinstance(records, list) else []) if _is_tuned(record)
+        ]
+
     def mark_finished(self) -> None:
         """Record that everything in the description has been run."""
         write_json(self.end, {"of": self._digest()})
@@ -112,6 +123,30 @@ class ComparisonDir(ScheduledDir):
 
     def _digest(self) -> str:
         return digest(self.description)
+
+
+def _is_tuned(record: Any) -> bool:
+    """Return True if a record of a contender has its point, and losses by trial seed."""
+    if not isinstance(record, dict):
+        return False
+    texts = [record.get(name) for name in ("model", "task", "declared", "method")]
+    dicts = [record.get(name) for name in ("task_options", "point", "tried")]
+    if not all(isinstance(each, str) for each in texts):
+        return False
+    return all(isinstance(each, dict) for each in dicts) and all(
+        isinstance(losses, list) and all(isinstance(loss, int | float) for loss in losses)
+        for losses in record["tried"].values()
+    )
+
+
+def comparison_of(run: Run) -> ComparisonDir | None:
+    """Return the directory of the comparison that a run is part of; None without one."""
+    runs_dir = run.path.parent
+    for place in (runs_dir / GROUP / run.experiment.name, runs_dir.parent):
+        folder = ComparisonDir(place)
+        if folder.exists and folder.runs_dir == runs_dir.resolve():
+            return folder
+    return None
 
 
 def described(file: Path) -> Comparison:

@@ -1,4 +1,4 @@
-"""Robustness of claims to the choice of a learning rate.
+"""Robustness of claims and tuning to the choice of a learning rate.
 
 The second-best rate of a method is its neighbouring rate if the evaluation losses cannot tell it
 from the best one. A difference is shown only if it is shown at the neighbouring rates too.
@@ -6,9 +6,9 @@ from the best one. A difference is shown only if it is shown at the neighbouring
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from qtha_lab.studies.comparison.paired import LEAST_SEEDS, PairedDifference, pa
 from qtha_lab.studies.comparison.tuning import best_rates, family
 
 Entry = dict[str, Any]
+Choice = TypeVar("Choice", float, str)
 
 
 class AtNeighbour(NamedTuple):
@@ -57,18 +58,70 @@ def neighbouring_rates(entries: Sequence[Entry]) -> dict[str, float]:
     Args:
         entries: Entries of ended runs at all rates.
     """
-    best, found = best_rates(entries), {}
-    for name in best:
-        by_rate = _losses(entries, name)
-        if best[name] not in by_rate:
-            continue
-        chosen = by_rate.pop(best[name])
-        others = {rate: of for rate, of in by_rate.items() if len(of) == len(chosen)}
-        if others and len(chosen) >= LEAST_SEEDS:
-            second = min(others, key=lambda rate: sum(others[rate].values()))
-            if not _is_clear(chosen, others[second]):
-                found[name] = second
-    return found
+    found = {
+        name: second_within_noise(_losses(entries, name), best)
+        for name, best in best_rates(entries).items()
+    }
+    return {name: rate for name, rate in found.items() if rate is not None}
+
+
+def second_within_noise(
+    losses: Mapping[Choice, Mapping[int, float]], best: Choice
+) -> Choice | None:
+    """Return the second-best choice if the losses cannot tell it from the best one.
+
+    Args:
+        losses: Evaluation losses by choice and seed, without choices that diverged.
+        best: Choice with the lowest mean.
+
+    Returns:
+        None if the best choice is clear, or has fewer than three seeds.
+    """
+    chosen = losses.get(best, {})
+    others = {c: of for c, of in losses.items() if c != best and len(of) == len(chosen)}
+    if not others or len(chosen) < LEAST_SEEDS:
+        return None
+    second = min(others, key=lambda choice: sum(others[choice].values()))
+    is_clear = chosen.keys() == others[second].keys() and above(losses, second, best).is_shown
+    return None if is_clear else second
+
+
+def above(
+    losses: Mapping[Choice, Mapping[int, float]], second: Choice, best: Choice
+) -> PairedDifference:
+    """Return the difference of the evaluation losses of two choices, paired by seed."""
+    seeds = losses[best].keys()
+    pair = (np.array([losses[choice][seed] for seed in seeds]) for choice in (second, best))
+    return paired_difference(*pair)
+
+
+def trial_sentence(
+    name: str, best: Choice, losses: Mapping[Choice, Mapping[int, float]]
+) -> str | None:
+    """State that the second-best choice of a tuned method is within the noise of its trials.
+
+    Args:
+        name: Label of the method.
+        best: Choice of the tuning.
+        losses: Evaluation losses of the trials by choice and seed, without diverged trials.
+
+    Returns:
+        None if the choice is clear, or has fewer than three trial seeds.
+
+    Example:
+        >>> trials = {0.01: {0: 2.0, 1: 2.1, 2: 2.2}, 0.03: {0: 2.1, 1: 2.0, 2: 2.3}}
+        >>> trial_sentence("lora", 0.01, trials).split(":")[0]
+        'lora at 0.03 is as good as at 0.01 within the noise of 3 trial seeds'
+    """
+    second = second_within_noise(losses, best)
+    if second is None:
+        return None
+    of = above(losses, second, best)
+    names = [f"{c:g}" if isinstance(c, float) else c for c in (second, best)]
+    return (
+        f"{name} at {names[0]} is as good as at {names[1]} within the noise of {of.seeds} trial"
+        f" seeds: {of.mean:+.3f} [{of.low:+.3f}, {of.high:+.3f}]."
+    )
 
 
 def _losses(entries: Sequence[Entry], name: str) -> dict[float, dict[int, float]]:
@@ -83,14 +136,6 @@ def _losses(entries: Sequence[Entry], name: str) -> dict[float, dict[int, float]
         elif entry.get("eval_loss") is not None:
             losses.setdefault(entry["learning_rate"], {})[entry["seed"]] = entry["eval_loss"]
     return {rate: of for rate, of in losses.items() if rate not in diverged}
-
-
-def _is_clear(chosen: dict[int, float], second: dict[int, float]) -> bool:
-    """Return True if the evaluation losses show that the chosen rate is better."""
-    if chosen.keys() != second.keys():
-        return False
-    pair = (np.array([of[seed] for seed in chosen]) for of in (second, chosen))
-    return paired_difference(*pair).is_shown
 
 
 def with_neighbours(

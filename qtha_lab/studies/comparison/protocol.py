@@ -12,6 +12,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.axis import Axis
 from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 from qtha_lab.studies.comparison import findings
+from qtha_lab.studies.comparison.neighbouring_rates import trial_sentence
 from qtha_lab.studies.comparison.sealed_pool import sealed_sentences
 from qtha_lab.studies.comparison.tuning import family
 
@@ -123,7 +124,21 @@ def tuning(
     ]
     if at_end:
         text += f" At an end of what was tried, so perhaps not the best: {', '.join(at_end)}."
-    return [text]
+    return [text, *choices_within_noise(contenders)]
+
+
+def choices_within_noise(contenders: Iterable[Record]) -> list[str]:
+    """Name the tuned methods whose second-best point is within the noise of the trials.
+
+    Args:
+        contenders: Records of tuned contenders; those without losses by trial seed are omitted.
+    """
+    sentences = []
+    for record in contenders:
+        losses = {at: dict(enumerate(of)) for at, of in record.get("tried", {}).items()}
+        best = calls.write_options(record["point"])
+        sentences.append(trial_sentence(record["declared"], best, losses))
+    return [sentence for sentence in sentences if sentence]
 
 
 def trials_of(comparison: Comparison) -> int:

@@ -58,9 +58,22 @@ def tuned(
 
 def _at_its_best(contender: Contender, comparison: Comparison, out: Path) -> Contender:
     described = comparison.sweep_of(contender)
-    records = first_trials(described, Trials(folder_of(comparison, contender, out)).records())
+    view = Trials(folder_of(comparison, contender, out))
+    records = first_trials(described, view.records())
     losses = tuple(record.value if _is_finite(record) else None for record in records)
-    return contender.replace(point=winner(described, records).point, trials=losses)
+    tried = {
+        calls.write_options(record.point): values
+        for record in records
+        if _is_finite(record) and (values := _by_seed(record, described, view))
+    }
+    return contender.replace(point=winner(described, records).point, trials=losses, tried=tried)
+
+
+def _by_seed(record: TrialRecord, described: Sweep, view: Trials) -> list[float]:
+    """Return the objective of a trial by seed; empty if a run lacks it."""
+    summaries = [Run(view.folder.runs_dir / name).summary or {} for name in record.runs]
+    values = [summary.get(described.objective) for summary in summaries]
+    return [value for value in values if value is not None] if None not in values else []
 
 
 def folder_of(comparison: Comparison, contender: Contender, out: Path) -> Path:
