@@ -54,6 +54,28 @@ class Page(HTMLParser):
             self.sections.append(dict(attrs)["id"])
 
 
+def test_a_report_names_the_tuned_method_whose_choice_is_within_the_noise_of_its_trials(tmp_path):
+    folder = compared(tmp_path, methods=("lora(r=2)", "lora(r=8)"), rates=(0.01,))
+    tuned = Comparison(
+        methods="lora(r=2),lora(r=8)", tuning={"axes": {"learning_rate": [0.01, 0.03]}}
+    )
+    best, near, far = [2.0, 2.1, 2.2], [2.1, 2.0, 2.3], [2.5, 2.6, 2.8]
+    contenders = [
+        contender.replace(
+            point={"learning_rate": 0.01},
+            tried={"learning_rate=0.01": best, "learning_rate=0.03": other},
+        )
+        for contender, other in zip(tuned.contenders(), (near, far), strict=True)
+    ]
+    (folder / "comparison.yaml").write_text(tuned.to_yaml())
+    summary = summarise_runs(tuned, list_runs(folder / "runs"), contenders)
+    write_json(folder / "summary.json", summary)
+    compare.report(folder)
+    page = (folder / "report.html").read_text()
+    assert "lora(r=2) at learning_rate=0.03 is as good as at learning_rate=0.01" in page
+    assert "lora(r=8) at learning_rate=0.03 is as good" not in page
+
+
 def test_every_section_stands_in_its_order_under_headings_that_skip_no_level(folder):
     page = Page((folder / "report.html").read_text())
     assert page.sections == SECTIONS
