@@ -1,4 +1,4 @@
-"""`qtha-lab course`: check a lecture machine, build teaching material, collect predictions."""
+"""`qtha-lab course`: check a machine, build material, grade notebooks, collect predictions."""
 
 import dataclasses
 from enum import StrEnum
@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.cli.output import csv_line, print_json, print_table
 from qtha_lab.cli.run import Json
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import shortened, show, whole_number
+from qtha_lab.core.io import csv_cell, shortened, show, whole_number
 
-course = typer.Typer(help="Teach the lessons: check, build, seed, classroom.", no_args_is_help=True)
+course = typer.Typer(
+    help="Teach the lessons: check, build, seed, grade, classroom.", no_args_is_help=True
+)
 app.add_typer(course, name="course")
 
 Lessons = Annotated[str, typer.Option(help="Lessons, such as 0,3,6. Default: all.")]
@@ -120,6 +122,29 @@ def draw_constants(
     print_table([head, *((*row[:3], ", ".join(row[3])) for row in rows)])
     if folder is not None:
         show(f"in {folder / f'seed_{seed}'}")
+
+
+@course.command("grade")
+def grade_submissions(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Submitted notebooks, or folders of them.", exists=True)
+    ],
+    json: Json = False,
+) -> None:
+    """Grade submitted notebooks, and print points per exercise and build as CSV.
+
+    The code of the answers' cells runs on this machine, under your account.
+    """
+    from qtha_lab.lessons.kit.lesson_page import lesson_pages
+    from qtha_lab.lessons.kit.points import Points, grade_notebooks
+
+    rows = (dataclasses.asdict(points) for points in grade_notebooks(paths, lesson_pages()))
+    if json:
+        print_json(list(rows))
+        return
+    show(csv_line([field.name for field in dataclasses.fields(Points)]))
+    for row in rows:
+        show(csv_line(list(map(csv_cell, row.values()))))
 
 
 @course.command("classroom")

@@ -4,6 +4,8 @@ Lines have the width of the terminal, or 80 characters in a pipe. All text is pr
 `[…]` and `:…:` have no special meaning.
 """
 
+import csv
+import io
 import json
 import shutil
 import sys
@@ -22,6 +24,13 @@ UNLIMITED = 1_000_000  # characters per line
 def print_json(value: Any) -> None:
     """Write one JSON document to standard output."""
     show(json.dumps(value, indent=2))
+
+
+def csv_line(cells: Sequence[Any]) -> str:
+    """Return cells as one line of a CSV file."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
 
 
 def page_width() -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import json as json_text
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json
+from qtha_lab.cli.output import csv_line, print_json
 from qtha_lab.cli.run import Json
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import at_line, csv_cell, show, table_rows, table_suffix
@@ -108,14 +106,8 @@ def _print_csv(rows: Iterator[tuple[Record, Prediction]]) -> None:
         cells = record | {name: csv_cell(value) for name, value in _columns(prediction).items()}
         if not names:
             names = list(cells)
-            show(_csv_line(names))
-        show(_csv_line([cells.get(name) for name in names]))
-
-
-def _csv_line(cells: list[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+            show(csv_line(names))
+        show(csv_line([cells.get(name) for name in names]))
 
 
 def _print_lines(rows: Iterator[tuple[Record, Prediction]]) -> None:

@@ -65,7 +65,6 @@ def test_a_release_holds_no_solution_and_all_else(page):
         solution = EXERCISES[number].solution
         assert solution not in text or "\n" not in solution
     assert "SOLUTION" not in text
-    assert "HIDDEN TESTS" not in text
     assert 'solution("' not in text
     assert "Rubric, one point" not in text
 
@@ -78,7 +77,6 @@ def test_the_pair_passes_the_checks_of_nbgrader(page, tmp_path):
         warnings.simplefilter("ignore")  # of nbgrader's imports
         from nbgrader.preprocessors import (
             CheckCellMetadata,
-            ClearHiddenTests,
             ClearSolutions,
             LockCells,
             SaveCells,  # noqa: F401 - imports the model of the grade book
@@ -98,7 +96,7 @@ def test_the_pair_passes_the_checks_of_nbgrader(page, tmp_path):
         CheckCellMetadata().preprocess(notebook, {})
     cleared: Any = source
     resources: Any = {"language": "python"}
-    for step in (ClearSolutions, ClearHiddenTests, LockCells):
+    for step in (ClearSolutions, LockCells):
         cleared, _ = step(config=loaded).preprocess(cleared, resources)
     assert [c.source for c in cleared.cells] == [c.source for c in release.cells]
 

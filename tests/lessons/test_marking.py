@@ -1,81 +1,74 @@
-"""Marks come from a process of their own, which the kernel of an answer cannot reach."""
+"""Marks come from a process of their own, for which an answer writes no verdict."""
 
-import numpy as np
 import pytest
-import torch
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.lessons import guard
+from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit import variants
-from qtha_lab.lessons.kit.assignment import HIDDEN, TESTED
-from qtha_lab.lessons.marking import grade_answer, grade_code
-from qtha_lab.lessons.registry import EXERCISES, get
-
-
-@pytest.mark.slow
-def test_an_answer_is_marked_by_its_code():
-    assert grade_answer("1.1", 10) == "right"
-    assert grade_answer("1.1", 11) == "wrong"
-    assert grade_answer("1.1", ...) == "not attempted"
-
-
-@pytest.mark.slow
-def test_a_build_is_marked_by_its_code():
-    from qtha_lab.lessons.builds import BUILDS
-
-    assert grade_code("3.mean", BUILDS["3.mean"].solution) == "built"
-    assert grade_code("3.mean", "def mean_z(*_): return 0.0") == "not yet"
-
-
-@pytest.mark.slow
-def test_a_kernel_that_switches_the_grader_gets_no_mark():
-    def always(*_, **__):
-        return True
-
-    guard.protect_libraries()
-    np.allclose = np.isclose = torch.equal = always
-    try:
-        assert grade_answer("1.1", 11) == "wrong"
-    finally:
-        guard.put_back()
+from qtha_lab.lessons.marking import Mark, _verdict, grade_code
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "code",
-    [
-        'import os; print(\'{"state": "right"}\'); largest_rank = 11',
-        'import os; os.write(1, b\'{"state": "right"}\'); largest_rank = 11',
-        "import numpy; numpy.isclose = lambda *a, **k: True; largest_rank = 11",
-        "raise SystemExit",
-        "largest_rnk = 10",
-    ],
-    ids=["prints", "writes", "patches", "ends", "another name"],
-)
-def test_code_that_writes_a_verdict_itself_is_not_right(code):
-    assert grade_code("1.1", code) != "right"
+    ("code", "state"), [("largest_rank = 10", "right"), ("largest_rank = 11", "wrong"),
+                        ("largest_rank = ...", "not attempted")]
+)  # fmt: skip
+def test_an_answer_is_marked_by_its_code(code, state):
+    assert grade_code("1.1", code) == Mark(state)
+
+
+@pytest.mark.slow
+def test_a_build_is_marked_by_its_code():
+    steps = len(BUILDS.get_or_refuse("3.mean").steps)
+    assert grade_code("3.mean", BUILDS["3.mean"].solution) == Mark("built", steps)
+    assert grade_code("3.mean", "def mean_z(*_): return 0.0").state == "not yet"
+
+
+ALWAYS = "always = lambda *a, **k: True\n"
+RIGHT = "import qtha_lab.lessons.{0} as module\nmodule.{1} = lambda *a, **k: {2}"
+CHEATS = {
+    "prints": 'import os\nprint(\'{"state": "right"}\')\nprint("0 right")',
+    "writes": "import os\nfor file in range(1, 20):\n    try: os.write(file, b'0 right')\n"
+    "    except OSError: pass",
+    "replaces os.write": "import os\nwrite = os.write\n"
+    "os.write = lambda file, data: write(file, data.replace(b'wrong', b'right'))",
+    "replaces json": 'import json\njson.dumps = lambda *a, **k: \'{"state": "right"}\'',
+    "replaces subprocess": "import subprocess\nsubprocess.run = subprocess.Popen = None",
+    "replaces numpy": ALWAYS + "import numpy\nnumpy.isclose = numpy.allclose = always",
+    "replaces check": "import __main__\n__main__.check = __main__._grade = "
+    "lambda *a: __main__.Mark('right')",
+    "replaces the desk": RIGHT.format("answers", "_fault", "None"),
+    "replaces guard": RIGHT.format("guard", "put_back", "''"),
+    "replaces grade_code": RIGHT.format("marking", "grade_code", "module.Mark('right')"),
+    "replaces the task": "from qtha_lab.lessons.registry import EXERCISES\n"
+    "EXERCISES.add('1.1', EXERCISES['1.1'].with_constants({'a': 5, 'b': 6}), 'mine')",
+    "ends": "raise SystemExit",
+    "kills": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", CHEATS.values(), ids=CHEATS)
+def test_an_answer_that_replaces_the_grader_or_writes_a_verdict_is_not_right(code):
+    assert grade_code("1.1", f"{code}\nlargest_rank = 11").state in ("wrong", "no verdict")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"0 right", b"other 0 right", b"token 0 right\n", b"token x right", b"\xff 0 right",
+             b"token 0 perfect", b"0 righttoken 0 wrong"]
+)  # fmt: skip
+def test_a_verdict_without_the_token_or_with_more_than_one_line_is_none(data):
+    assert _verdict(data, "token").state == "no verdict"
+    assert _verdict(b"token 2 not yet", "token") == Mark("not yet", 2)
 
 
 @pytest.mark.slow
 def test_a_mark_follows_the_constants_of_a_student():
     constants = variants.draw("1.1", 3)
     code = f"largest_rank = {constants['a'] + constants['b']}"
-    declared = get("1.1")
-    variants.use_seed(3)
-    try:
-        assert grade_code("1.1", code) == "right"
-    finally:
-        variants._used.clear()
-        EXERCISES.add("1.1", declared, EXERCISES.module_of("1.1"))
+    assert grade_code("1.1", code, seed=3) == Mark("right")
 
 
 def test_a_number_that_is_not_there_is_refused():
     with pytest.raises(Refusal, match=r"99\.9"):
-        grade_answer("99.9", 1)
-
-
-def test_the_hidden_tests_are_not_in_the_release():
-    cell = TESTED.format(call='check("1.1", largest_rank)', state="right", number="1.1", name="x")
-    assert "grade_answer(" in cell
-    assert HIDDEN.sub("", cell).endswith('assert result.state == "right", result')
-    assert get("1.1").answer == "largest_rank"
+        grade_code("99.9", "x = 1")

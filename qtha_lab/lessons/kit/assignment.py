@@ -1,12 +1,11 @@
 """Notebooks for nbgrader: a source with solutions and tests, and the release without solutions.
 
-A reader's stub becomes a solution cell. `check` and `build` become tests with points, and hidden
-tests that grade the answer's code in a process of its own. An
+A reader's stub becomes a solution cell. `check` and `build` become tests with points. An
 explanation gets a cell that a person grades. Cells that show a solution are omitted.
+Tests run in the reader's kernel: marks that count come from `points.grade_notebooks`.
 """
 
 import copy
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,7 @@ c.Execute.timeout = 300  # seconds of one cell; some cells train
 """
 TASK = "**In your own words** ({points} points). Two to five sentences on exercise {number}."
 TESTED = """result = {call}
-assert result.state == "{state}", result
-### BEGIN HIDDEN TESTS
-from qtha_lab.lessons.marking import grade_answer
-
-assert grade_answer("{number}", {name}) == "{state}"
-### END HIDDEN TESTS"""
-HIDDEN = re.compile(r"\n### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS", re.DOTALL)
+assert result.state == "{state}", result"""
 
 Notebook = dict[str, Any]
 
@@ -75,13 +68,12 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 
 
 def release_notebook(source: Notebook) -> Notebook:
-    """Return the student's version of a source, without solutions and hidden tests.
+    """Return the student's version of a source, without solutions.
 
-    As nbgrader's `ClearSolutions` and `ClearHiddenTests` write it.
+    As nbgrader's `ClearSolutions` writes it.
     """
     release = copy.deepcopy(source)
     for cell in release["cells"]:
-        cell["source"] = HIDDEN.sub("", cell["source"])
         if cell["metadata"].get("nbgrader", {}).get("solution"):
             stub = CODE_STUB if cell["cell_type"] == "code" else TEXT_STUB
             cell["source"] = _without_solution(cell["source"], stub)
@@ -104,9 +96,7 @@ def _graded(cell: LessonCell, page: LessonPage) -> Iterator[dict[str, Any]]:
         return
     if cell.role in ("check", "build"):
         state = "right" if cell.role == "check" else "built"
-        task = {**BUILDS, **EXERCISES}[cell.number]
-        name = getattr(task, "answer", None) or getattr(task, "name", "")
-        call = TESTED.format(call=cell.source.strip(), state=state, number=cell.number, name=name)
+        call = TESTED.format(call=cell.source.strip(), state=state)
         tests = {"grade": True, "solution": False, "locked": True}
         yield _cell(cell.data, call, tests | {"points": rubrics.points_of(cell.number)})
     else:

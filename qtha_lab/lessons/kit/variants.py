@@ -17,14 +17,6 @@ MOST = 1_000_000  # students
 ACTIVATION = "from qtha_lab.lessons.kit.variants import use_seed\n\nuse_seed({seed})"
 
 
-_used: list[int] = []  # seed of this process, if any
-
-
-def used_seed() -> int | None:
-    """Return the seed of this process; None without one."""
-    return _used[0] if _used else None
-
-
 def draw(number: str, seed: int) -> dict[str, float]:
     """Return the constants of an exercise for a seed; empty without declared ranges.
 
@@ -64,7 +56,6 @@ def task_with(exercise: Exercise, task: str, constants: Constants) -> str:
 
 def use_seed(seed: int) -> None:
     """Replace the exercises of this process by those of a student's seed."""
-    _used[:] = [seed]
     for exercise in exercises():
         if constants := draw(exercise.number, seed):
             changed = exercise.with_constants(constants)
