@@ -24,6 +24,7 @@ app = typer.Typer(add_completion=False)
 BENCHES = {
     "step": "benchmarks.step",
     "simulators": "benchmarks.simulators",
+    "device": "benchmarks.device",
     "start": "benchmarks.start",
     "imports": "benchmarks.imports",
     "list": "benchmarks.lists",

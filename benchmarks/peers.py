@@ -51,7 +51,7 @@ def pennylane(n_qubits, n_layers, device, diff_method):
     import pennylane as qml
     import torch
 
-    options = {} if device == "default.qubit" else {"c_dtype": np.complex64}
+    options = {} if device in ("default.qubit", "qtha.cpu") else {"c_dtype": np.complex64}
 
     @qml.qnode(
         qml.device(device, wires=n_qubits, **options), interface="torch", diff_method=diff_method
