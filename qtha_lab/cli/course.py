@@ -136,14 +136,15 @@ def grade_submissions(
     The code of the answers' cells runs on this machine, under your account.
     """
     from qtha_lab.lessons.kit.lesson_page import lesson_pages
-    from qtha_lab.lessons.kit.points import Points, grade_notebooks
+    from qtha_lab.lessons.kit.points import grade_notebooks
 
     rows = (dataclasses.asdict(points) for points in grade_notebooks(paths, lesson_pages()))
     if json:
         print_json(list(rows))
         return
-    show(csv_line([field.name for field in dataclasses.fields(Points)]))
-    for row in rows:
+    for count, row in enumerate(rows):
+        if not count:
+            show(csv_line(list(row)))
         show(csv_line(list(map(csv_cell, row.values()))))
 
 

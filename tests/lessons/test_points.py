@@ -74,8 +74,9 @@ def test_an_honest_submission_gets_its_points_a_cheating_one_none_a_part_its_par
 
 
 def test_a_folder_without_notebooks_is_refused(tmp_path):
-    output = call("course", "grade", str(tmp_path)).output
-    assert "Submissions must be notebooks, got none" in output
+    refused = call("course", "grade", str(tmp_path))
+    assert "Submissions must be notebooks, got none" in str(refused.exception)
+    assert refused.output == ""
 
 
 def test_a_notebook_of_nothing_and_one_of_no_lesson_get_a_row_without_points(tmp_path):
