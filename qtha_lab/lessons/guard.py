@@ -152,9 +152,16 @@ def _states_of_torch() -> Undo:
         (torch.set_default_dtype, torch.get_default_dtype()),
         (torch.set_num_threads, torch.get_num_threads()),
         (torch.set_rng_state, torch.get_rng_state()),
-        (torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled()),
+        (_use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled()),
         (formats.update, dict(formats)),
     ]
+
+
+def _use_deterministic_algorithms(mode: bool) -> None:
+    """Restore torch's mode if it changed; setting it imports torch's compiler, for seconds."""
+    torch = sys.modules["torch"]
+    if torch.are_deterministic_algorithms_enabled() != mode:
+        torch.use_deterministic_algorithms(mode)
 
 
 class Output(io.TextIOBase):

@@ -219,7 +219,7 @@ def test_definitions_that_multiply_are_stopped():
     doubled = "gate g0 a { x a; } " + " ".join(
         f"gate g{n} a {{ g{n - 1} a; g{n - 1} a; }}" for n in range(1, 25)
     )
-    with pytest.raises(Refusal, match="at most 100,000 gates"):
+    with pytest.raises(Refusal, match="at most 500,000 steps"):
         Circuit.from_qasm(HEAD_2 + doubled + " g24 q[0];")
 
 
