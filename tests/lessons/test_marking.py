@@ -5,7 +5,7 @@ import pytest
 from qtha_lab.core.errors import Refusal
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit import variants
-from qtha_lab.lessons.marking import Mark, _verdict, grade_code
+from qtha_lab.lessons.kit.marking import Mark, _verdict, grade_code
 
 
 @pytest.mark.slow
@@ -39,7 +39,7 @@ CHEATS = {
     "lambda *a: __main__.Mark('right')",
     "replaces the desk": RIGHT.format("answers", "_fault", "None"),
     "replaces guard": RIGHT.format("guard", "put_back", "''"),
-    "replaces grade_code": RIGHT.format("marking", "grade_code", "module.Mark('right')"),
+    "replaces grade_code": RIGHT.format("kit.marking", "grade_code", "module.Mark('right')"),
     "replaces the task": "from qtha_lab.lessons.registry import EXERCISES\n"
     "EXERCISES.add('1.1', EXERCISES['1.1'].with_constants({'a': 5, 'b': 6}), 'mine')",
     "ends": "raise SystemExit",

@@ -16,8 +16,8 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_json
 from qtha_lab.lessons.kit.lesson_page import LessonCell, LessonPage
+from qtha_lab.lessons.kit.marking import Mark, grade_code
 from qtha_lab.lessons.kit.rubrics import points_of
-from qtha_lab.lessons.marking import Mark, grade_code
 
 log = logging.getLogger(__name__)
 

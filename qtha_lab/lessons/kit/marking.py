@@ -57,7 +57,7 @@ def grade_code(number: str, code: str, seed: int | None = None) -> Mark:
     with scratch_folder(prefix="qtha-lab-mark-") as folder:
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "qtha_lab.lessons.marking"],
+                [sys.executable, "-m", "qtha_lab.lessons.kit.marking"],
                 input=json.dumps(request).encode(),
                 cwd=folder,
                 env=environment,
