@@ -66,7 +66,7 @@ def grade_notebooks(paths: Sequence[Path], pages: Sequence[LessonPage]) -> Itera
                 continue
             seed = next((int(f[1]) for code in cells.values() if (f := SEED.search(code))), None)
             tasks = [(stub, cells.get(_id(stub.data)), page, seed) for stub in _stubs(page)]
-            for (stub, *_), mark in zip(tasks, pool.map(lambda t: _mark(*t), tasks), strict=True):
+            for (stub, *_), mark in zip(tasks, pool.map(lambda t: _graded(*t), tasks), strict=True):
                 possible = points_of(stub.number)
                 points = possible if mark.state == "right" else mark.passed
                 yield Points(name, stub.number, points, possible, mark.state, seed)
@@ -110,7 +110,7 @@ def _stubs(page: LessonPage) -> list[LessonCell]:
     return [cell for cell in page.cells if cell.role == "stub"]
 
 
-def _mark(stub: LessonCell, code: str | None, page: LessonPage, seed: int | None) -> Mark:
+def _graded(stub: LessonCell, code: str | None, page: LessonPage, seed: int | None) -> Mark:
     if code is None:
         return Mark("missing")
     if code.strip() == stub.source.strip():
