@@ -100,7 +100,7 @@ def content(folder: Path) -> Any:
         return None
     runs = {_arm(run): _curve(run) for run in sorted(files[0].parent.glob("runs/*/events.jsonl"))}
     verdict = json.loads(files[0].read_text(encoding="utf-8"))
-    return {"verdict": _timeless(verdict), "runs": dict(sorted(runs.items()))}
+    return {"verdict": timeless(verdict), "runs": dict(sorted(runs.items()))}
 
 
 def count(value: Any) -> int:
@@ -126,17 +126,18 @@ def _arm(events: Path) -> str:
 
 def _curve(events: Path) -> list[Any]:
     every = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
-    return [_timeless(event) for event in every if event["kind"] in CURVES]
+    return [timeless(event) for event in every if event["kind"] in CURVES]
 
 
-def _timeless(value: Any) -> Any:
+def timeless(value: Any) -> Any:
+    """Return a value without the entries that differ between two equal runs."""
     if isinstance(value, dict):
         return {
-            name: _timeless(part)
+            name: timeless(part)
             for name, part in value.items()
             if name not in CLOCKS | LOAD and not re.search("second|memory", name)
         }
-    return [_timeless(v) for v in value] if isinstance(value, list) else value
+    return [timeless(v) for v in value] if isinstance(value, list) else value
 
 
 def _first_difference(first: Any, second: Any, place: str) -> str:

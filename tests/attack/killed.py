@@ -1,6 +1,6 @@
 """Describe the processes that are killed.
 
-Run worker, queue, fork server, drivers, reproduction, export.
+Run worker, queue, fork server, drivers, reproduction, export, and a resume inside its window.
 """
 
 from __future__ import annotations
@@ -8,17 +8,21 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.repeatable import content
+from qtha_lab.core.io import digest
+from tools.repeatable import content, timeless
 
 from .readers import TRAINING
 
 PATIENCE = 600.0
 METHODS = "lora(r=2)"
+ADAPTER = ("adapter_model.safetensors", "adapter_config.json", "prediction.json")
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Kind:
         seconds: How long the work takes on an idle machine.
         share: Kills of it beside one of another kind.
         slots: How many runs train at once.
+        window: The process ends itself at an event between the lock of a run and its first event.
     """
 
     work: Callable[[Path], Any]
@@ -40,6 +45,7 @@ class Kind:
     seconds: float = 4.0
     share: int = 1
     slots: int = 2
+    window: bool = False
 
 
 def _experiment(seed: int = 0):
@@ -65,10 +71,50 @@ def _train(folder: Path, count: int = 1) -> None:
         run.wait(PATIENCE)
 
 
+def _resume(folder: Path) -> None:
+    """Stop a run early, and resume it."""
+    from qtha_lab.runs import run as runs
+
+    if not runs.list_runs(folder):
+        run = runs.launch(_experiment(), folder)
+        run.request_stop()
+        run.wait(PATIENCE)
+    _train(folder)
+
+
+def end_in_window(event: int) -> None:
+    """Kill this process at the n-th event after a resume locks its run.
+
+    The events are those of `sys.addaudithook`, such as opened and deleted files. They are counted
+    up to the first event that the resume writes.
+    """
+    passed, resumed = 0, False
+
+    def count(name: str, arguments: tuple) -> None:
+        nonlocal passed, resumed
+        if name != "open" and not name.startswith(("os.", "shutil.", "fcntl.")):
+            return
+        opened = os.path.basename(os.fsdecode(arguments[0])) if _is_path(arguments) else ""
+        if name == "open" and opened == "worker.lock" and arguments[2] & os.O_CREAT:
+            passed, resumed = 0, os.path.exists(arguments[0])
+        passed += resumed
+        if resumed and passed == event:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if name == "open" and opened == "events.jsonl" and arguments[2] & os.O_APPEND:
+            resumed = False
+
+    sys.addaudithook(count)
+
+
+def _is_path(arguments: tuple) -> bool:
+    return bool(arguments) and isinstance(arguments[0], str | bytes | os.PathLike)
+
+
 def _losses(folder: Path, count: int = 1) -> Any:
     """Return the results of the finished runs of a folder by method and seed.
 
-    None while there are too few.
+    Losses, the summary without times, and the SHA-256 of the adapter's files; None while there are
+    too few runs.
     """
     from qtha_lab.runs import run as runs
 
@@ -79,7 +125,11 @@ def _losses(folder: Path, count: int = 1) -> Any:
         events = [e for e in run.valid_events() if e["kind"] in ("train", "eval", "test")]
         key = f"{run.experiment.method.label} {run.experiment.seed} {run.experiment.training.steps}"
         rate = run.experiment.method.learning_rate
-        found[f"{key} {rate}"] = sorted([e["kind"], e["step"], e.get("loss")] for e in events)
+        found[f"{key} {rate}"] = {
+            "losses": sorted([e["kind"], e["step"], e.get("loss")] for e in events),
+            "summary": timeless(run.summary),
+            "adapter": {name: digest(run.files.adapter / name) for name in ADAPTER},
+        }
     return found if len(found) >= count else None
 
 
@@ -126,7 +176,9 @@ def _compare(folder: Path) -> None:
     from qtha_lab.studies.comparison.folder import ComparisonDir
 
     described = Comparison(
-        **_several(), seeds=[0], tuning={"axes": {"learning_rate": [0.001, 0.01]}, "seeds": [7]}
+        **{**_several(), "methods": "lora(r=1),lora(r=2)"},
+        seeds=[0],
+        tuning={"axes": {"learning_rate": [0.001, 0.01]}, "seeds": [7]},
     )
     folder.mkdir(parents=True, exist_ok=True)
     if not ComparisonDir(folder).exists:
@@ -135,7 +187,13 @@ def _compare(folder: Path) -> None:
 
 
 def _compared(folder: Path) -> Any:
-    return _losses(folder / "runs") if (folder / "report.html").exists() else None
+    """Return the runs' results and the verdicts of the report; None without a report."""
+    if not (folder / "report.html").exists() or (runs := _losses(folder / "runs")) is None:
+        return None
+    return {
+        "runs": runs,
+        "claims": timeless(json.loads((folder / "report.json").read_text())["claims"]),
+    }
 
 
 def _federate(folder: Path) -> None:
@@ -180,6 +238,7 @@ def _exported(folder: Path) -> Any:
 KINDS: dict[str, Kind] = {
     "worker": Kind(_train, _losses, _worker, seconds=2, share=8),
     "queue": Kind(lambda f: _train(f, 2), lambda f: _losses(f, 2), _worker, 5, share=3, slots=1),
+    "resume": Kind(_resume, _losses, share=4, window=True),
     "server": Kind(lambda f: _train(f, 2), lambda f: _losses(f, 2), _server, 4, share=1),
     "sweep": Kind(_sweep, _trials, seconds=5, share=4),
     "comparison": Kind(_compare, _compared, seconds=15, share=1),

@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from .journal import Journal
-from .killed import KINDS, PATIENCE, Kind
+from .killed import KINDS, PATIENCE, Kind, end_in_window
 from .outcome import Outcome, attempt, command
 
 MOST_KILLS = 5
 """Kills of one piece of work; then it may come to its end."""
+LAST_EVENT = 8
+"""Events of a resume's window are drawn from the first to this one; see `end_in_window`."""
 
 
 @dataclass
@@ -107,10 +109,11 @@ def strike(
     Returns:
         Whether it was killed, and what is wrong then.
     """
-    worked = _fork(kind, instance.folder)
-    moment = time.monotonic() + rng.uniform(0, seconds)
-    last = time.monotonic() + PATIENCE + 30
     deadly = instance.kills < MOST_KILLS
+    event = rng.randint(1, LAST_EVENT) if deadly and kind.window else 0
+    worked = _fork(kind, instance.folder, event)
+    moment = time.monotonic() + (PATIENCE if kind.window else rng.uniform(0, seconds))
+    last = time.monotonic() + PATIENCE + 30
     killed: int | None = None
     while (ended := os.waitpid(worked, os.WNOHANG))[0] == 0:
         now = time.monotonic()
@@ -127,9 +130,11 @@ def strike(
             os.waitpid(worked, 0)
             return False, [f"does not come to its end in {PATIENCE + 30:.0f} s"]
         time.sleep(0.02)
+    code = os.waitstatus_to_exitcode(ended[1]) if killed is None else 0
+    if event and code == -signal.SIGKILL:
+        killed = worked
     if killed is None:
         instance.tries += 1
-        code = os.waitstatus_to_exitcode(ended[1])
         log = instance.folder.with_suffix(".log").read_text(errors="replace")
         if code:
             return False, [f"ends with exit code {code}", log[-3000:]]
@@ -140,7 +145,7 @@ def strike(
     return True, _flaws(instance, killed)
 
 
-def _fork(kind: Kind, folder: Path) -> int:
+def _fork(kind: Kind, folder: Path, event: int) -> int:
     """A process that works in a folder; its output goes to a file beside it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     pid = os.fork()
@@ -152,6 +157,8 @@ def _fork(kind: Kind, folder: Path) -> int:
         os.environ.update({"QTHA_LAB_RUNS": str(folder), "QTHA_LAB_SLOTS": str(kind.slots)})
         output = os.open(folder.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(output, 1), os.dup2(output, 2)
+        if event:
+            end_in_window(event)
         kind.work(folder)
         code = 0
     except BaseException:

@@ -3,35 +3,37 @@
 import os
 
 import pytest
-from support.run_folders import finish, run_folder, status, write
+from support.planted_links import (
+    ON_FILES,
+    ON_FOLDERS,
+    SECRET,
+    attempt,
+    begin,
+    home_of,
+    plant,
+    state_of,
+    with_adapter,
+)
+from support.run_folders import finish, run_folder, write
 
 from qtha_lab import Comparison, Sweep
-from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import write_json
 from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.experiment import Federation
-from qtha_lab.experiment.run_directory import checkpoints, index, trash
+from qtha_lab.experiment.run_directory import checkpoints, trash
 from qtha_lab.experiment.run_directory import queue as slots
-from qtha_lab.experiment.run_directory.annotations import annotate
-from qtha_lab.experiment.run_directory.disk import Spare
-from qtha_lab.experiment.run_directory.events import EventLog
-from qtha_lab.experiment.run_directory.exit_status import record_exit
 from qtha_lab.experiment.run_directory.scheduler_process import start_scheduler
 from qtha_lab.lessons.copying import copy_notebooks
 from qtha_lab.lessons.kit.assignment import write_assignments
 from qtha_lab.lessons.kit.classroom import share_progress, write_classroom
 from qtha_lab.lessons.kit.lesson_page import lesson_page
 from qtha_lab.runs.export import export_run
-from qtha_lab.runs.process_start import taken_over
 from qtha_lab.runs.remote.store import Store
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.run_comparison import run_comparison
 from qtha_lab.studies.federated.rounds import federate
 from qtha_lab.studies.sweep.folder import SweepDir
 from qtha_lab.studies.sweep.study import open_journal
-from qtha_lab.training.resume import find_start
-
-SECRET = b"the user's own"
 
 
 @pytest.fixture
@@ -43,83 +45,10 @@ def received(tmp_path):
 @pytest.fixture
 def victim(tmp_path):
     """A file and a folder of the user, outside everything received."""
-    folder = tmp_path / "home"
-    (folder / "own").mkdir(parents=True)
-    (folder / "file").write_bytes(SECRET)
-    (folder / "own" / "file").write_bytes(SECRET)
-    return folder
-
-
-def state_of(folder):
-    """Names, contents and change times of everything in a folder."""
-    paths = [folder, *sorted(folder.rglob("*"))]
-    return [
-        (str(path), path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
-        for path in paths
-    ]
-
-
-def plant(place, victim, target):
-    """Put a link in a place, which may be taken; return the state of the victim."""
-    if place.is_dir():
-        place.rename(place.with_name(f"{place.name}-before"))
-    place.unlink(missing_ok=True)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to(victim / target)
-    return state_of(victim)
-
-
-def attempt(operation, link):
-    """Run an operation, which works or is refused in one sentence that names the link."""
-    sentence = ""
-    try:
-        operation()
-    except Refusal as refused:
-        sentence = str(refused)
-    assert not sentence or link.name in sentence
-    assert len(sentence) <= 300
-    return bool(sentence)
-
-
-def resume(run):
-    with taken_over(run.files, "starting"):
-        pass
-
-
-def begin(run):
-    events = EventLog(run.files.events)
-    try:
-        find_start(run.files, events)
-    finally:
-        events.close()
+    return home_of(tmp_path / "home")
 
 
 # ---- files
-
-ON_FILES = {
-    ".spare": lambda run: Spare(run.path).free(),
-    ".exit.json.new": lambda run: record_exit(run.files, 1, 1),
-    ".environment.json.new": lambda run: write_json(run.files.environment, {}),
-    ".summary.json.new": lambda run: write_json(run.files.summary, {}),
-    ".test.json.new": lambda run: write_json(run.files.test, {}),
-    "exit.json": lambda run: record_exit(run.files, 1, 1),
-    "summary.json": lambda run: write_json(run.files.summary, {}),
-    "stop": lambda run: run.files.request_stop(),
-    "events.jsonl": lambda run: write(run, status("running", 0)),
-    "annotations.jsonl": lambda run: annotate(run.files, note="mine"),
-    "worker.log": resume,
-    "worker.lock": resume,
-    "../.index.jsonl.new": lambda run: rewrite_index(run.path.parent),
-    "../.index.jsonl": lambda run: rewrite_index(run.path.parent),
-}
-
-
-def rewrite_index(folder):
-    """List runs when the index has far more lines than there are runs, so that it is rewritten."""
-    cache = index.Index(folder)
-    cache.count = 1000
-    records = {path.name: record for path, record in index.list_records(folder)}
-    cache.add(records, list(records))
 
 
 @pytest.mark.parametrize("target", ["file", "missing"])
@@ -165,19 +94,6 @@ def test_no_assignment_is_written_into_a_linked_folder(tmp_path, victim, level):
 
 
 # ---- folders
-
-ON_FOLDERS = {
-    "checkpoints": (resume, begin),
-    "adapter": (resume, begin),
-    "best": (resume, begin),
-    "tensorboard": (resume, begin),
-    "exports": (lambda run: export_run(run, "yaml"), lambda run: export_run(run, "python")),
-    "../.trash": (
-        lambda run: trash.delete(run.files),
-        lambda run: trash.restore("file", run.path.parent),
-        lambda run: trash.empty_trash(run.path.parent),
-    ),
-}
 
 
 @pytest.mark.parametrize("target", ["own", "missing"])
@@ -244,13 +160,6 @@ def test_no_federation_goes_on_in_a_linked_folder(tmp_path, victim, name):
 
 
 # ---- copies out of a run
-
-
-def with_adapter(run):
-    """Give a run the files of an adapter, whose contents no export reads."""
-    run.files.adapter.mkdir()
-    for name in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
-        (run.files.adapter / name).write_text("{}")
 
 
 @pytest.mark.parametrize("kind", ["adapter", "card"])

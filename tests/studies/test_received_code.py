@@ -13,10 +13,10 @@ import py_compile
 import subprocess
 import sys
 import tempfile
-from importlib.abc import MetaPathFinder
 
 import pytest
 from support.command_line import call
+from support.received_code import NAME, Hook, poison
 from support.run_folders import finish, run_folder, status, write
 
 from qtha_lab.core import paths, plugin_files
@@ -35,19 +35,7 @@ from qtha_lab.studies.federated import flower
 from qtha_lab.studies.sweep import Trials
 from qtha_lab.training.evaluation_variants import evaluate_variants
 
-NAME = "received"
 PLACES = ("folder of a kernel", "checkout on the path", "runs folder on the path")
-
-
-class Hook(MetaPathFinder):
-    """First import finder, which lists the imports below a received folder."""
-
-    def __init__(self):
-        self.imports = []
-
-    def find_spec(self, fullname, path=None, target=None):
-        if fullname.startswith(("runs.", f"{NAME}.")):
-            self.imports.append(fullname)
 
 
 @pytest.fixture(params=PLACES)
@@ -80,17 +68,10 @@ def marks(tmp_path):
     return tmp_path / "marks"
 
 
-@pytest.fixture
-def poison(marks):
-    """Fill a folder with modules that leave a mark: packages, and one beside its description."""
-
-    def fill(folder):
-        (folder / "poison").mkdir()
-        for name in ("__init__.py", "poison/__init__.py", "poison/inner.py", "bare.py"):
-            mark = str(marks / name.replace("/", "-"))
-            (folder / name).write_text(f"open({mark!r}, 'w').close()\n")
-
-    return fill
+@pytest.fixture(name="poison")
+def poisoned(marks):
+    """Fill a folder with modules that leave a mark."""
+    return lambda folder: poison(folder, marks)
 
 
 @pytest.fixture
