@@ -35,11 +35,17 @@ def main() -> int:
     """Attack; the exit status is 1 if there was a fault."""
     options = _options()
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="a")
+    if options.reverts:
+        from .reverts import run_reverts
+
+        return run_reverts()
     from . import environments, inputs, interleavings, kills, reproductions
     from .pool import preload
 
     if options.short:
-        inputs.BATCH = 12  # so that every reader has its turn
+        inputs.BATCH = 8  # so that every reader has its turn
+    for name in [name for name in inputs.READERS if options.reader not in (None, name)]:
+        del inputs.READERS[name]
     preload()
     if options.case:
         outcome = _again(options.case, options.out)
@@ -85,6 +91,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", choices=[*KINDS, "reproductions"], help="one kind"
     )
+    parser.add_argument("--reader", help="inputs of one reader only, by its name")
+    parser.add_argument("--reverts", action="store_true", help="revert guards; see reverts.py")
     parser.add_argument("--case", help="repeat one fault, by its name")
     parser.add_argument("--again", action="store_true", help="repeat all faults")
     parser.add_argument(
@@ -164,7 +172,7 @@ def _write(journal: Journal, note: str) -> None:
         "Every case must end in a value or one sentence of at most 300 characters. The limits are\n"
     )
     text += (
-        "2 CPU s and 256 MiB per input. *Left*: faults that a repetition after the last fix"
+        "2 CPU s (8 for OpenQASM) and 256 MiB per input. *Left*: faults that a repetition after the last fix"
         " shows.\n\n"
     )
     page.write_text(text + journal.table() + (f"\n{note}\n" if note else ""), encoding="utf-8")

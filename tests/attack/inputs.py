@@ -56,7 +56,8 @@ def cases(key: tuple[str, int]) -> Cases:
 
 
 def _tried(name: str, data: bytes) -> Outcome:
-    outcome = attempt(lambda: READERS[name].take(data))
+    reader = READERS[name]
+    outcome = attempt(lambda: reader.take(data), limit=reader.limit)
     text = base64.b64encode(data).decode() if outcome.is_fault else ""
     return dataclasses.replace(outcome, data=text)
 

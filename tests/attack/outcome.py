@@ -57,20 +57,23 @@ class Outcome:
         return self.kind == "fault"
 
 
-def attempt(action: Callable[[], Any], *, once: bool = False) -> Outcome:
+def attempt(
+    action: Callable[[], Any], *, once: bool = False, limit: float = CPU_SECONDS
+) -> Outcome:
     """Run an action and classify its end.
 
     Args:
         action: Run a second time where the first was too slow or too large, since imports count
             once.
         once: Run it once, whatever it takes.
+        limit: CPU seconds allowed.
     """
-    outcome = _once(action)
+    outcome = _once(action, limit)
     if once:
         return outcome
-    if not outcome.is_fault and _excess(outcome):
-        outcome = _once(action)
-    if not outcome.is_fault and (excess := _excess(outcome)):
+    if not outcome.is_fault and _excess(outcome, limit):
+        outcome = _once(action, limit)
+    if not outcome.is_fault and (excess := _excess(outcome, limit)):
         return Outcome("fault", f"{excess}\n{outcome.text}", outcome.seconds, outcome.mib)
     return outcome
 
@@ -122,7 +125,7 @@ class Overdue(BaseException):
 
 
 @contextlib.contextmanager
-def _deadline() -> Iterator[list[str]]:
+def _deadline(limit: float) -> Iterator[list[str]]:
     """Raise `Overdue` into the block once; the list then holds the reason, even if the block went
     on.
 
@@ -135,7 +138,7 @@ def _deadline() -> Iterator[list[str]]:
     def check(number: int, frame: Any) -> None:
         used = time.process_time() - cpu
         waits = number == signal.SIGUSR1
-        if not reasons and (waits or used > 2 * CPU_SECONDS):
+        if not reasons and (waits or used > 2 * limit):
             reasons.append(
                 "hangs: waits without computing" if waits else f"hangs: {used:.1f} CPU s"
             )
@@ -143,7 +146,7 @@ def _deadline() -> Iterator[list[str]]:
 
     signal.signal(signal.SIGUSR1, check)
     signal.signal(signal.SIGPROF, check)
-    signal.setitimer(signal.ITIMER_PROF, 2 * CPU_SECONDS, 0.5)
+    signal.setitimer(signal.ITIMER_PROF, 2 * limit, 0.5)
     try:
         yield reasons
     finally:
@@ -151,7 +154,7 @@ def _deadline() -> Iterator[list[str]]:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
-def _once(action: Callable[[], Any]) -> Outcome:
+def _once(action: Callable[[], Any], limit: float) -> Outcome:
     before, begin = _reset_peak(), time.process_time()
     out = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
     err = io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace", write_through=True)
@@ -161,7 +164,7 @@ def _once(action: Callable[[], Any]) -> Outcome:
             _limited_memory(),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
-            _deadline() as late,
+            _deadline(limit) as late,
         ):
             action()
         printed, told = (s.buffer.getvalue().decode() for s in (out, err))  # type: ignore[attr-defined]
@@ -198,8 +201,8 @@ def _cut(sentence: str, error: BaseException) -> str | None:
     return f"a sentence of {length} characters" if is_cut else None
 
 
-def _excess(outcome: Outcome) -> str | None:
-    if outcome.seconds > CPU_SECONDS:
+def _excess(outcome: Outcome, limit: float) -> str | None:
+    if outcome.seconds > limit:
         return f"too much time: {outcome.seconds:.1f} CPU s"
     return f"too much memory: {outcome.mib:.0f} MiB" if outcome.mib > GROWTH_MIB else None
 

@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from support.run_folders import run_folder, status, write
 from support.waiting import PATIENCE, wait_until
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory import queue as slots
@@ -453,6 +455,18 @@ def test_a_second_worker_on_one_run_is_refused(queued):
     pid = slots.holder(queued.files.lock)
     assert second.stderr.strip() == f"a worker is already at {queued.path} (process {pid})"
     assert queued.status().state == "queued"
+
+
+@pytest.mark.slow
+def test_a_run_that_another_process_holds_is_not_resumed(tmp_path):
+    run = run_folder(tmp_path)
+    write(run, status("running", 0), status("stopped", 1))
+    before = run.files.events.read_bytes()
+    lock = slots.hold(run.files.lock)
+    with pytest.raises(Refusal, match="must have one worker, got a second one"):
+        run.resume()
+    os.close(lock)
+    assert run.files.events.read_bytes() == before
 
 
 def test_a_number_left_in_a_lock_file_never_gets_a_stranger_killed(queued):

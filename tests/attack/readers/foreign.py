@@ -116,12 +116,13 @@ def _programs() -> Iterator[str]:
     from support.hanging_programs import HANGING, HEAD_3
 
     yield HEAD_3 + "input float x0; gate g a { x a; } g q[0]; rx(2*x0) q[0]; cx q[0], q[1];"
-    yield from (text for text in HANGING.values() if len(text) < 10_000)
+    yield from (text for text in HANGING.values() if len(text) < 500)
 
 
 @reader(
     _programs,
     grammar=lambda: sentences(*STATEMENTS).map(b" ".join(map(str.encode, STATEMENTS[:3])).__add__),
+    limit=8,  # the most steps of a program take some 3 s
 )
 def qasm(text: str) -> None:
     from qtha_lab.circuits import Circuit
@@ -129,7 +130,7 @@ def qasm(text: str) -> None:
     Circuit.from_qasm(text)
 
 
-@reader("abcdefghijkl", "zzzzzzzzzzzz", "aAbBcC" * 40, share=0.3)
+@reader("abcdefghijkl", "zzzzzzzzzzzz", "aAbBcC" * 4, share=0.3)
 def qiskit(text: str) -> None:
     """Build a circuit of Qiskit whose angles are powers, sums and sines of parameters."""
     from qiskit import QuantumCircuit
@@ -138,7 +139,7 @@ def qiskit(text: str) -> None:
     from qtha_lab.circuits import Circuit
 
     circuit, angle = QuantumCircuit(2, 2), Parameter("x")
-    for number, letter in enumerate(text[:300]):
+    for number, letter in enumerate(text[:24]):
         match number % 3, ord(letter) % 6:
             case 0, kind:
                 angle = (angle + 1, angle * angle, angle.sin(), angle**3, -angle, angle / 2)[kind]

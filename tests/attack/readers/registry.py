@@ -17,6 +17,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ..mutation import LARGEST, PLACE, documents, sentences
+from ..outcome import CPU_SECONDS
 
 READERS: dict[str, Reader] = {}
 TRAINING: dict[str, Any] = dict(  # noqa: C408
@@ -35,6 +36,7 @@ class Reader:
         grammar: Inputs of the reader's own words.
         file: Name of the file; empty for a reader of texts.
         share: Cases of it beside one of another reader.
+        limit: CPU seconds of an input.
     """
 
     read: Callable[[Any], Any]
@@ -42,6 +44,7 @@ class Reader:
     grammar: Callable[[], st.SearchStrategy[bytes]]
     file: str = ""
     share: float = 1.0
+    limit: float = CPU_SECONDS
 
     def take(self, data: bytes) -> Any:
         """Read an input as if it had come from outside."""
@@ -52,7 +55,9 @@ class Reader:
         return self.read(path)
 
 
-def reader(*seeds: Any, words: str = "", grammar: Any = None, file: str = "", share: float = 1.0):
+def reader(*seeds: Any, words: str = "", grammar: Any = None, file: str = "", share: float = 1.0,
+    limit: float = CPU_SECONDS,
+):  # fmt: skip
     """Register a reader by its function's name.
 
     Args:
@@ -62,6 +67,7 @@ def reader(*seeds: Any, words: str = "", grammar: Any = None, file: str = "", sh
             or the texts.
         file: As for `Reader`.
         share: As for `Reader`.
+        limit: As for `Reader`.
     """
 
     @cache
@@ -79,7 +85,7 @@ def reader(*seeds: Any, words: str = "", grammar: Any = None, file: str = "", sh
 
     def register(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
         valid = lambda: tuple(map(_bytes, made()))  # noqa: E731
-        READERS[read.__name__] = Reader(read, valid, grammar or drawn, file, share)
+        READERS[read.__name__] = Reader(read, valid, grammar or drawn, file, share, limit)
         return read
 
     return register
