@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SECONDS = 400
 LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", "out", "node_modules", "labextension", "notebooks", "__pycache__", ".*_cache"
+    ".git", ".venv", "out", "node_modules", "labextension", "__pycache__", ".*_cache"
 )
 
 

@@ -5,6 +5,7 @@ Planted readers that raise, hang, eat memory or print escape codes.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -158,3 +159,52 @@ def test_a_process_that_was_killed_leaves_a_finished_run_that_changed(tmp_path, 
     run.files.summary.unlink()
     (flaw,) = kills._flaws(instance, os.getpid())
     assert flaw == f"the finished run {run.id} is lost or changed"
+
+
+def test_a_resume_is_killed_between_its_lock_and_its_first_event(tmp_path):
+    """The process ends at each event of the window, and leaves a stopped run that resumes."""
+    from attack.killed import end_in_window
+    from support.run_folders import run_folder, status, write
+
+    from qtha_lab.core import locks
+    from qtha_lab.runs.process_start import taken_over
+
+    run = run_folder(tmp_path)
+    write(run, status("running", 0), status("stopped", 1))
+    os.close(locks.hold(run.files.lock))
+    before = run.files.events.read_bytes()
+    for event in (1, 2, 3):
+        child = os.fork()
+        if not child:
+            end_in_window(event)
+            with taken_over(run.files, "starting"):
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        assert run.status().state == "stopped"
+        assert run.files.events.read_bytes() == before
+        assert not locks.is_locked(run.files.lock)
+
+
+def test_each_reverted_guard_occurs_once():
+    from attack.reverts import REVERTS
+
+    assert len(REVERTS) >= 6
+    for revert in REVERTS:
+        assert (ROOT.parent / revert.file).read_text().count(revert.old) == 1, revert.title
+
+
+def test_a_writer_through_a_planted_link_is_found(tmp_path, monkeypatch):
+    """The reader of planted links finds a work that follows one, and a copy of what is behind."""
+    from attack.readers import planted
+
+    monkeypatch.chdir(tmp_path)
+    works = {
+        "writes": lambda run: (run.path / "exports" / "a").write_text("x"),
+        "copies": lambda run: (run.path / "b").write_bytes(
+            (run.path / "exports" / "file").read_bytes()
+        ),
+    }
+    monkeypatch.setattr(planted, "_works", lambda: works)
+    for name, sentence in (("writes", "writes through a link"), ("copies", "holds what a link")):
+        with pytest.raises(AssertionError, match=sentence):
+            planted.planted_links(json.dumps([[["exports", "own"]], [name]]))

@@ -130,7 +130,7 @@ def qasm(text: str) -> None:
     Circuit.from_qasm(text)
 
 
-@reader("abcdefghijkl", "zzzzzzzzzzzz", "aAbBcC" * 4, share=0.3)
+@reader("abcdefghijkl", "zzzzzzzzzzzz", "aAbBcC" * 2, share=0.3)
 def qiskit(text: str) -> None:
     """Build a circuit of Qiskit whose angles are powers, sums and sines of parameters."""
     from qiskit import QuantumCircuit
@@ -139,7 +139,7 @@ def qiskit(text: str) -> None:
     from qtha_lab.circuits import Circuit
 
     circuit, angle = QuantumCircuit(2, 2), Parameter("x")
-    for number, letter in enumerate(text[:24]):
+    for number, letter in enumerate(text[:12]):
         match number % 3, ord(letter) % 6:
             case 0, kind:
                 angle = (angle + 1, angle * angle, angle.sin(), angle**3, -angle, angle / 2)[kind]

@@ -18,7 +18,7 @@ from .registry import PLACE, move, put, reader
 # links below runs, studies, classes, exports, trash and slots
 
 PLACES = (  # relative to a run in a folder of runs
-    *(".", "..", "checkpoints", "exports", "adapter", "best", "tensorboard", "clients", "rounds"),
+    *("checkpoints", "exports", "adapter", "best", "tensorboard", "clients", "rounds"),
     *(".spare", "exit.json", "environment.json", "summary.json", "test.json", "plugins.json"),
     *("events.jsonl", "annotations.jsonl", "worker.log", "worker.lock", "stop", "experiment.yaml"),
     *("../.index.jsonl", "../.trash", "../.slots", "../.slots/queue", "../classroom.html"),
@@ -90,8 +90,7 @@ def planted_links(text: str) -> None:
     if any("adapter" in place for place, _ in plan[0]):
         links.with_adapter(run)
     for place, target in plan[0]:
-        if place not in (".", ".."):
-            _plant(run, place.replace("RUN", run.id), home, target)
+        _plant(run, place.replace("RUN", run.id), home, target)
     before, refusals = links.state_of(home), []
     for name in plan[1]:
         try:
