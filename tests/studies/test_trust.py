@@ -197,3 +197,11 @@ def test_the_workbench_starts_with_no_sweep_of_somebody_else(foreign, mark):
     assert len(list_sweeps()) == 1
     assert latest(None) is None
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda place: os.symlink(__file__, place)])
+def test_only_a_regular_file_is_a_record_of_trust(tmp_path, make):
+    place = trust._file(tmp_path.resolve(), {"a.py": "0"})
+    trust.private_folder(place.parent)
+    make(place)
+    assert not trust.is_trusted(tmp_path, {"a.py": "0"})

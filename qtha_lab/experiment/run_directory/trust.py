@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,11 +64,11 @@ def _is_recorded(folder: Path, digests: Mapping[str, str]) -> bool:
     try:
         file = _file(folder, digests)
         check_folder(file.parent)
-        check_private(file, file.lstat())
+        check_private(file, status := file.lstat())
     except (OSError, RuntimeError, Refusal) as reason:
         log.debug("%s is not trusted: %s", folder, reason)
         return False
-    return True
+    return stat.S_ISREG(status.st_mode)
 
 
 def check_trust(folder: Path, digests: Mapping[str, str]) -> None:
