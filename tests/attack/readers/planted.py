@@ -168,7 +168,13 @@ def recorded_plugins(file: Path) -> None:
         check_plugins(run.files)
 
 
-@reader([MODULE], ["received.bare", "bare.py"], ["..", "a..b", "\0"], share=0.5)
+@reader(
+    [MODULE],
+    ["received.bare", "bare.py"],
+    ["..", "a..b", "\0"],
+    words=f'{MODULE} received bare poison inner runs . .. .py / bare.py math os numpy [" ", "]',
+    share=0.5,
+)
 def named_plugins(text: str) -> None:
     """Show and check a run that names the modules beside its description."""
     from qtha_lab import Experiment
