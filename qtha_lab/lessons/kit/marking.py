@@ -5,6 +5,7 @@ process is not stopped.
 """
 
 import json
+import logging
 import os
 import secrets
 import subprocess
@@ -17,6 +18,8 @@ from qtha_lab.lessons.answers import check
 from qtha_lab.lessons.builds import BUILDS, build
 from qtha_lab.lessons.kit.variants import use_seed
 from qtha_lab.lessons.registry import EXERCISES
+
+log = logging.getLogger(__name__)
 
 SECONDS = 600.0  # for a process on a busy machine; the answer itself has its own limit
 STATES = ("right", "built", "wrong", "not yet", "not attempted")
@@ -65,7 +68,8 @@ def grade_code(number: str, code: str, seed: int | None = None) -> Mark:
                 stderr=subprocess.DEVNULL,
                 timeout=SECONDS,
             )
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired as reason:
+            log.debug("%s has no verdict: %s", number, reason)
             return NO_VERDICT
     return _verdict(done.stdout, token)
 
@@ -100,7 +104,8 @@ def _graded(number: str, code: str, seed: int | None) -> Mark:
     try:
         exec(code, names)
         answer = names[getattr(task, "answer", None) or task.name]
-    except Exception:
+    except Exception as reason:
+        log.debug("the code of %s ends: %s", number, reason)
         return refused
     restore()
     result = grade(number, answer)

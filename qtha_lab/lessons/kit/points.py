@@ -124,7 +124,8 @@ def _imports(page: LessonPage, code: str) -> Iterator[str]:
     for cell in page.cells:
         try:
             nodes = ast.parse(cell.source).body if cell.kind == "code" else []
-        except SyntaxError:  # a command of IPython
+        except SyntaxError as reason:  # a command of IPython
+            log.debug("a cell has no imports: %s", reason)
             continue
         for node in nodes:
             if isinstance(node, (ast.Import, ast.ImportFrom)) and words & {

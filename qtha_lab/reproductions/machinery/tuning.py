@@ -131,7 +131,7 @@ def trial_sentences(tuned: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def runs_of_today(tuned: Mapping[str, Mapping[str, Any]], seeds: int) -> float:
-    """Return the runs with the trial seeds of today, as a multiple of the recorded runs.
+    """Return the number of runs with today's trial seeds, per recorded run.
 
     Args:
         tuned: Recorded trials by arm; a record without trial seeds had one.

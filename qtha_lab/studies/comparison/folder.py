@@ -126,7 +126,7 @@ class ComparisonDir(ScheduledDir):
 
 
 def _is_tuned(record: Any) -> bool:
-    """Return True if a record of a contender has its point, and losses by trial seed."""
+    """Return True if a contender's record has its point and losses by seed."""
     if not isinstance(record, dict):
         return False
     texts = [record.get(name) for name in ("model", "task", "declared", "method")]

@@ -98,7 +98,7 @@ def above(
 def trial_sentence(
     name: str, best: Choice, losses: Mapping[Choice, Mapping[int, float]]
 ) -> str | None:
-    """State that the second-best choice of a tuned method is within the noise of its trials.
+    """State that a tuned method's second-best choice is within the noise of trials.
 
     Args:
         name: Label of the method.
