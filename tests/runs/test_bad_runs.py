@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from qtha_lab.cli import app, run  # noqa: F401  (they add their commands)
-from qtha_lab.cli import runs as runs_command  # noqa: F401  (so does this)
+from qtha_lab.cli import load_commands
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.run_directory import RunDir, write_json
 from qtha_lab.experiment.run_directory.events import (
@@ -63,7 +62,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def call(*words):
-    answer = CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "300"})
+    answer = CliRunner().invoke(load_commands(), [*map(str, words)], env={"COLUMNS": "300"})
     assert answer.exit_code == 0, (answer.output, answer.exception)
     return answer.output
 

@@ -89,7 +89,13 @@ def second_within_noise(
 def above(
     losses: Mapping[Choice, Mapping[int, float]], second: Choice, best: Choice
 ) -> PairedDifference:
-    """Return the difference of the evaluation losses of two choices, paired by seed."""
+    """Return the difference of the evaluation losses of two choices, paired by seed.
+
+    Args:
+        losses: Evaluation losses by choice and seed.
+        second: Choice whose losses come first.
+        best: Choice whose losses are subtracted.
+    """
     seeds = losses[best].keys()
     pair = (np.array([losses[choice][seed] for seed in seeds]) for choice in (second, best))
     return paired_difference(*pair)

@@ -12,7 +12,6 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.axis import Axis
 from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 from qtha_lab.studies.comparison import findings
-from qtha_lab.studies.comparison.neighbouring_rates import trial_sentence
 from qtha_lab.studies.comparison.sealed_pool import sealed_sentences
 from qtha_lab.studies.comparison.tuning import family
 
@@ -133,6 +132,8 @@ def choices_within_noise(contenders: Iterable[Record]) -> list[str]:
     Args:
         contenders: Records of tuned contenders; those without losses by trial seed are omitted.
     """
+    from qtha_lab.studies.comparison.neighbouring_rates import trial_sentence
+
     sentences = []
     for record in contenders:
         losses = {at: dict(enumerate(of)) for at, of in record.get("tried", {}).items()}
