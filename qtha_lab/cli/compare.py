@@ -98,17 +98,17 @@ def print_comparison(
         columns: Names of columns to print in place of the default ones.
         wide: Print all learning rates, columns and labels in full, in lines of any length.
     """
-    from qtha_lab.studies.comparison import brief_table as brief
+    from qtha_lab.studies.comparison import brief_table
 
     page = UNLIMITED if wide else min(PAGE, page_width())
-    names = {} if wide else brief.names_in_table(compared)
+    names = {} if wide else brief_table.names_in_table(compared)
     verdicts = list(verdicts)
     if wide and not columns:
         _print_in_full(compared)
     else:
         _print_results(compared, columns, names, page)
     for sentence in verdicts:
-        print_text(brief.with_names(sentence, names), "- ", page)
+        print_text(brief_table.with_names(sentence, names), "- ", page)
     if compared.parts:
         print_table(decomposition_rows(compared.parts, names), page=page)
     stated = {*verdicts, *(claim["sentence"] for claim in compared.claims)}
@@ -117,28 +117,30 @@ def print_comparison(
     for name, label in ((name, label) for label, name in names.items() if name != label):
         print_text(f"{name} is {label}.", "- ", page)
     for note in notes:
-        print_text(brief.with_names(note, names), "- ", page)
+        print_text(brief_table.with_names(note, names), "- ", page)
 
 
 def _print_results(
     compared: "Compared", columns: Sequence[str], names: Mapping[str, str], page: int
 ) -> None:
     """Print a table per (model, task) pair, in fitting or named columns."""
-    from qtha_lab.studies.comparison import brief_table as brief
+    from qtha_lab.studies.comparison import brief_table
 
     for model_task in compared.model_tasks:
         if len(compared.model_tasks) > 1:
             show(f"{model_task}:")
         part = compared.of_model_task(model_task)
-        rows = brief.results(part, names)
+        rows = brief_table.results(part, names)
         present = list(rows[0]) if rows and columns == [ALL] else columns
         cells = {
-            brief.HEADINGS.get(name, name): [row.get(name, brief.NONE) for row in rows]
-            for name in present or brief.default_columns(part)
+            brief_table.HEADINGS.get(name, name): [row.get(name, brief_table.NONE) for row in rows]
+            for name in present or brief_table.default_columns(part)
         }
         if not columns:
-            cells = brief.without_ranges(cells)
-            cells = fitting(cells, page, [brief.HEADINGS[name] for name in brief.OMITTED])
+            cells = brief_table.without_ranges(cells)
+            cells = fitting(
+                cells, page, [brief_table.HEADINGS[name] for name in brief_table.OMITTED]
+            )
         print_table([list(cells), *zip(*cells.values(), strict=True)], page=page)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import json as json_text
 from collections.abc import Iterator
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,7 +112,7 @@ def _print_csv(rows: Iterator[tuple[Record, Prediction]]) -> None:
 
 def _print_lines(rows: Iterator[tuple[Record, Prediction]]) -> None:
     for record, prediction in rows:
-        show(json_text.dumps(record | {f"predicted_{n}": v for n, v in prediction.items()}))
+        show(dumps(record | {f"predicted_{n}": v for n, v in prediction.items()}))
 
 
 def _sentence(prediction: Prediction) -> str:

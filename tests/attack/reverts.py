@@ -1,4 +1,4 @@
-"""Revert six guards, each in a copy of the package, and name the check that notices it.
+"""Revert guards, each in a copy of the package, and name the check that notices it.
 
 `python -m tests.attack --reverts`. A check is a test file of the suite, or a reader of the attack.
 Each passes on the copy as it is, and must fail on the copy without the guard.
