@@ -25,7 +25,7 @@ from qtha_lab.lessons.answer_source import source_of
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.questions import as_text
-from qtha_lab.lessons.time_limit import AnswerTimeout, time_limit
+from qtha_lab.lessons.time_limit import PATIENCE, AnswerTimeout, time_limit
 
 
 def rotation_shape(rotation):
@@ -355,16 +355,16 @@ def test_time_in_which_a_kernel_is_compiled_does_not_count(in_thread):
 
     import numba
 
-    took, ends = [], []
+    limit, took, ends = 0.02, [], []
 
     def compile_and_loop():
         began = time.process_time()
-        numba.njit(lambda x: np.linalg.inv(x) @ np.linalg.inv(x.T))(np.eye(2))
+        numba.njit(lambda x: np.linalg.inv(x) + np.linalg.qr(x)[0])(np.eye(2))
         took.append(time.process_time() - began)
         never_ends()
 
     def work():
-        with pytest.raises(AnswerTimeout), time_limit(0.05):
+        with pytest.raises(AnswerTimeout), time_limit(limit):
             compile_and_loop()
         ends.append(True)
 
@@ -374,7 +374,7 @@ def test_time_in_which_a_kernel_is_compiled_does_not_count(in_thread):
         thread.join(60)
     else:
         work()
-    assert took[0] > 0.15  # the limit on the clock, and three times that of the processor
+    assert took[0] > PATIENCE * limit  # else the compilation ended within the limit
     assert ends == [True]
 
 
