@@ -90,3 +90,23 @@ def test_qiskit_definitions_that_nest_too_deeply_are_refused():
         inner = outer
     with pytest.raises(Refusal, match=f"nest at most {budget.DEEPEST} deep"):
         Circuit.from_qiskit(inner)
+
+
+def test_an_angle_of_qiskit_with_nested_functions_is_refused_at_once():
+    qiskit = pytest.importorskip("qiskit")
+    angle = qiskit.circuit.Parameter("x")
+    for number in range(4):  # each derivative of such an angle multiplies its text
+        angle = (qiskit.circuit.Parameter(f"z{number}") * angle).sin()
+    circuit = qiskit.QuantumCircuit(1)
+    circuit.rx(angle, 0)
+    with pytest.raises(Refusal, match="sum of products"):
+        Circuit.from_qiskit(circuit)
+
+
+@pytest.mark.parametrize("name", ["S", "E", "I", "N", "pi", "lambda", "a b", "β"])
+def test_a_parameter_of_qiskit_may_have_any_name(name):
+    qiskit = pytest.importorskip("qiskit")
+    circuit = qiskit.QuantumCircuit(1)
+    circuit.rx(2 * qiskit.circuit.Parameter(name) + 0.5, 0)
+    (gate,) = Circuit.from_qiskit(circuit).gates
+    assert (gate.angles[0].source, gate.angles[0].scale, gate.angles[0].offset) == ("param", 2, 0.5)

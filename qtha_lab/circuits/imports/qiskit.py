@@ -4,12 +4,13 @@ Each gate is one of ours, or is replaced by its definition or its matrix. Angles
 Qiskit's parameters.
 """
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.imports.budget import DEEPEST, ReadingBudget
+from qtha_lab.circuits.imports.budget import DEEPEST, HIGHEST_DEGREE, ReadingBudget
 from qtha_lab.circuits.imports.program import ProgramGates
 from qtha_lab.circuits.polynomial import Polynomial
 from qtha_lab.core.errors import Refusal
@@ -18,8 +19,6 @@ from qtha_lab.core.io import shortened
 log = logging.getLogger(__name__)
 
 _BRANCHES = ("if_else", "while_loop", "for_loop", "switch_case")
-_HIGHEST_DEGREE = 4
-STEPS_OF_A_DERIVATIVE = 10
 
 
 def gates_from_qiskit(source: Any, inputs: Sequence[Any] | None = None) -> tuple[int, list[Gate]]:
@@ -127,45 +126,50 @@ def _polynomial(number: Any, variables: Mapping, budget: ReadingBudget) -> Polyn
             return Polynomial.const(float(number))
         except (TypeError, ValueError):
             return None
-    result = _taylor(number, sorted(parameters, key=str), variables, _HIGHEST_DEGREE, budget)
-    _check(number, result, variables)
-    return result
+    from qiskit.circuit import Parameter
+
+    renamed = {p: Parameter(f"v{i}") for i, p in enumerate(parameters)}
+    names = {renamed[p].name: variables[p] for p in parameters}
+    try:
+        return _expanded(number.subs(renamed).sympify(), names, budget)
+    except _NotPolynomialError:
+        raise Refusal(
+            "An angle must be a sum of products of inputs and of parameters, "
+            f"got {shortened(number)}."
+        ) from None
+    except RecursionError:  # in Qiskit or SymPy
+        raise Refusal(f"An angle must nest at most {DEEPEST} deep, got more.") from None
 
 
-def _taylor(
-    number: Any, parameters: list, variables: Mapping, degree: int, budget: ReadingBudget
+class _NotPolynomialError(Exception):
+    """A function or a power of parameters that is no polynomial."""
+
+
+def _expanded(
+    term: Any, names: Mapping[str, Polynomial], budget: ReadingBudget, depth: int = 0
 ) -> Polynomial:
-    """Return the Taylor series at 0, which is the polynomial itself."""
-    budget.spend(STEPS_OF_A_DERIVATIVE)
-    if not hasattr(number, "parameters") or not number.parameters:
-        return Polynomial.const(_real(number))
-    total = Polynomial.const(_real(_bound(number, dict.fromkeys(number.parameters, 0.0))))
-    if degree == 0:
-        return total
-    for position, parameter in enumerate(parameters):
-        # terms with this parameter and none before it: the integral of the derivative
-        rest = _bound(number, dict.fromkeys(parameters[:position], 0.0))
-        if parameter not in rest.parameters:
-            continue
-        derivative = rest.gradient(parameter)
-        gradient = _taylor(derivative, parameters[position:], variables, degree - 1, budget)
-        total = budget.plus(total, _integral(gradient, variables[parameter]))
-    return total
+    """Expand a SymPy expression, within a budget of terms and steps.
 
-
-def _bound(number: Any, values: Mapping) -> Any:
-    """Insert values; a parameter may have left the expression."""
-    return number.bind(values, allow_unknown_parameters=True)
-
-
-def _integral(gradient: Polynomial, variable: Polynomial) -> Polynomial:
-    ((key,),) = variable.terms
-    return Polynomial(
-        {
-            tuple(sorted((*term, key))): scale / (1 + term.count(key))
-            for term, scale in gradient.terms.items()
-        }
-    )
+    Args:
+        term: Expression.
+        names: Polynomial of each symbol.
+        budget: Steps that are left.
+        depth: Depth of the expression in the angle.
+    """
+    budget.spend(1)
+    if depth > DEEPEST:
+        raise Refusal(f"An angle must nest at most {DEEPEST} deep, got more.")
+    if not term.free_symbols:
+        return Polynomial.const(_real(term))
+    if term.is_Symbol:
+        return names[term.name]
+    if term.is_Pow and term.exp.is_Integer and 0 < term.exp <= HIGHEST_DEGREE:
+        factors, combined = [term.base] * int(term.exp), budget.times
+    elif term.is_Add or term.is_Mul:
+        factors, combined = term.args, budget.plus if term.is_Add else budget.times
+    else:
+        raise _NotPolynomialError
+    return functools.reduce(combined, (_expanded(of, names, budget, depth + 1) for of in factors))
 
 
 def _real(number: Any) -> float:
@@ -173,20 +177,3 @@ def _real(number: Any) -> float:
     if abs(value.imag) > 0:
         raise Refusal(f"An angle must be real, got {shortened(number)}.")
     return value.real
-
-
-def _check(number: Any, result: Polynomial, variables: Mapping) -> None:
-    """Refuse an angle that is no polynomial of a low degree."""
-    values = {p: 0.37 + 0.211 * i for i, p in enumerate(sorted(number.parameters, key=str))}
-    by_key = {next(iter(variables[p].terms))[0]: value for p, value in values.items()}
-    fitted = 0.0
-    for term, scale in result.terms.items():
-        for key in term:
-            scale *= by_key[key]
-        fitted += scale
-    exact = _real(_bound(number, values))
-    if abs(fitted - exact) > 1e-9 * max(1.0, abs(exact)):
-        raise Refusal(
-            "An angle must be a sum of products of inputs and of parameters, "
-            f"got {shortened(number)}."
-        )
