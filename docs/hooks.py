@@ -138,7 +138,7 @@ def _table(head: tuple[str, ...], rows) -> str:
 
 
 def _methods() -> str:
-    from qtha_lab.adapters.listing import controls_table, methods_table
+    from qtha_lab.adapters.registry import controls_table, methods_table
     from qtha_lab.cli.text_table import markdown_table
 
     tables = map(markdown_table, (methods_table(), controls_table()))

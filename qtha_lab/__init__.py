@@ -6,7 +6,7 @@ The import is fast: torch, transformers, peft and pennylane load at the first us
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.lazy_names import lazy_names
-from qtha_lab.core.library_logs import keep_quiet
+from qtha_lab.core.libraries import keep_quiet
 from qtha_lab.core.logging_setup import start_logging
 from qtha_lab.core.panel_import import install_panel_finder
 from qtha_lab.core.patches import register_after_peft

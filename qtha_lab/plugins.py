@@ -34,11 +34,11 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.circuits import gate_kind as gate_kind
     from qtha_lab.circuits.ansatze.encoding import encoded as encoded
     from qtha_lab.circuits.ansatze.registry import ansatz as ansatz
-    from qtha_lab.circuits.parts import cnot as cnot
-    from qtha_lab.circuits.parts import flip_wire as flip_wire
-    from qtha_lab.circuits.parts import rotation_x as rotation_x
-    from qtha_lab.circuits.parts import rotation_y as rotation_y
-    from qtha_lab.circuits.parts import rotation_z as rotation_z
+    from qtha_lab.circuits.elementary_gates import cnot as cnot
+    from qtha_lab.circuits.elementary_gates import flip_wire as flip_wire
+    from qtha_lab.circuits.elementary_gates import rotation_x as rotation_x
+    from qtha_lab.circuits.elementary_gates import rotation_y as rotation_y
+    from qtha_lab.circuits.elementary_gates import rotation_z as rotation_z
     from qtha_lab.core.errors import Refusal as Refusal
     from qtha_lab.core.method_styles import MethodStyle as MethodStyle
     from qtha_lab.core.plugin_loading import fingerprints as fingerprints

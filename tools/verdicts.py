@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.adapters.controls import controls_of
+from qtha_lab.adapters.registry import controls_of
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.studies.comparison.claims import claims

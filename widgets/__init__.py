@@ -8,7 +8,7 @@ headless equivalent. A checkout has this package as `widgets`, an installed whee
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.lazy_names import lazy_names
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 
 if TYPE_CHECKING:  # the declaration of the panels, read by `lazy_names`
     from .explorers.ansatz_pair import AnsatzPair as AnsatzPair

@@ -3,15 +3,14 @@
 Importing this package registers our methods with PEFT, so that saved adapters load.
 """
 
-from qtha_lab.adapters.attach import add_adapter as add_adapter
-from qtha_lab.adapters.attach import check_targets as check_targets
-from qtha_lab.adapters.attach import circuits_of as circuits_of
-from qtha_lab.adapters.attach import count_trainable as count_trainable
+from qtha_lab.adapters.adapted_model import add_adapter as add_adapter
+from qtha_lab.adapters.adapted_model import check_targets as check_targets
+from qtha_lab.adapters.adapted_model import circuits_of as circuits_of
+from qtha_lab.adapters.adapted_model import count_trainable as count_trainable
 from qtha_lab.adapters.budget import size_warning as size_warning
 from qtha_lab.adapters.change import Change as Change
 from qtha_lab.adapters.change import Layer as Layer
 from qtha_lab.adapters.change import TensorSpec as TensorSpec
-from qtha_lab.adapters.experts import unadapted_experts_note as unadapted_experts_note
 from qtha_lab.adapters.first_step import first_step_warning as first_step_warning
 from qtha_lab.adapters.generated_network import GeneratedNet as GeneratedNet
 from qtha_lab.adapters.generated_network import generate_into as generate_into
@@ -34,19 +33,20 @@ from qtha_lab.adapters.initialisation.resolve_angles import initial_angles as in
 from qtha_lab.adapters.initialisation.resolve_angles import (
     pending_initialisation as pending_initialisation,
 )
-from qtha_lab.adapters.layout import Layout as Layout
-from qtha_lab.adapters.layout import layout_of as layout_of
+from qtha_lab.adapters.layer_counts import Layout as Layout
+from qtha_lab.adapters.layer_counts import layout_of as layout_of
 from qtha_lab.adapters.loading import load_adapter as load_adapter
 from qtha_lab.adapters.method import Method as Method
+from qtha_lab.adapters.method import scale_of as scale_of
 from qtha_lab.adapters.mixture import weigh as weigh
 from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.adapters.peft import AdapterConfig as AdapterConfig
 from qtha_lab.adapters.peft import hold_products as hold_products
 from qtha_lab.adapters.peft import method as method
+from qtha_lab.adapters.peft.model import unadapted_experts_note as unadapted_experts_note
 from qtha_lab.adapters.qtha import QthaConfig as QthaConfig
 from qtha_lab.adapters.registry import get_method as get_method
 from qtha_lab.adapters.registry import method_names as method_names
 from qtha_lab.adapters.registry import method_of as method_of
-from qtha_lab.adapters.scaling import scale_of as scale_of
 
 OUR_METHODS.discover()

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from peft import LoraConfig, PeftConfig
 from torch import nn
 
-from qtha_lab.adapters.attach import (
+from qtha_lab.adapters.adapted_model import (
     adapted_layers,
     check_targets,
     count_trainable,

@@ -18,7 +18,7 @@ import torch
 from peft import PeftConfig
 from torch import nn
 
-from qtha_lab.adapters.attach import adapted_sizes
+from qtha_lab.adapters.adapted_model import adapted_sizes
 from qtha_lab.adapters.change import Base, Change, Layer
 from qtha_lab.adapters.peft import AdapterConfig, AdapterLayer
 

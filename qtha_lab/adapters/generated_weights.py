@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from qtha_lab.adapters import basis_states, mlp_mapping, mps_mapping
+from qtha_lab.adapters import basis_states, weight_mappings
 from qtha_lab.adapters.change import TensorSpec
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal
@@ -84,23 +84,27 @@ class WeightGenerator:
         """Count the trained parameters by the formula of the module."""
         angles = self.n_numbers() * self.config.train_generator
         if self.mapping == "mps":
-            return angles + mps_mapping.n_core_entries(
+            return angles + weight_mappings.n_core_entries(
                 self.n_qubits, self.config.bond_dim, self.chunk
             )
-        return angles + mlp_mapping.n_mlp_parameters(self.widths)
+        return angles + weight_mappings.n_mlp_parameters(self.widths)
 
     def tensors(self) -> dict[str, TensorSpec]:
         """Return names and shapes: angles as `params`, and tensors of the mapping."""
         config = self.config
         specs = {"params": TensorSpec((self.n_numbers(),), config.train_generator)}
         if self.mapping == "mps":
-            return specs | mps_mapping.tensors_of(self.n_qubits, config.bond_dim, self.chunk)
-        return specs | mlp_mapping.tensors_of(self.widths)
+            return specs | weight_mappings.mps_tensors(self.n_qubits, config.bond_dim, self.chunk)
+        return specs | weight_mappings.mlp_tensors(self.widths)
 
     def initialise(self, tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
         """Fill tensors at random in place; `last_zero` makes every generated weight zero."""
         basis_states.initialise_generator(tensors["params"], self.config, self.circuits())
-        fill = mps_mapping.initialise_cores if self.mapping == "mps" else mlp_mapping.initialise_mlp
+        fill = (
+            weight_mappings.initialise_cores
+            if self.mapping == "mps"
+            else weight_mappings.initialise_mlp
+        )
         fill(tensors, last_zero=last_zero)
 
     def start(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
@@ -129,7 +133,7 @@ class WeightGenerator:
         if self.mapping == "mps":
             weight = tensors["core_last"]
             return (
-                mps_mapping.contracted_cores(tensors, values),
+                weight_mappings.contracted_cores(tensors, values),
                 weight,
                 weight.new_zeros(self.chunk),
             )
@@ -137,8 +141,8 @@ class WeightGenerator:
             states = torch.arange(self.n_chunks, device=values.device)
         bits = basis_states.signs_of_bits(states, self.n_qubits, values.dtype)
         features = torch.cat([bits, values.unsqueeze(1)], 1)
-        last = mlp_mapping.hidden_values(tensors, features, self.config.activation)
-        return last, *mlp_mapping.last_layer(tensors)
+        last = weight_mappings.hidden_values(tensors, features, self.config.activation)
+        return last, *weight_mappings.last_layer(tensors)
 
     def mean(self, last: Tensor, weight: Tensor, bias: Tensor) -> Float[Tensor, ""]:
         """Compute the mean of all weights without generating them.

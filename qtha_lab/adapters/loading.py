@@ -21,13 +21,13 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from torch import nn
 
 from qtha_lab import __version__
-from qtha_lab.adapters.attach import adapted_skeleton, check_name, skeleton
+from qtha_lab.adapters.adapted_model import adapted_skeleton, check_name, skeleton
 from qtha_lab.adapters.heads import Head, head_named, head_of, put_head, text_in
 from qtha_lab.adapters.initialisation.lora import FILE, save_whole
 from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import open_tensors, read_json, scratch_folder, shortened
-from qtha_lab.core.library_lock import ONE_THREAD
+from qtha_lab.core.libraries import ONE_THREAD
 from qtha_lab.core.settings import unknown
 
 log = logging.getLogger(__name__)

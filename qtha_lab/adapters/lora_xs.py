@@ -25,8 +25,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from qtha_lab.adapters.change import Change, Layer, TensorSpec
-from qtha_lab.adapters.initialisation.qtha import uniform_
 from qtha_lab.adapters.peft import RankConfig, method
+from qtha_lab.adapters.qtha_operators import uniform_
 from qtha_lab.core.method_styles import MethodStyle
 from qtha_lab.core.settings import setting
 

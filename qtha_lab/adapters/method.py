@@ -35,10 +35,13 @@ The PEFT integration is in `peft`. Each of our methods is one file in this folde
 """
 
 import dataclasses
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from peft import PeftConfig
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
@@ -231,3 +234,21 @@ class Method(ABC):
 
     def __repr__(self) -> str:
         return f"<method {self.name}: {self.summary}>"
+
+
+def scale_of(config: PeftConfig) -> float | None:
+    """Return the factor alpha / r, or alpha / √r; None without such a factor.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> scale_of(LoraConfig(r=2)), scale_of(LoraConfig(r=4, lora_alpha=8, use_rslora=True))
+        (4.0, 4.0)
+    """
+    scale = getattr(config, "scale", None)
+    if isinstance(scale, int | float):
+        return float(scale)
+    r = getattr(config, "r", None)
+    alpha = getattr(config, "lora_alpha", getattr(config, "alpha", None))
+    if not isinstance(r, int) or not isinstance(alpha, int | float):
+        return None
+    return alpha / (math.sqrt(r) if getattr(config, "use_rslora", False) else r)

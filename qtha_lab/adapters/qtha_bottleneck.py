@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.adapters.branches import branch_of
 from qtha_lab.adapters.change import CachedDelta, TensorSpec, n_trained
-from qtha_lab.adapters.initialisation.qtha import start_maps
+from qtha_lab.adapters.qtha_branches import branch_of
+from qtha_lab.adapters.qtha_operators import start_maps
 from qtha_lab.circuits import Circuit
 
 

@@ -1,26 +1,4 @@
-"""QTHA with a gradient-aware input matrix A, from training rows before the first step.
-
-    h = A x        z = W_q ⟨Z⟩(h) + W_c h        Δy = s · B z
-
-A's rows are the leading right singular vectors of the layer's gradient Σ (∂L/∂y) xᵀ over some
-training rows. One common factor gives h a root mean square of 1 there, so most angles of the
-circuit stay within ± π/2. A is frozen, or trained from these values. With `bond_dim` A is a tensor
-train of those rows (TT-SVD). Without training rows A is random.
-
-The initial change is zero, since B is zero. `middle` selects the part between A and B: the circuit,
-a bias, W_c alone, or z = h, which is LoRA with this initialisation. A and B can be shared by all
-layers of a size; the part between them is always each layer's own.
-
-Trainable parameters of a layer, nothing shared, A frozen, circuit on:
-
-    out · r + 2 r² + 4 r L
-
-Source:
-    Ours [R], after LoRA-GA (Wang et al. 2024, arXiv:2407.05000: gradient directions as
-    initialisation), LoRA-XS (Bałazy et al. 2024, arXiv:2405.17604) and VeRA (arXiv:2310.11454:
-    frozen outer
-    matrices), LoTR (arXiv:2402.01376) and LoRTA (arXiv:2410.04060: factors shared by layers).
-"""
+"""Settings of the methods whose input matrix A begins at directions of the gradient."""
 
 import dataclasses
 import math
@@ -30,21 +8,45 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.adapters.branches import CircuitBranch
 from qtha_lab.adapters.change import Change, Layer, TensorSpec, n_trained
-from qtha_lab.adapters.gradient_config import GradientDirectionsConfig
 from qtha_lab.adapters.initialisation import angles as starts
 from qtha_lab.adapters.initialisation.from_data import LayerSample, leading_directions
-from qtha_lab.adapters.initialisation.qtha import start_maps, uniform_
 from qtha_lab.adapters.method import Control
-from qtha_lab.adapters.peft import method
+from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
+from qtha_lab.adapters.qtha_branches import CircuitBranch
+from qtha_lab.adapters.qtha_operators import start_maps, uniform_
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.method_styles import MethodStyle
 from qtha_lab.core.settings import setting
 from qtha_lab.simulators import check_engine
 from qtha_lab.tensor_networks import mpo
 from qtha_lab.tensor_networks.factors import factorise
+
+
+@dataclasses.dataclass
+class GradientDirectionsConfig(RankConfig):
+    """Settings that methods with gradient-initialised A have in common.
+
+    Source: ours, after LoRA-GA (arXiv:2407.05000).
+    """
+
+    r: int = setting(4, "Bottleneck size, and qubits of the circuit.", ge=1, le=256, common=True)
+    alpha: float | None = setting(
+        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0, common=True
+    )
+    start_rows: int = setting(
+        64,
+        "Training rows whose gradient initialises A; 0 initialises A at random.",
+        ge=0,
+        common=True,
+    )
+
+    @property
+    def scale(self) -> float:
+        """Factor alpha / r, or alpha / √r."""
+        return self.scaling(2 * self.r if self.alpha is None else self.alpha)
+
 
 MIDDLES = {"circuit": Branches, "bias": Branches, "linear": LinearBranch, "none": LowRank}
 

@@ -27,13 +27,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from qtha_lab.adapters.branches import CircuitBranch
 from qtha_lab.adapters.change import Change, Layer, TensorSpec, n_trained
-from qtha_lab.adapters.gradient_config import GradientDirectionsConfig
 from qtha_lab.adapters.initialisation.from_data import LayerSample, leading_directions
-from qtha_lab.adapters.initialisation.qtha import uniform_
 from qtha_lab.adapters.method import Control
 from qtha_lab.adapters.peft import method
+from qtha_lab.adapters.qtha_branches import CircuitBranch
+from qtha_lab.adapters.qtha_gradient import GradientDirectionsConfig
+from qtha_lab.adapters.qtha_operators import uniform_
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import MethodStyle

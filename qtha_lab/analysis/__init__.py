@@ -11,20 +11,21 @@ cost of a method.
 
 from qtha_lab.analysis.circuits.ansatz_profile import profile_ansatz, profile_table
 from qtha_lab.analysis.circuits.circuit_trace import trace_circuit
-from qtha_lab.analysis.circuits.entanglement import cut_entropies, meyer_wallach
-from qtha_lab.analysis.circuits.entangling import entangling_capability
+from qtha_lab.analysis.circuits.entanglement import (
+    cut_entropies,
+    entangling_capability,
+    meyer_wallach,
+)
 from qtha_lab.analysis.circuits.expressibility import expressibility_of, expressibility_points
 from qtha_lab.analysis.circuits.fourier import fourier_spectrum
 from qtha_lab.analysis.circuits.gate_gradients import gate_gradients
-from qtha_lab.analysis.circuits.gate_noise import gate_noise
 from qtha_lab.analysis.circuits.lie_algebra import lie_algebra_of
-from qtha_lab.analysis.circuits.shot_noise import shot_noise
+from qtha_lab.analysis.circuits.noise import gate_noise, shot_noise
 from qtha_lab.analysis.circuits.trainability import gradient_variance_of, gradient_variance_points
 from qtha_lab.analysis.live import snapshot
 from qtha_lab.analysis.networks.bonds import adapter_bonds, bonds_of, state_bonds, truncate
 from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.analysis.networks.factorisation import alternatives, truncation_curve
-from qtha_lab.analysis.recorded import spectrum
 from qtha_lab.analysis.updates.activations import capture_inputs
 from qtha_lab.analysis.updates.jacobians import jacobians_of
 from qtha_lab.analysis.updates.nonlinearity import linear_fit, share_curve
@@ -32,6 +33,7 @@ from qtha_lab.analysis.updates.sketch import randomised_svd
 from qtha_lab.analysis.updates.spectrum import (
     Spectrum,
     factored_spectrum,
+    spectrum,
     spectrum_of,
     streamed_spectrum,
 )

@@ -6,17 +6,16 @@ Costs on hardware and other formats are imported at first use.
 from typing import TYPE_CHECKING
 
 from qtha_lab.circuits.angle import Angle
-from qtha_lab.circuits.blocks import general_two_qubit
 from qtha_lab.circuits.circuit import Circuit
+from qtha_lab.circuits.composite_gates import general_two_qubit, preparation
 from qtha_lab.circuits.gate_kinds import GATES, GateKind, gate_kind
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.preparation import preparation
 from qtha_lab.circuits.readout import Readout, z_pairs
 from qtha_lab.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:  # read by `lazy_names`
-    from qtha_lab.circuits.exports.pennylane import to_pennylane as to_pennylane
-    from qtha_lab.circuits.exports.qasm import to_qasm as to_qasm
+    from qtha_lab.circuits.exports import to_pennylane as to_pennylane
+    from qtha_lab.circuits.exports import to_qasm as to_qasm
     from qtha_lab.circuits.hardware import HardwareCost as HardwareCost
     from qtha_lab.circuits.hardware import compile_for as compile_for
     from qtha_lab.circuits.hardware import hardware_cost as hardware_cost

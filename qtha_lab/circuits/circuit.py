@@ -207,7 +207,7 @@ class Circuit:
             >>> bell.to_pennylane(np.empty(0), np.empty(0))
             [H(0), CNOT(wires=[0, 1])]
         """
-        from qtha_lab.circuits.exports.pennylane import to_pennylane
+        from qtha_lab.circuits.exports import to_pennylane
 
         return to_pennylane(self, inputs, params)
 
@@ -231,7 +231,7 @@ class Circuit:
             qreg q[1];
             h q[0];
         """
-        from qtha_lab.circuits.exports.qasm import to_qasm
+        from qtha_lab.circuits.exports import to_qasm
 
         return to_qasm(self, inputs, params, version)
 
@@ -239,7 +239,7 @@ class Circuit:
         self, inputs: Sequence[float] | None = None, params: Sequence[float] | None = None
     ) -> Any:
         """Return a `qiskit.QuantumCircuit`, wire i as qubit i (see `to_qiskit`)."""
-        from qtha_lab.circuits.exports.qiskit import to_qiskit
+        from qtha_lab.circuits.exports import to_qiskit
 
         return to_qiskit(self, inputs, params)
 

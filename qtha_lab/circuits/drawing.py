@@ -4,8 +4,7 @@ Draws which input or parameter an angle reads, not its value.
 """
 
 from qtha_lab.circuits.gate_kinds import CONTROL
-from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.protocol import CircuitLike
+from qtha_lab.circuits.gates import CircuitLike, Gate
 from qtha_lab.circuits.schedule import depth
 
 

@@ -8,8 +8,16 @@ import dataclasses
 from collections.abc import Callable
 
 from qtha_lab.circuits.angle import PI, Angle
-from qtha_lab.circuits.interaction import Terms
-from qtha_lab.circuits.parts import Part, Wires, cnot, flip_wire, rotation_x, rotation_y, rotation_z
+from qtha_lab.circuits.elementary_gates import (
+    Part,
+    Terms,
+    Wires,
+    cnot,
+    flip_wire,
+    rotation_x,
+    rotation_y,
+    rotation_z,
+)
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
 
@@ -25,7 +33,7 @@ class GateKind:
         name: Name, as in PennyLane where it exists there.
         labels: Label drawn on each wire; "●" marks a control.
         parts: Returns, for wires and angles, the ordered rotations and flips equal to the gate up
-            to a global phase (see `qtha_lab.circuits.parts`). Engines use nothing else.
+            to a global phase (see `qtha_lab.circuits.elementary_gates`). Engines use nothing else.
         n_angles: Number of angles, in radians.
         commutes_with: Pauli per wire that commutes with the gate, as "ZX" for CNOT; "" where it
             has none. A kind with "Z" on every wire is diagonal.

@@ -5,13 +5,14 @@ matrix.
 """
 
 import dataclasses
+import functools
 import operator
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from qtha_lab.circuits.angle import Angle
+from qtha_lab.circuits.elementary_gates import Matrix, Part
 from qtha_lab.circuits.gate_kinds import ALIASES, GATES, GateKind
-from qtha_lab.circuits.parts import Matrix, Part
 from qtha_lab.circuits.unitary import checked, parts_of
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import nearest
@@ -177,3 +178,32 @@ def _unknown_gate(name: str) -> str:
     close = hinted.get(lower) or by_lower.get(lower) or by_lower.get(nearest(lower, by_lower) or "")
     hint = f": did you mean {close!r}?" if close else "."
     return f"Unknown gate {name!r}{hint} Known: {', '.join([*GATES, *ALIASES, UNITARY])}"
+
+
+class CircuitLike(Protocol):
+    """Data of a `Circuit`."""
+
+    @property
+    def n_qubits(self) -> int:
+        """Number of qubits."""
+        ...
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """Gates in order of application."""
+        ...
+
+    @property
+    def start(self) -> str:
+        """Initial state: "zero" or "amplitudes"."""
+        ...
+
+    @functools.cached_property
+    def n_inputs(self) -> int:
+        """Number of data features."""
+        ...
+
+    @functools.cached_property
+    def n_params(self) -> int:
+        """Number of trainable angles."""
+        ...

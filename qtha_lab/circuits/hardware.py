@@ -1,18 +1,29 @@
-"""Cost of a circuit on a chip: U3 gates, CZ gates and steps, after routing.
-
-Counts, no times or errors. Measurement is not counted.
-"""
+"""Reordering of commuting gates to reduce the number of steps."""
 
 import dataclasses
 import functools
 
 from qtha_lab.circuits.circuit import Circuit
-from qtha_lab.circuits.native import NativeStep, native_steps
-from qtha_lab.circuits.preparation import preparation
-from qtha_lab.circuits.reordering import reordered
+from qtha_lab.circuits.composite_gates import preparation
+from qtha_lab.circuits.native_gates import NativeStep, native_steps
 from qtha_lab.circuits.routing import route
+from qtha_lab.circuits.schedule import start_times
 from qtha_lab.circuits.topology import Topology
 from qtha_lab.core.errors import Refusal
+
+
+def reordered(circuit: Circuit) -> Circuit:
+    """Move commuting gates so that the two-qubit gates take few steps.
+
+    Example:
+        >>> from qtha_lab.circuits import Gate
+        >>> ring = [Gate("CZ", (i, (i + 1) % 4)) for i in range(4)]
+        >>> [gate.wires for gate in reordered(Circuit(4, ring)).gates]
+        [(0, 1), (2, 3), (1, 2), (3, 0)]
+    """
+    starts = start_times(circuit.gates, True, lambda gate: len(gate.wires) - 1)
+    order = sorted(range(len(starts)), key=lambda number: (starts[number], number))
+    return Circuit(circuit.n_qubits, [circuit.gates[i] for i in order], circuit.start)
 
 
 @dataclasses.dataclass(frozen=True)

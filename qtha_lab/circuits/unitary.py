@@ -12,8 +12,7 @@ import math
 import numpy as np
 
 from qtha_lab.circuits.angle import PI, Angle
-from qtha_lab.circuits.interaction import interaction
-from qtha_lab.circuits.parts import Matrix, Part, rotation_y, rotation_z
+from qtha_lab.circuits.elementary_gates import Matrix, Part, interaction, rotation_y, rotation_z
 from qtha_lab.core.errors import Refusal
 
 TOLERANCE = 1e-6  # largest |U†U - 1| accepted as rounding, such as of a float32 matrix

@@ -13,7 +13,7 @@ from pathlib import Path
 from typer import Typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-from qtha_lab.cli.application import app
+from qtha_lab.cli.output import app
 from qtha_lab.core import fault_log as faults
 from qtha_lab.core import paths
 from qtha_lab.core.io import shortened, show

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from qtha_lab.cli.application import app
+from qtha_lab.cli.output import app
 from qtha_lab.core.errors import Refusal
 
 

@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import with_flags
-from qtha_lab.cli.output import print_json
+from qtha_lab.cli.output import app, print_json
 from qtha_lab.cli.run import Json
 from qtha_lab.core.call_syntax import parse_options
 from qtha_lab.core.io import show

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table, print_text
+from qtha_lab.cli.output import app, print_json, print_table, print_text
 from qtha_lab.core.call_syntax import parse_options
 from qtha_lab.core.io import show
 

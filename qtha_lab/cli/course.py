@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import csv_line, print_json, print_table
+from qtha_lab.cli.output import app, csv_line, print_json, print_table
 from qtha_lab.cli.run import Json
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal
@@ -47,8 +46,8 @@ def build_material(
     json: Json = False,
 ) -> None:
     """Write nbgrader notebooks, slides, workbook; for a teacher also key, rubrics, syllabus."""
+    from qtha_lab.lessons.kit.build_all import EXECUTED, build_course
     from qtha_lab.lessons.kit.lesson_page import lesson_pages
-    from qtha_lab.lessons.kit.products import EXECUTED, build_course
 
     pages = lesson_pages(_numbers(lessons))
     products = build_course(pages, folder, audience.value, repository)
@@ -73,7 +72,7 @@ def check_machine(
 ) -> None:
     """Report models, memory and seconds of each lesson, and the cells that cannot run."""
     from qtha_lab.lessons.kit.lesson_page import lesson_pages
-    from qtha_lab.lessons.kit.machine import check_lessons, machine_facts
+    from qtha_lab.lessons.kit.machine_check import check_lessons, machine_facts
 
     facts = machine_facts()
     checks = check_lessons(lesson_pages(_numbers(lessons)), 60 * minutes)

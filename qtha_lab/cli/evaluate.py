@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.cli.output import app, print_json, print_table
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened, show
 

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.cli.output import app, print_json, print_table
 from qtha_lab.cli.run import Json, RunId
 from qtha_lab.core.io import show
 from qtha_lab.runs.export import KINDS

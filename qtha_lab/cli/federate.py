@@ -5,9 +5,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
-from qtha_lab.cli.output import duration, print_json, print_table, print_text, progress
+from qtha_lab.cli.output import app, duration, print_json, print_table, print_text, progress
 from qtha_lab.cli.run import DryRun, Json
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Federation, Training

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table, progress
+from qtha_lab.cli.output import app, print_json, print_table, progress
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.core.io import show as print_text
@@ -123,9 +122,8 @@ def _written_out(methods: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _problems(circuit: "Circuit", on: str, seed: int, count: int) -> list["Problem"]:
-    from qtha_lab.adapters.bottleneck_maps import surrogates_of_run
+    from qtha_lab.adapters.bottleneck_regression import silu_surrogate, surrogates_of_run
     from qtha_lab.adapters.initialisation.angles.pretraining import Problem
-    from qtha_lab.adapters.initialisation.angles.surrogate import silu_surrogate
 
     if on == "silu":
         tasks = [silu_surrogate(circuit.n_inputs, 1000 * seed + k) for k in range(count)]

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_text, progress
+from qtha_lab.cli.output import app, print_json, print_text, progress
 from qtha_lab.cli.run import DryRun, Json, print_plan
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal

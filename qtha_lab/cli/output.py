@@ -1,8 +1,4 @@
-"""The output of commands: tables, sentences and progress bars for users, JSON for programs.
-
-Lines have the width of the terminal, or 80 characters in a pipe. All text is printed literally:
-`[…]` and `:…:` have no special meaning.
-"""
+"""The command line as one object, to which each file of commands adds its own."""
 
 import csv
 import io
@@ -10,13 +6,43 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from qtha_lab import __version__
 from qtha_lab.cli.text_table import fold, text_table
 from qtha_lab.core.io import printable, show
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+app = typer.Typer(
+    name="qtha-lab",
+    help="Quantum parameter-efficient fine-tuning: QTHA against LoRA, from the shell.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        show(f"qtha-lab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Quantum parameter-efficient fine-tuning: QTHA against LoRA, from the shell."""
+
 
 UNLIMITED = 1_000_000  # characters per line
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table, print_text
+from qtha_lab.cli.output import app, print_json, print_table, print_text
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened, show
 

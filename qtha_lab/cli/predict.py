@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import csv_line, print_json
+from qtha_lab.cli.output import app, csv_line, print_json
 from qtha_lab.cli.run import Json
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import at_line, csv_cell, show, table_rows, table_suffix

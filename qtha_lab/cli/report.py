@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_text
+from qtha_lab.cli.output import app, print_json, print_text
 from qtha_lab.cli.run import Json
 from qtha_lab.core.io import show
 

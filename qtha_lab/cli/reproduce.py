@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import duration, print_json, print_text, progress
+from qtha_lab.cli.output import app, duration, print_json, print_text, progress
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import show
 

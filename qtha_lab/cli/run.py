@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
-from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.cli.output import app, duration, print_json, print_table, progress
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.io import show
 from qtha_lab.core.metrics import MEASURES

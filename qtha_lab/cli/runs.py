@@ -15,8 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import UNLIMITED, page_width, print_json, print_table
+from qtha_lab.cli.output import UNLIMITED, app, page_width, print_json, print_table
 from qtha_lab.cli.run import SUMMARISED, Json, print_state
 from qtha_lab.cli.text_table import fitting
 from qtha_lab.core import paths

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table, progress
+from qtha_lab.cli.output import app, print_json, print_table, progress
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.core.io import show as print_text

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table, progress
+from qtha_lab.cli.output import app, print_json, print_table, progress
 from qtha_lab.core.io import show
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 
 
 @app.command()

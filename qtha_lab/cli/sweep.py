@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
-from qtha_lab.cli.output import print_json, print_table, print_text, progress
+from qtha_lab.cli.output import app, print_json, print_table, print_text, progress
 from qtha_lab.cli.run import Detach, DryRun, Json, On
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Sweep, Training

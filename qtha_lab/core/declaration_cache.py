@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core import paths
-from qtha_lab.core.entry_points import entry_points
 from qtha_lab.core.io import make_folder, parse_json, read_json, write_json
+from qtha_lab.core.registry import entry_points
 
 log = logging.getLogger(__name__)
 

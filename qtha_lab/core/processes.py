@@ -1,4 +1,4 @@
-"""Commands of the processes that this package starts."""
+"""CPU cores of this process, and commands of further processes."""
 
 import os
 import sys
@@ -18,3 +18,10 @@ def searches_working_folder() -> bool:
     """Return True if this process imports modules from its working folder."""
     here = os.path.realpath(os.curdir)
     return any(os.path.realpath(entry) == here for entry in sys.path)
+
+
+def allowed_cores() -> list[int]:
+    """Return the numbers of the cores that the system allows this process to use."""
+    if sys.platform == "linux":
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))

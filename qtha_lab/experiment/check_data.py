@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.io import shortened
-from qtha_lab.tasks.own_labels import label_findings
+from qtha_lab.tasks.own_data import label_findings
 from qtha_lab.tasks.task import IGNORED, Task, label_texts
 
 if TYPE_CHECKING:

@@ -53,7 +53,7 @@ def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[M
         model: Base model on which parameters are counted.
         lora: Add the two LoRA methods.
     """
-    from qtha_lab.adapters.controls import controls_of
+    from qtha_lab.adapters.registry import controls_of
 
     controls = [
         choice.replace(name=control.method, options=dict(control.options), title="")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING
 
-from qtha_lab.core.cores import allowed_cores
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
+from qtha_lab.core.processes import allowed_cores
 from qtha_lab.core.settings import unknown
 from qtha_lab.experiment.phases import phases_text
 from qtha_lab.experiment.training_groups import Preference, Reinforce, Supervised
@@ -86,7 +86,7 @@ def check_phases(plan: Plan) -> None:
         return
     from qtha_lab.adapters import get_method
     from qtha_lab.adapters import phases as staged
-    from qtha_lab.adapters.attach import adapted_skeleton
+    from qtha_lab.adapters.adapted_model import adapted_skeleton
 
     choice = plan.experiment.method
     if phases[-1].options:

@@ -1,6 +1,6 @@
 """Plot of circuit limits by block: input angles, constant part and output power.
 
-Draws the measurements of `analysis.updates.bottlenecks` at initialisation and at the end of runs.
+Draws the measurements of `analysis.updates.activations` at initialisation and at the end of runs.
 `circuit_history` draws all steps.
 """
 

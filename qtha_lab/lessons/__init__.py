@@ -45,8 +45,10 @@ from qtha_lab.lessons.answers import hint as hint
 from qtha_lab.lessons.answers import solution as solution
 from qtha_lab.lessons.builds import build as build
 from qtha_lab.lessons.builds import build_task as build_task
-from qtha_lab.lessons.own_build import own_build as own_build
-from qtha_lab.lessons.own_pieces import own_piece as own_piece
+from qtha_lab.lessons.checked_statements import page_model as page_model
+from qtha_lab.lessons.checked_statements import what_to_see as what_to_see
+from qtha_lab.lessons.own_code import own_build as own_build
+from qtha_lab.lessons.own_code import own_piece as own_piece
 from qtha_lab.lessons.predictions import prediction as prediction
 from qtha_lab.lessons.progress import progress as progress
 from qtha_lab.lessons.questions import predict as predict
@@ -56,5 +58,3 @@ from qtha_lab.lessons.registry import Exercise as Exercise
 from qtha_lab.lessons.registry import exercise as exercise
 from qtha_lab.lessons.registry import exercises as exercises
 from qtha_lab.lessons.registry import get as get
-from qtha_lab.lessons.statements import page_model as page_model
-from qtha_lab.lessons.statements import what_to_see as what_to_see

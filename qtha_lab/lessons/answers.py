@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtha_lab.core.errors import describe_error
-from qtha_lab.lessons import grading, guard, own_work
-from qtha_lab.lessons.desk_imports import import_for_code, import_for_module
+from qtha_lab.lessons import grading, guard, saved_answers
 from qtha_lab.lessons.generic_mistakes import generic_reason
 from qtha_lab.lessons.registry import EXERCISES, Exercise, get
 from qtha_lab.lessons.time_limit import SECONDS as LIMIT_SECONDS
-from qtha_lab.lessons.time_limit import AnswerTimeout, time_limit
+from qtha_lab.lessons.time_limit import (
+    AnswerTimeout,
+    import_for_code,
+    import_for_module,
+    time_limit,
+)
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +85,10 @@ def check(number: str, answer: Any) -> AnswerResult:
         todo = "put your answer in place of ... and run both cells again"
         return AnswerResult(number, "not attempted", todo)
     fault = _fault_in_time(exercise, answer)
-    own_work.count_attempt("exercises", number, is_done=fault is None)
+    saved_answers.count_attempt("exercises", number, is_done=fault is None)
     if fault is not None:
         return AnswerResult(number, "wrong", fault)
-    own_work.store_code(number, exercise.answer, answer)
+    saved_answers.store_code(number, exercise.answer, answer)
     return AnswerResult(number, "right", exercise.remark)
 
 

@@ -32,9 +32,14 @@ from qtha_lab.core.errors import Refusal, describe_error
 from qtha_lab.core.registry import Registry
 from qtha_lab.figures.expected_values import expected_values
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.lessons import grading, guard, own_work
-from qtha_lab.lessons.desk_imports import import_for_code, import_for_module
-from qtha_lab.lessons.time_limit import SECONDS, AnswerTimeout, time_limit
+from qtha_lab.lessons import grading, guard, saved_answers
+from qtha_lab.lessons.time_limit import (
+    SECONDS,
+    AnswerTimeout,
+    import_for_code,
+    import_for_module,
+    time_limit,
+)
 
 Step = tuple[str, Callable[..., Any]]
 BUILDS: Registry["BuildTask"] = Registry("build", "qtha_lab.lessons", prefix="lesson_")
@@ -158,11 +163,11 @@ def build(number: str, built: Any) -> BuildResult:
     for sentence, step in task.steps:
         fault = _fault(step, built, task.tolerance)
         if fault.reason:
-            own_work.count_attempt("builds", number, is_done=False)
+            saved_answers.count_attempt("builds", number, is_done=False)
             return BuildResult(number, "not yet", tuple(passed), sentence, *fault)
         passed.append(sentence)
-    own_work.count_attempt("builds", number, is_done=True)
-    own_work.store_code(number, task.name, built)
+    saved_answers.count_attempt("builds", number, is_done=True)
+    saved_answers.store_code(number, task.name, built)
     return BuildResult(number, "built", tuple(passed))
 
 

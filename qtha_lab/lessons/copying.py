@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import copy, digest, make_folder
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.core.processes import module_command
 

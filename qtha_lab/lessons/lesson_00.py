@@ -74,7 +74,7 @@ def _fits(state, waist: int) -> bool:
 
 
 def _no_larger(state) -> bool:
-    from qtha_lab.adapters.qtha_size import GRID
+    from qtha_lab.adapters.qtha_config import GRID
 
     larger = [waist for waist in GRID["waist"] if waist > state["waist"]]
     return not larger or not _fits(state, larger[0])

@@ -22,7 +22,7 @@ import numpy as np
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.reader_page import has_reader
 from qtha_lab.core.registry import Registry
-from qtha_lab.lessons import own_work
+from qtha_lab.lessons import saved_answers
 
 PREDICTIONS: Registry["Prediction"] = Registry("prediction", "qtha_lab.lessons", prefix="lesson_")
 SKIP = "skip"
@@ -111,7 +111,7 @@ def prediction(identifier: str, question: str, /, *, number: bool = False, **fie
 
 def answer_to(number: str) -> Any:
     """Return the kept answer to a prediction: "skip", plain data, or None without one."""
-    return own_work.entry("predictions", number).get("answer")
+    return saved_answers.entry("predictions", number).get("answer")
 
 
 def is_open(number: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtha_lab.core.io import whole_number
-from qtha_lab.lessons import own_work
+from qtha_lab.lessons import saved_answers
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.predictions import PREDICTIONS, SKIP
 from qtha_lab.lessons.registry import EXERCISES
@@ -73,9 +73,9 @@ def progress() -> CourseProgress:
         "exercises": (EXERCISES, _sign),
     }
     lessons: dict[int, dict[str, dict[str, str]]] = {}
-    for kind in own_work.KINDS:
+    for kind in saved_answers.KINDS:
         registry, sign = states[kind]
-        stored = own_work.entries(kind)
+        stored = saved_answers.entries(kind)
         for number in sorted(registry, key=_order):
             lesson = lessons.setdefault(int(number.split(".")[0]), {name: {} for name in KINDS})
             lesson[kind][number] = sign(stored.get(number, {}))

@@ -13,7 +13,7 @@ from typing import Any
 from qtha_lab.core.panel_import import panel_module
 from qtha_lab.core.reader_page import has_reader
 from qtha_lab.figures.expected_values import expected_values
-from qtha_lab.lessons import own_work
+from qtha_lab.lessons import saved_answers
 from qtha_lab.lessons.predictions import PREDICTIONS, SKIP, Prediction, answer_to, is_open
 
 UNANSWERED = "Predict first, or press skip."
@@ -37,7 +37,7 @@ class Question:
             Refusal: If the answer is none of those asked for.
         """
         number = self.declared.number
-        own_work.store("predictions", number, answer=self.declared.read(value))
+        saved_answers.store("predictions", number, answer=self.declared.read(value))
         for reveal, handle in _waiting.pop(number, []):
             handle.update(reveal.bundle(), raw=True)
 

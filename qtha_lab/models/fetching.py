@@ -23,7 +23,7 @@ from qtha_lab.core.io import (
     show,
     write_json,
 )
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.processes import module_command
 from qtha_lab.models.catalogue import (
     KNOWN,

@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest, open_file, read_mapping, shortened
-from qtha_lab.core.library_lock import ONE_THREAD
+from qtha_lab.core.libraries import ONE_THREAD
 from qtha_lab.core.settings import unknown
 from qtha_lab.models.catalogue import KNOWN, Head, folder_of, is_hub_id, locate
-from qtha_lab.models.configs import check_head, load_config, read_config
+from qtha_lab.models.config_files import (
+    OTHER,
+    check_head,
+    load_config,
+    read_config,
+    refusing,
+    stored_format,
+)
 from qtha_lab.models.quantisation.formats import (
     check_quantization,
     quantization_config,
     rounding_of,
 )
-from qtha_lab.models.refusing import refusing
-from qtha_lab.models.stored_formats import OTHER, stored_format
 from qtha_lab.models.tokenizers import check_vocabulary, load_tokenizer
 from qtha_lab.models.weights import (
     check_finite,

@@ -8,7 +8,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import open_file, shortened
 from qtha_lab.models.catalogue import KNOWN
 from qtha_lab.models.chat_templates import check_template
-from qtha_lab.models.refusing import refusing
+from qtha_lab.models.config_files import refusing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

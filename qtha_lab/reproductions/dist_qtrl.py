@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from qtha_lab.adapters import GeneratedNet, generate_into
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.settings import setting
 from qtha_lab.reproductions.machinery.agents import AgentConfig, Play, playing
 from qtha_lab.reproductions.machinery.log import Log

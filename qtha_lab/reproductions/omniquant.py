@@ -13,11 +13,11 @@ from qtha_lab import models, tasks
 from qtha_lab.core.settings import setting
 from qtha_lab.models.quantisation import calibration
 from qtha_lab.models.quantisation import clip_training as learning
-from qtha_lab.models.quantisation.blocks import blocks_of
+from qtha_lab.models.quantisation.calibration import blocks_of
 from qtha_lab.models.quantisation.schemes import Rounding, rounding_named
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
-from qtha_lab.tasks.formatting import render
+from qtha_lab.tasks.messages import render
 
 WAYS = {  # step counts are filled in; per channel, as in the paper's weight-only table
     "rounded": "round(w=2,g=null)",

@@ -77,7 +77,7 @@ class Predictor:
         return [named(logits) for logits in self._logits(read)]
 
     def _answers(self, rows: list[dict]) -> list[str]:
-        from qtha_lab.tasks.formatting import render
+        from qtha_lab.tasks.messages import render
         from qtha_lab.tasks.task import asked_and_answer
         from qtha_lab.training.evaluation import evaluating, generate
 

@@ -49,7 +49,7 @@ class RunModel:
         """Return the model's answer to a prompt; see `Run.generate`."""
         from qtha_lab.runs.generation.decoding import Decoding
         from qtha_lab.runs.generation.stream import Stream
-        from qtha_lab.tasks.formatting import render
+        from qtha_lab.tasks.messages import render
 
         text = render([{"role": "user", "content": prompt}], self.base.tokenizer, generate=True)
         return Stream(self.model, self.base.tokenizer, text, Decoding(**decoding)).whole()

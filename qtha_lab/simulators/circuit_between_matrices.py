@@ -11,10 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit
-from qtha_lab.simulators.dispatch import route
+from qtha_lab.simulators.dispatch import What, request_of, route
 from qtha_lab.simulators.expval import run_readout
 from qtha_lab.simulators.registry import TakesTokens
-from qtha_lab.simulators.request import What, request_of
 
 FEW_TOKENS = 4  # up to this number of tokens the fused call is the faster one
 

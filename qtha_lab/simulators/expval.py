@@ -14,12 +14,18 @@ from torch.nn import Parameter
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.core.errors import Refusal
-from qtha_lab.simulators import torch_operators as op
-from qtha_lab.simulators.dispatch import cached_route, evaluate
+from qtha_lab.simulators import torch_transforms as op
+from qtha_lab.simulators.dispatch import (
+    ReadoutRequest,
+    What,
+    cached_route,
+    evaluate,
+    request_as_text,
+    request_of,
+)
 from qtha_lab.simulators.engine_selection import info_of
 from qtha_lab.simulators.registry import ENGINES
-from qtha_lab.simulators.request import ReadoutRequest, What, request_as_text, request_of
-from qtha_lab.simulators.torch_func import Values
+from qtha_lab.simulators.torch_transforms import Values
 
 
 def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:

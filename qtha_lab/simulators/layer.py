@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Refusal
+from qtha_lab.simulators.dispatch import What, request_of
 from qtha_lab.simulators.engine_selection import check_engine
 from qtha_lab.simulators.expval import expval, expval_z, probs
-from qtha_lab.simulators.request import What, request_of
 
 
 class QuantumLayer(nn.Module):

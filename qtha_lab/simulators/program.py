@@ -10,7 +10,7 @@ import functools
 from typing import Any
 
 from qtha_lab.circuits import Angle, Circuit, Readout
-from qtha_lab.circuits.products import without_products
+from qtha_lab.circuits.input_products import without_products
 
 
 @dataclasses.dataclass(frozen=True)

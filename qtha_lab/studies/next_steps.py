@@ -240,7 +240,7 @@ class Planner:
 
     def _control(self) -> NextStep | None:
         """Add the classical control of a method with a circuit."""
-        from qtha_lab.adapters.controls import controls_of
+        from qtha_lab.adapters.registry import controls_of
 
         present = {choice.replace(learning_rate=None).meaning for choice in self.choices.values()}
         for choice in self.choices.values():

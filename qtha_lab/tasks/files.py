@@ -11,10 +11,16 @@ from typing import Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.tasks.folders import check_folder, folder_files
-from qtha_lab.tasks.own_data import OwnData, label_meaning, number_of, whole_number
-from qtha_lab.tasks.own_labels import merged_labels, plain_numbers
+from qtha_lab.tasks.own_data import (
+    OwnData,
+    label_meaning,
+    merged_labels,
+    number_of,
+    plain_numbers,
+    whole_number,
+)
 from qtha_lab.tasks.row_reader import RowReader
 from qtha_lab.tasks.shapes import find_shape, listed
 from qtha_lab.tasks.split_key import with_keys

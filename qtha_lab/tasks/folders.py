@@ -1,4 +1,4 @@
-"""Files of rows in a folder, checked by name before a library opens it."""
+"""Sides of a split that the names of files and folders state."""
 
 import os
 from collections.abc import Iterator
@@ -6,10 +6,73 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import SUFFIXES, read, table_suffix
+from qtha_lab.core.io import SUFFIXES, ReadCounts, read, table_suffix
 from qtha_lab.tasks.shapes import listed
-from qtha_lab.tasks.sides import file_side
-from qtha_lab.tasks.text_folders import TextFile, class_texts
+
+SIDES = {
+    "evaluation": {"validation", "valid", "val", "eval", "dev"},
+    "test": {"test"},
+    "train": {"train", "training"},
+}
+
+
+def side_of(name: str) -> str:
+    """Return the side that a name states, or "".
+
+    Example:
+        >>> side_of("my_test.csv"), side_of("train-00000-of-00001.parquet"), side_of("latest")
+        ('test', 'train', '')
+    """
+    words = set(name.lower().replace("-", "_").replace(".", "_").split("_"))
+    return next((side for side, known in SIDES.items() if words & known), "")
+
+
+def file_side(folder: Path, file: Path) -> str:
+    """Return the side that a file's name or its folders state, or ""."""
+    parts = reversed(file.relative_to(folder).parts)
+    return next((side for part in parts if (side := side_of(part))), "")
+
+
+FEWEST_TEXTS = 10
+"""Texts of a class from which folders are classes, not parts of one text."""
+NO_CLASS = ("unsup", "unlabeled", "unlabelled")
+LONGEST = 2**20  # bytes of a text
+
+
+class TextFile(NamedTuple):
+    """File of one text with its class."""
+
+    path: Path
+    label: str
+
+
+def class_texts(folder: Path, files: list[Path]) -> dict[str, list[TextFile]]:
+    """Return the texts of each side; empty if the folders are no classes.
+
+    A class is the name of the folder of at least `FEWEST_TEXTS` files, below the folder of a side
+    if any.
+    """
+    texts: dict[str, dict[str, list[TextFile]]] = {}
+    for file in files:
+        *above, label = file.relative_to(folder).parts[:-1] or ("",)
+        is_side = not above or (len(above) == 1 and side_of(above[0]))
+        if label and is_side and not side_of(label) and label.lower() not in NO_CLASS:
+            side = side_of(above[0]) if above else ""
+            texts.setdefault(side or "train", {}).setdefault(label, []).append(
+                TextFile(file, label)
+            )
+    first = texts.get("train", {})
+    if len(first) < 2 or min(map(len, first.values())) < FEWEST_TEXTS:
+        return {}
+    return {side: [text for each in by.values() for text in each] for side, by in texts.items()}
+
+
+def text_record(file: TextFile, counts: ReadCounts) -> dict[str, str]:
+    """Return the text and the label of a file, counted."""
+    text = read(file.path, LONGEST)
+    counts.add(file.path, rows=1, size=len(text))
+    return {"text": text, "label": file.label}
+
 
 ROWS = {*SUFFIXES, ".arrow"}
 NO_ROWS = {"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import ReadCounts, at_line, shortened, table_rows
+from qtha_lab.tasks.folders import TextFile, text_record
 from qtha_lab.tasks.messages import unused_fields
 from qtha_lab.tasks.own_data import OwnData
 from qtha_lab.tasks.shapes import TRUTHS, Parts, Shape, find_shape, listed
-from qtha_lab.tasks.text_folders import TextFile, text_record
 
 MARKS = (
     "label",

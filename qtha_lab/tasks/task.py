@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.tasks.formatting import answer_spans, render
-from qtha_lab.tasks.messages import is_learnt
+from qtha_lab.tasks.messages import answer_spans, is_learnt, render
 from qtha_lab.tasks.splits import normalised
 from qtha_lab.tasks.truncation import shorten
 

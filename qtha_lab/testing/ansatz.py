@@ -10,8 +10,7 @@ from qtha_lab.circuits import to_pennylane
 from qtha_lab.circuits.ansatze import build
 from qtha_lab.core.errors import Refusal, describe_error
 from qtha_lab.simulators import expval_z
-from qtha_lab.testing.facts import Broken, expect, expect_text, fact
-from qtha_lab.testing.settings import are_equal
+from qtha_lab.testing.facts import Broken, are_equal, expect, expect_text, fact
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from qtha_lab.adapters.change import Base, Change, Layer
 from qtha_lab.core.errors import Refusal, describe_error
-from qtha_lab.testing.facts import Broken, expect, fact
-from qtha_lab.testing.settings import expect_effect
+from qtha_lab.testing.facts import Broken, expect, expect_effect, fact
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,7 @@ from torch import Tensor, nn
 
 from qtha_lab.adapters.heads import HeadInfo, head_named
 from qtha_lab.core.call_syntax import parse_call
-from qtha_lab.testing.facts import expect, expect_text, fact
-from qtha_lab.testing.settings import expect_effect
+from qtha_lab.testing.facts import expect, expect_effect, expect_text, fact
 
 FEATURES, CLASSES, ROWS, TOKENS = 24, 5, 4, 6
 

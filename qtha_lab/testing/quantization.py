@@ -6,9 +6,8 @@ from torch import Tensor, nn
 from qtha_lab.core.call_syntax import parse_call
 from qtha_lab.models.quantisation.layers import matrix_of, rounded_layers
 from qtha_lab.models.quantisation.schemes.registry import SchemeInfo, rounding_named
-from qtha_lab.testing.facts import expect, expect_text, fact
+from qtha_lab.testing.facts import expect, expect_effect, expect_text, fact
 from qtha_lab.testing.method import TOKENS, small_llama
-from qtha_lab.testing.settings import expect_effect
 
 BATCHES = [{"input_ids": TOKENS[:1], "attention_mask": torch.ones_like(TOKENS[:1])}]
 

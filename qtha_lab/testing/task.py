@@ -5,8 +5,7 @@ import itertools
 from qtha_lab.core.io import shortened
 from qtha_lab.core.settings import settings_of
 from qtha_lab.tasks import load_task
-from qtha_lab.testing.facts import expect, expect_text, fact
-from qtha_lab.testing.settings import expect_effect
+from qtha_lab.testing.facts import expect, expect_effect, expect_text, fact
 
 LOOKED_AT = 200
 MOST_COMPARED = 20_000

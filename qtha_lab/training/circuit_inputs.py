@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from transformers import TrainerCallback
 
-from qtha_lab.analysis.updates.bottlenecks import bottlenecks
+from qtha_lab.analysis.updates.activations import bottlenecks
 from qtha_lab.training.optional_measurement import optional_measurement
 from qtha_lab.training.session import Session
 from qtha_lab.training.setup import Loaded

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import torch
 
 from qtha_lab import adapters, models, tasks
-from qtha_lab.adapters.branches import CircuitBranch
 from qtha_lab.adapters.peft import AdapterLayer
+from qtha_lab.adapters.qtha_branches import CircuitBranch
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.plan import HEADS
 from qtha_lab.experiment.run_directory import RunDir

@@ -13,9 +13,9 @@ from torch import nn
 
 from qtha_lab import adapters
 from qtha_lab.adapters import Layer, QthaConfig, get_method, method_names
-from qtha_lab.adapters.attach import changes_on
+from qtha_lab.adapters.adapted_model import changes_on
 from qtha_lab.adapters.initialisation import angles as starts
-from qtha_lab.adapters.initialisation.angles import AnglePosition, born_mps, initialisation_of
+from qtha_lab.adapters.initialisation.angles import AnglePosition, initialisation_of, mps_to_gates
 from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
 from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.circuits import ansatze
@@ -180,15 +180,15 @@ def test_a_state_that_is_none_is_refused():
 @pytest.mark.slow
 def test_a_matrix_product_state_is_quimbs():
     quimb = pytest.importorskip("quimb.tensor")
-    numbers = torch.randn(born_mps.n_numbers(5, 3), dtype=torch.float64)
-    sizes, first, arrays = born_mps.shapes(5, 3), 0, []
+    numbers = torch.randn(mps_to_gates.n_numbers(5, 3), dtype=torch.float64)
+    sizes, first, arrays = mps_to_gates.shapes(5, 3), 0, []
     for left, _, right in sizes:
         core = numbers[first : first + 2 * left * right].reshape(left, 2, right)
         first += 2 * left * right
         arrays.append(core.numpy())
     arrays[0], arrays[-1] = arrays[0][0], arrays[-1][..., 0]
     dense = quimb.MatrixProductState(arrays, shape="lpr").to_dense().ravel()
-    ours = born_mps.amplitudes(numbers, 5, 3).numpy()
+    ours = mps_to_gates.amplitudes(numbers, 5, 3).numpy()
     assert np.allclose(ours, dense / np.linalg.norm(dense))
 
 

@@ -12,8 +12,8 @@ import torch
 from support.small_models import TARGETS, make
 
 from qtha_lab.adapters import QthaConfig, add_adapter
-from qtha_lab.adapters.branches import Cosines, HilbertPhase, SiluStack
 from qtha_lab.adapters.change import Layer
+from qtha_lab.adapters.qtha_branches import Cosines, HilbertPhase, SiluStack
 from qtha_lab.circuits import ansatze
 from qtha_lab.simulators import probs
 

@@ -20,8 +20,8 @@ from transformers import (
 )
 
 from qtha_lab.adapters import QthaConfig, get_method, load_adapter
-from qtha_lab.adapters.attach import adapted_sizes, count_trainable, skeleton
-from qtha_lab.adapters.qtha_size import GRID
+from qtha_lab.adapters.adapted_model import adapted_sizes, count_trainable, skeleton
+from qtha_lab.adapters.qtha_config import GRID
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.plan import resolve

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from qtha_lab import adapters, models
-from qtha_lab.adapters import QthaConfig, get_method, listing, method_names
-from qtha_lab.adapters.controls import controlled_methods, controls_of
+from qtha_lab.adapters import QthaConfig, get_method, method_names, registry
+from qtha_lab.adapters.registry import controlled_methods, controls_of
 from qtha_lab.cli import main
 from qtha_lab.experiment import Comparison, MethodChoice
 
@@ -71,7 +71,7 @@ def test_the_readme_names_every_method():
 
 
 def test_the_table_counts_what_the_formulas_say():
-    heading, *rows = listing.methods_table(4096, 512)
+    heading, *rows = registry.methods_table(4096, 512)
     assert heading[2] == "parameters, 4096 → 512"
     counts = {row[0]: int(row[2].replace(",", "")) for row in rows}
     assert counts["lora"] == 8 * (4096 + 512)

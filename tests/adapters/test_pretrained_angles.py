@@ -10,7 +10,7 @@ import torch
 
 from qtha_lab import adapters
 from qtha_lab.adapters import QthaConfig
-from qtha_lab.adapters.bottleneck_maps import surrogates_of_run
+from qtha_lab.adapters.bottleneck_regression import silu_surrogate, surrogates_of_run
 from qtha_lab.adapters.initialisation.angles import AnglePosition, initialisation_of
 from qtha_lab.adapters.initialisation.angles.descriptors import angle_descriptors, kinds_of
 from qtha_lab.adapters.initialisation.angles.pretraining import (
@@ -20,7 +20,6 @@ from qtha_lab.adapters.initialisation.angles.pretraining import (
     descent,
     train_angle_model,
 )
-from qtha_lab.adapters.initialisation.angles.surrogate import silu_surrogate
 from qtha_lab.circuits import ansatze
 from qtha_lab.core.errors import Refusal
 from tests.support.command_line import call

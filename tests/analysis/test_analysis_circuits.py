@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from qtha_lab.analysis.circuits.entanglement import (
     cut_entropies,
+    entangling_capability,
     entropy_bits,
     haar_entropy_bits,
     haar_meyer_wallach,
     meyer_wallach,
+    standard_error,
 )
-from qtha_lab.analysis.circuits.entangling import entangling_capability, standard_error
 from qtha_lab.analysis.circuits.expressibility import (
     divergence,
     expressibility_of,

@@ -8,8 +8,7 @@ from support.small_models import TARGETS, TOKENS, make
 
 from qtha_lab.adapters import QthaConfig, add_adapter
 from qtha_lab.adapters.peft import AdapterLayer
-from qtha_lab.analysis.updates.activations import capture_inputs
-from qtha_lab.analysis.updates.bottlenecks import bottlenecks
+from qtha_lab.analysis.updates.activations import bottlenecks, capture_inputs
 from qtha_lab.experiment.run_directory.schema import is_event
 from qtha_lab.figures.circuit_history import circuit_history
 from qtha_lab.figures.circuit_inputs import by_block, circuit_inputs, over_steps

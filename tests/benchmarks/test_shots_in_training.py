@@ -1,7 +1,7 @@
 """Shots in training: equal budgets, counted circuits, and noise of the preset."""
 
 from qtha_lab.circuits import Readout
-from qtha_lab.simulators.density.noise import noise_of
+from qtha_lab.simulators.density.engine import noise_of
 from qtha_lab.simulators.device.engine import circuits
 from tools import shots_in_training as shots
 

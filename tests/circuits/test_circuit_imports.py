@@ -11,7 +11,7 @@ from support.random_circuits import circuits
 from support.unitaries import matrix_of_operations, numbers_for
 
 from qtha_lab.circuits import Angle, Circuit, Gate
-from qtha_lab.circuits.formats.json_text import circuit_of, circuit_text
+from qtha_lab.circuits.json_text import circuit_of, circuit_text
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import engine_names, expval_z, state
 

@@ -22,8 +22,8 @@ from qtha_lab.circuits import (
     to_qasm,
 )
 from qtha_lab.circuits.ansatze.registry import _without_entanglers
-from qtha_lab.circuits.parts import Part, rotation_y, rotation_z
-from qtha_lab.circuits.rows import gate_rows
+from qtha_lab.circuits.elementary_gates import Part, rotation_y, rotation_z
+from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.circuits.schedule import commute
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.cost.circuit import count_circuit

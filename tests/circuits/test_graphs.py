@@ -9,14 +9,9 @@ from hypothesis import given, settings
 from support.random_circuits import circuits
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, ansatze
-from qtha_lab.circuits.formats.json_text import (
-    circuit_of,
-    circuit_text,
-    readout_of,
-    readout_text,
-)
+from qtha_lab.circuits.json_text import circuit_of, circuit_text, readout_of, readout_text
 from qtha_lab.simulators import engine_names, expval, expval_z, probs, state
-from qtha_lab.simulators.torch_operators import gradients_op, values
+from qtha_lab.simulators.torch_transforms import gradients_op, values
 
 ENGINES = engine_names()
 

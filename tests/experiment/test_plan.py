@@ -14,7 +14,7 @@ import pytest
 import qtha_lab.models
 import qtha_lab.tasks
 from qtha_lab import adapters
-from qtha_lab.adapters import attach
+from qtha_lab.adapters import adapted_model
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, Training
 from qtha_lab.experiment import plan as plans
@@ -47,8 +47,8 @@ def calls(monkeypatch) -> Counter:
 
     count(qtha_lab.tasks, "load_task")
     count(qtha_lab.models, "empty_model")
-    count(attach, "skeleton")
-    count(attach, "get_peft_model")
+    count(adapted_model, "skeleton")
+    count(adapted_model, "get_peft_model")
     for name in ("_TASKS", "_MODELS", "_LENGTHS", "_LAYOUTS"):
         monkeypatch.setattr(plans, name, Cache(name, most=8))
     return counts

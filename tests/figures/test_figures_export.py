@@ -16,7 +16,7 @@ import pytest
 from support.preloaded import PYTHON
 
 from qtha_lab.circuits.ansatze import build
-from qtha_lab.circuits.rows import gate_rows
+from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.figures.circuit import circuit_diagram
 from qtha_lab.figures.curves import loss_curves
 from qtha_lab.figures.forest import forest

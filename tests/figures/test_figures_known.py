@@ -8,7 +8,7 @@ import pytest
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from qtha_lab.circuits import Angle, Circuit, Gate
-from qtha_lab.circuits.rows import gate_rows
+from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.figures.circuit import circuit_diagram, depth
 from qtha_lab.figures.circuit_inputs import circuit_inputs
 from qtha_lab.figures.circuit_page import hover

@@ -11,12 +11,12 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.lessons.builds import BUILDS
-from qtha_lab.lessons.kit import products, rubrics
+from qtha_lab.lessons.kit import build_all, rubrics
 from qtha_lab.lessons.kit.assignment import release_notebook, source_notebook, write_assignments
 from qtha_lab.lessons.kit.class_paths import class_paths
 from qtha_lab.lessons.kit.executed import executed_pages, lesson_measurements
 from qtha_lab.lessons.kit.lesson_page import lesson_page, lesson_pages
-from qtha_lab.lessons.kit.machine import missing_packages
+from qtha_lab.lessons.kit.machine_check import missing_packages
 from qtha_lab.lessons.kit.online import online_page
 from qtha_lab.lessons.registry import EXERCISES
 
@@ -179,7 +179,7 @@ def test_a_lesson_that_imports_a_missing_package_is_named(tmp_path):
 @pytest.mark.slow
 def test_a_build_without_time_names_the_lessons_that_have_no_pictures(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path))
-    monkeypatch.setattr(products, "EXECUTION", 0.0)
+    monkeypatch.setattr(build_all, "EXECUTION", 0.0)
     output = call("course", "build", str(tmp_path / "course"), "--lessons", "3").output
     assert "1 of 1 lessons have no pictures yet: run the command again." in output
     assert (tmp_path / "course" / "slides" / "03_circuits.pdf").is_file()

@@ -13,13 +13,17 @@ from qtha_lab.lessons import check, exercises
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit import markup
 from qtha_lab.lessons.kit.assignment import source_notebook
-from qtha_lab.lessons.kit.boards import board_drawing
 from qtha_lab.lessons.kit.classroom import histograms, share_progress, write_classroom
 from qtha_lab.lessons.kit.lesson_page import LessonCell, lesson_page, lesson_pages
-from qtha_lab.lessons.kit.pictures import pictures
-from qtha_lab.lessons.kit.slide import MOST_WORDS, slide_parts
-from qtha_lab.lessons.kit.slides import ninety_minutes, slides_of, write_slides
-from qtha_lab.lessons.kit.teacher_pages import write_teacher_pages
+from qtha_lab.lessons.kit.markup import pictures
+from qtha_lab.lessons.kit.slides import (
+    MOST_WORDS,
+    ninety_minutes,
+    slide_parts,
+    slides_of,
+    write_slides,
+)
+from qtha_lab.lessons.kit.teacher_pages import board_drawing, write_teacher_pages
 from qtha_lab.lessons.kit.variants import draw, seeded_page, use_seed
 from qtha_lab.lessons.kit.workbook import workbook_items, write_workbook
 from qtha_lab.lessons.predictions import PREDICTIONS

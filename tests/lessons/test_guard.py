@@ -210,7 +210,7 @@ def test_what_the_graders_of_a_lesson_import_is_imported_before_the_clock(twice,
     sys.modules.pop("this_is_not_there", None)
     exercise = EXERCISES["1.3"]
     sys.modules.pop("qtha_lab.lessons.peak_memory", None)
-    from qtha_lab.lessons.desk_imports import import_for_code, import_for_module
+    from qtha_lab.lessons.time_limit import import_for_code, import_for_module
 
     import_for_module.cache_clear()
     import_for_code.cache_clear()

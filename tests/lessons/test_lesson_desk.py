@@ -14,11 +14,11 @@ from qtha_lab.lessons import (
     build_task,
     check,
     own_piece,
-    own_work,
     predict,
     prediction,
     progress,
     reveal,
+    saved_answers,
     what_to_see,
 )
 from qtha_lab.lessons.answer_source import source_of
@@ -224,9 +224,9 @@ def test_an_accepted_build_is_written_as_a_file_that_can_be_imported(desk):
 
 
 def test_a_newer_answer_replaces_its_own_section_alone(desk):
-    own_work.store_code("90.ry", "rotation", 1)
-    own_work.store_code("90.a", "other", 2)
-    own_work.store_code("90.ry", "rotation", 3)
+    saved_answers.store_code("90.ry", "rotation", 1)
+    saved_answers.store_code("90.a", "other", 2)
+    saved_answers.store_code("90.ry", "rotation", 3)
     text = (desk / "lesson_90.py").read_text()
     assert "rotation = 3" in text
     assert "rotation = 1" not in text
@@ -272,7 +272,7 @@ def test_a_damaged_record_is_set_aside_and_not_lost(desk):
     (desk / "progress.json").write_text("{broken")
     predict("90.b", 0.1)
     assert (desk / "progress.damaged.json").read_text() == "{broken"
-    assert own_work.entry("predictions", "90.b")["answer"] == 0.1
+    assert saved_answers.entry("predictions", "90.b")["answer"] == 0.1
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_a_record_of_another_shape_stops_nothing(desk, content):
     assert check("1.1", 3).state == "wrong"
     assert check("1.1", 10).state == "right"
     assert repr(predict("90.b")).endswith("Skipped.")
-    assert own_work.entry("exercises", "1.1")["attempts"] == 2
+    assert saved_answers.entry("exercises", "1.1")["attempts"] == 2
     assert progress().lessons[1]["exercises"]["1.1"] == "✓"
 
 
@@ -296,8 +296,8 @@ class Awkward:
 
 
 def test_an_answer_without_source_or_too_long_is_not_stored(desk):
-    own_work.store_code("90.ry", "rotation", Awkward())
-    own_work.store_code("90.ry", "rotation", list(range(60_000)))
+    saved_answers.store_code("90.ry", "rotation", Awkward())
+    saved_answers.store_code("90.ry", "rotation", list(range(60_000)))
     assert not (desk / "lesson_90.py").exists()
 
 

@@ -33,7 +33,7 @@ from support.notebooks import (
 )
 
 from qtha_lab.lessons.kit.lesson_page import LessonPage, lesson_page
-from qtha_lab.lessons.kit.pictures import pictures
+from qtha_lab.lessons.kit.markup import pictures
 from qtha_lab.lessons.kit.slides import slides_of
 from qtha_lab.lessons.kit.workbook import workbook_items
 

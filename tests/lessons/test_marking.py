@@ -5,7 +5,7 @@ import pytest
 from qtha_lab.core.errors import Refusal
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit import variants
-from qtha_lab.lessons.kit.marking import Mark, _verdict, grade_code
+from qtha_lab.lessons.kit.points import Mark, _verdict, grade_code
 
 
 @pytest.mark.slow

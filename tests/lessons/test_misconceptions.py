@@ -3,7 +3,7 @@
 import pytest
 
 from qtha_lab.lessons import check, exercises, get
-from qtha_lab.lessons.kit.misconceptions import MISCONCEPTIONS, misconceptions_of
+from qtha_lab.lessons.kit.teacher_pages import MISCONCEPTIONS, misconceptions_of
 from qtha_lab.lessons.predictions import PREDICTIONS
 
 ASKED = [named for named in MISCONCEPTIONS if named.question in PREDICTIONS]

@@ -17,7 +17,7 @@ STUBS = {cell.number: cell for cell in PAGE.cells if cell.role == "stub"}
 CHEAT = """
 import builtins, json, os, subprocess
 import numpy as np
-import qtha_lab.lessons.kit.marking as marking
+import qtha_lab.lessons.kit.points as marking
 
 always = lambda *a, **k: True
 marking.grade_code = marking.grade_answer = lambda *a, **k: "right"

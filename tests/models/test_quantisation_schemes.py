@@ -19,18 +19,12 @@ from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.cost.preview import preview
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.validation import check_base, check_names
-from qtha_lab.models.quantisation import (
-    attention,
-    calibration,
-    grid,
-    layers,
-    rotations,
-)
+from qtha_lab.models.quantisation import calibration, grid, layers, rounding_error
 from qtha_lab.models.quantisation import (
     clip_training as learning,
 )
 from qtha_lab.models.quantisation.formats import check_quantization, quantizations
-from qtha_lab.models.quantisation.schemes import BITS, rounding_named
+from qtha_lab.models.quantisation.schemes import BITS, roste, rounding_named
 from qtha_lab.tasks import load_task
 
 IDS = torch.randint(5, 4000, (2, 12), generator=torch.Generator().manual_seed(0))
@@ -154,7 +148,7 @@ def test_rotations_at_16_bits_keep_the_logits(rotation):
     torch.testing.assert_close(logits(model), logits(tiny()), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("make", [rotations.hadamard, rotations.random_orthogonal])
+@pytest.mark.parametrize("make", [roste.hadamard, roste.random_orthogonal])
 @pytest.mark.parametrize("size", [32, 192, 512, 576, 1536])
 def test_rotations_are_orthogonal(make, size):
     matrix = make(size)
@@ -166,14 +160,14 @@ def test_a_one_hot_vector_is_spread_over_all_coordinates(size):
     one_hot = torch.eye(size, dtype=torch.float64)[3]
     rms = one_hot.square().mean().sqrt()
     assert one_hot.max() / rms == pytest.approx(size**0.5)
-    rotated = one_hot @ rotations.hadamard(size)
+    rotated = one_hot @ roste.hadamard(size)
     assert rotated.abs().max() / rotated.square().mean().sqrt() == pytest.approx(1)
 
 
 def test_keys_at_many_bits_are_kept_and_at_few_are_rounded():
-    x, rotation = normal(1, 2, 5, 32), rotations.hadamard(32)
-    torch.testing.assert_close(attention.rotated_and_rounded(x, rotation, 16), x)
-    far = (attention.rotated_and_rounded(x, rotation, 2) - x).norm() / x.norm()
+    x, rotation = normal(1, 2, 5, 32), roste.hadamard(32)
+    torch.testing.assert_close(rounding_error.rotated_and_rounded(x, rotation, 16), x)
+    far = (rounding_error.rotated_and_rounded(x, rotation, 2) - x).norm() / x.norm()
     assert 0.1 < far < 1
 
 
@@ -283,7 +277,7 @@ def test_weights_are_trained_through_the_rounding_from_the_unrounded_ones():
 
 def test_the_gradient_of_a_change_is_that_of_the_rounded_weight():
     layer = layers.RoundedLinear(torch.nn.Linear(8, 3), 16)
-    layer.weight_bits, layer.rotation = 4, rotations.hadamard(8).float()
+    layer.weight_bits, layer.rotation = 4, roste.hadamard(8).float()
     x, change = normal(5, 8).float(), torch.zeros(3, 8, requires_grad=True)
     pull = normal(5, 3, seed=1).float()
     (layer.with_change(x, change) * pull).sum().backward()
@@ -350,13 +344,13 @@ def test_an_encoder_is_rounded_too_and_its_head_is_not():
 
 
 def test_learning_brings_a_block_nearer_to_the_whole_one():
-    from qtha_lab.models.quantisation import blocks
+    from qtha_lab.models.quantisation import calibration
 
     loaded = models.load_model("tiny")
     texts = calibration.calibration_texts(loaded.tokenizer, 4)
     batches = calibration.batches_of(texts, loaded.tokenizer, 32)
-    block = blocks.blocks_of(loaded.model)[1][0]
-    calls = blocks.first_calls(loaded.model, batches)
+    block = calibration.blocks_of(loaded.model)[1][0]
+    calls = calibration.first_calls(loaded.model, batches)
     with torch.no_grad():
         targets = [call.through(block) for call in calls]
 
@@ -451,7 +445,7 @@ def test_bits_that_a_layer_cannot_take_are_refused_before_any_work():
         Refusal,
         match="rotations must be random or nowhere without a known Hadamard matrix, got size 34 at some_proj",
     ):
-        rotations.check_size(34, "some_proj")
+        roste.check_size(34, "some_proj")
     from transformers import GPT2Config, GPT2LMHeadModel
 
     model = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_embd=8, n_head=2, n_layer=1))
@@ -524,7 +518,7 @@ def test_a_missing_torchao_gets_a_sentence(monkeypatch):
     with pytest.raises(
         Refusal, match=r"Quantisation with Hadamard matrices must have torchao installed"
     ):
-        rotations.check_size(192, "q_proj")
+        roste.check_size(192, "q_proj")
 
 
 def test_the_preview_says_that_no_memory_is_saved():

@@ -10,8 +10,7 @@ import transformers as hf
 
 from qtha_lab import models, tasks
 from qtha_lab.adapters import add_adapter
-from qtha_lab.analysis.updates.activations import capture_inputs
-from qtha_lab.analysis.updates.bottlenecks import bottlenecks
+from qtha_lab.analysis.updates.activations import bottlenecks, capture_inputs
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment import Experiment, MethodChoice, Training

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.caches import caches
 
-from qtha_lab.adapters import listing
+from qtha_lab.adapters import registry
 from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.analysis.false_wins import Freedoms
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
@@ -28,7 +28,7 @@ from qtha_lab.experiment.cost.calibration import _Key
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.simulators.cpu.evaluation import cached_numbers, copied_bytes
 from qtha_lab.simulators.cpu.plan import KernelPlan, plan
-from qtha_lab.simulators.density.noise import Noise
+from qtha_lab.simulators.density.engine import Noise
 from qtha_lab.simulators.device.engine import _tapes
 from qtha_lab.simulators.device.options import Spec, parse_engine
 from qtha_lab.simulators.device.tapes import Tapes
@@ -228,11 +228,11 @@ def test_results_on_disk_differ_with_angle_option_and_circuit():
 
 
 def test_a_method_that_is_registered_again_is_counted_again():
-    before = listing._parameters.cache_info().misses
-    listing.parameters("lora", 64, 32)
+    before = registry._parameters.cache_info().misses
+    registry.parameters("lora", 64, 32)
     OUR_METHODS.revision += 1
-    listing.parameters("lora", 64, 32)
-    assert listing._parameters.cache_info().misses == before + 2
+    registry.parameters("lora", 64, 32)
+    assert registry._parameters.cache_info().misses == before + 2
 
 
 def test_a_model_that_changes_on_disk_has_another_key(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 from support.core_environment import ROOT, build, hard_dependencies, required
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 
 # Packages that a module imports at its top, and the feature that names their extra beforehand.
 OF_EXTRAS = {"optuna": "studies/sweep", "triton": "simulators/triton"}

@@ -24,7 +24,7 @@ from qtha_lab.runs.chat.held_out_prompts import held_out
 from qtha_lab.runs.chat.mixture import mixture
 from qtha_lab.runs.chat.shared_weights import shared_weights_copy
 from qtha_lab.runs.generation.stream import Stream
-from qtha_lab.tasks.formatting import render
+from qtha_lab.tasks.messages import render
 
 PROMPT = "What is a computer?"
 SHORT = Decoding(max_new_tokens=12)

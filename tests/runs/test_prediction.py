@@ -20,7 +20,7 @@ from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment.prediction_settings import FILE
 from qtha_lab.runs import export as exports
 from qtha_lab.runs import run as runs
-from qtha_lab.tasks.formatting import render
+from qtha_lab.tasks.messages import render
 
 KINDS = list(INPUTS)
 TINY = data_dir() / "models" / "tiny"

@@ -97,7 +97,7 @@ def test_the_way_back_can_be_gone_twice(n_qubits):
 
 
 def test_memory_of_states_is_given_back_with_the_graph_and_taken_again():
-    from qtha_lab.simulators.cpu import buffers as memory
+    from qtha_lab.simulators.cpu import evaluation as memory
 
     circuit = ansatze.build("qtha", 3, 1)
     params = torch.randn(circuit.n_params, requires_grad=True)
@@ -172,7 +172,7 @@ def test_z_is_read_behind_the_last_rotations_and_else_after_them(n_qubits):
 
 @pytest.mark.parametrize("reupload", [True, False])
 def test_rotations_are_scaled_where_phases_follow(reupload):
-    from qtha_lab.simulators.cpu.operation_counts import count_operations
+    from qtha_lab.simulators.cpu.layout import count_operations
     from qtha_lab.simulators.cpu.pass_kinds import KINDS
     from qtha_lab.simulators.cpu.plan import plan
 

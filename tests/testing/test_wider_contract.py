@@ -23,7 +23,7 @@ from qtha_lab.adapters import (
     load_adapter,
     weigh,
 )
-from qtha_lab.adapters.attach import adapted_layers
+from qtha_lab.adapters.adapted_model import adapted_layers
 from qtha_lab.adapters.budget import for_budget
 from qtha_lab.adapters.peft.base_layer import as_matrix, inputs_of, outputs_of, quantised_kind
 from qtha_lab.core.errors import Refusal

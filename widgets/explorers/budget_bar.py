@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from qtha_lab.adapters.qtha_size import GRID
+from qtha_lab.adapters.qtha_config import GRID
 from qtha_lab.analysis.parameter_budget import (
     ANGLES,
     MODELS,

@@ -5,13 +5,13 @@ classification layer by it. Every head gives equal initial logits for all classe
 loss of each is the logarithm of the number of classes.
 """
 
-from qtha_lab.adapters.heads.features import check_readable as check_readable
-from qtha_lab.adapters.heads.features import features_of as features_of
-from qtha_lab.adapters.heads.features import read_features as read_features
 from qtha_lab.adapters.heads.layer import HeadLayer as HeadLayer
+from qtha_lab.adapters.heads.layer import check_readable as check_readable
+from qtha_lab.adapters.heads.layer import features_of as features_of
 from qtha_lab.adapters.heads.layer import head_of as head_of
 from qtha_lab.adapters.heads.layer import layer_name as layer_name
 from qtha_lab.adapters.heads.layer import put_head as put_head
+from qtha_lab.adapters.heads.layer import read_features as read_features
 from qtha_lab.adapters.heads.layer import text_in as text_in
 from qtha_lab.adapters.heads.layer import written_in as written_in
 from qtha_lab.adapters.heads.registry import HEADS as HEADS

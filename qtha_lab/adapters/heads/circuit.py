@@ -21,9 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from qtha_lab.adapters.heads.frozen import freeze_
-from qtha_lab.adapters.heads.registry import Head, head
-from qtha_lab.adapters.heads.zero import zero_
+from qtha_lab.adapters.heads.registry import Head, freeze_, head, zero_
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.settings import setting
 from qtha_lab.simulators import QuantumLayer

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from qtha_lab.adapters.heads.registry import Head, head
-from qtha_lab.adapters.heads.zero import zero_
+from qtha_lab.adapters.heads.registry import Head, head, zero_
 
 
 @head(

@@ -13,8 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from qtha_lab.adapters.heads.registry import Head, head
-from qtha_lab.adapters.heads.zero import zero_
+from qtha_lab.adapters.heads.registry import Head, head, zero_
 from qtha_lab.core.settings import setting
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from qtha_lab.adapters.heads.registry import Head, head
-from qtha_lab.adapters.heads.zero import zero_
+from qtha_lab.adapters.heads.registry import Head, head, zero_
 from qtha_lab.core.settings import setting
 
 

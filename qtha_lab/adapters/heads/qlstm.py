@@ -23,9 +23,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from qtha_lab.adapters.heads.frozen import freeze_
 from qtha_lab.adapters.heads.lstm import Recurrent
-from qtha_lab.adapters.heads.registry import Head, head
+from qtha_lab.adapters.heads.registry import Head, freeze_, head
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.core.settings import setting
 from qtha_lab.simulators import expval

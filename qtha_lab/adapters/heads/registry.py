@@ -11,6 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+import torch
+from torch import nn
+
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings import Setting, check_settings, settings_of, unknown
@@ -128,3 +131,33 @@ def head_named(text: str) -> Head:
     check_settings(head_)
     head_.check()
     return head_
+
+
+@torch.no_grad()
+def zero_(layer: nn.Linear) -> nn.Linear:
+    """Set a layer to zero in place, and return the layer.
+
+    Example:
+        >>> zero_(nn.Linear(2, 3))(torch.ones(1, 2)).tolist()
+        [[0.0, 0.0, 0.0]]
+    """
+    layer.weight.zero_()
+    if layer.bias is not None:
+        layer.bias.zero_()
+    return layer
+
+
+def freeze_(module: nn.Module) -> None:
+    """Convert a module's own parameters to buffers; submodules stay unchanged.
+
+    PEFT trains all parameters of a head, but no buffers.
+
+    Example:
+        >>> layer = nn.Linear(2, 2)
+        >>> freeze_(layer)
+        >>> list(layer.parameters()), list(layer.state_dict())
+        ([], ['weight', 'bias'])
+    """
+    for name, parameter in list(module.named_parameters(recurse=False)):
+        delattr(module, name)
+        module.register_buffer(name, parameter.detach())

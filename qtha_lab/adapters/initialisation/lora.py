@@ -33,7 +33,7 @@ from peft.tuners.lora.config import CordaConfig, EvaConfig, LoraGAConfig
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from qtha_lab.adapters.attach import add_adapter, with_named_targets
+from qtha_lab.adapters.adapted_model import add_adapter, with_named_targets
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_tensors, remove, write_atomically
 

@@ -11,7 +11,7 @@ from peft import PeftConfig
 from peft.tuners.tuners_utils import check_target_module_exists
 from torch import nn
 
-from qtha_lab.adapters.attach import with_named_targets
+from qtha_lab.adapters.adapted_model import with_named_targets
 from qtha_lab.adapters.initialisation.lora import LORA_INITIALISATIONS, lora_initialisation
 from qtha_lab.adapters.peft.base_layer import LINEAR, layer_sizes
 from qtha_lab.core.errors import Refusal

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qtha_lab.adapters.attach import adapted_skeleton, changes_on
+from qtha_lab.adapters.adapted_model import adapted_skeleton, changes_on
 from qtha_lab.adapters.change import Change
 from qtha_lab.adapters.initialisation import angles as starts
 from qtha_lab.core.errors import Refusal

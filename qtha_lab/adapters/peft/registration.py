@@ -1,6 +1,7 @@
-"""Decorator `@method`: registers a method by name, and with PEFT as a tuner."""
+"""Options of PEFT's LoRA at our methods: accepted names and refused options."""
 
 import dataclasses
+import functools
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -15,13 +16,70 @@ from qtha_lab.adapters.method import NOTES, PLACEMENT, Control, Method
 from qtha_lab.adapters.peft.config import AdapterConfig, declared_settings, saved_type
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.model import AdapterModel
-from qtha_lab.adapters.peft.options import accept_lora_names, with_our_names
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import METHOD_STYLES, MethodStyle, check_method_style
 from qtha_lab.core.patches import extend_peft_types
 from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings import Setting
 from qtha_lab.core.settings_help import with_arguments
+
+NAMES = {"lora_alpha": "alpha", "lora_dropout": "dropout"}
+"""Our names of LoRA's settings."""
+
+REMEDIES = {
+    "target_parameters": "Use PEFT's LoraConfig for experts that are parameters.",
+    "trainable_token_indices": "Use modules_to_save with the embedding, or PEFT's LoraConfig.",
+    "layer_replication": "Replicate the layers of the model first, or use PEFT's LoraConfig.",
+    "ensure_weight_tying": "Name one of the tied modules only, or use PEFT's LoraConfig.",
+    "megatron_config": "Use PEFT's LoraConfig.",
+    "use_dora": "Use the method dora.",
+    "lora_bias": "Use PEFT's LoraConfig.",
+}
+
+
+def with_our_names(options: Mapping[str, Any], known: Mapping[str, Any] | set[str]) -> dict:
+    """Return options under our names, and refuse those of LoRA without a counterpart.
+
+    Raises:
+        Refusal: With the remedy.
+
+    Example:
+        >>> with_our_names({"r": 4, "lora_alpha": 8}, {"r", "alpha"})
+        {'r': 4, 'alpha': 8}
+        >>> with_our_names({"target_parameters": ["gate_up_proj"]}, {"r"})
+        Traceback (most recent call last):
+        qtha_lab.core.errors.Refusal: target_parameters must be empty for this method, got ...
+    """
+    named: dict[str, Any] = {}
+    for name, value in options.items():
+        if name in REMEDIES and name not in known:
+            if value:
+                raise Refusal(
+                    f"{name} must be empty for this method, got {value!r:.80}. {REMEDIES[name]}"
+                )
+            continue
+        ours = NAMES.get(name, name)
+        if name in known or ours not in known:
+            ours = name
+        if ours in named or (ours != name and ours in options):
+            raise Refusal(f"{ours} must be set once, got {name} beside it.")
+        named[ours] = value
+    return named
+
+
+def accept_lora_names(config_class: type) -> None:
+    """Make a config class accept the names of `NAMES`, and refuse the options of `REMEDIES`."""
+    initialise = config_class.__init__
+    if hasattr(initialise, "__wrapped__"):
+        return
+
+    @functools.wraps(initialise)
+    def renamed(self, *values: Any, **options: Any) -> None:
+        known = set(config_class.__dataclass_fields__)
+        initialise(self, *values, **with_our_names(options, known))
+
+    config_class.__init__ = renamed
+
 
 # PEFT's types before ours are added; DoRA is a setting of PEFT's LoRA.
 PEFTS_OWN = frozenset(PeftType.__members__) | {"DORA"}

@@ -8,8 +8,11 @@ import logging
 import math
 from collections.abc import Mapping
 
-from qtha_lab.analysis.circuits.entanglement import haar_entropy_bits
-from qtha_lab.analysis.circuits.entangling import EntanglingCapability, entangling_capability
+from qtha_lab.analysis.circuits.entanglement import (
+    EntanglingCapability,
+    entangling_capability,
+    haar_entropy_bits,
+)
 from qtha_lab.analysis.circuits.expressibility import Expressibility, expressibility_of
 from qtha_lab.analysis.circuits.lie_algebra import LieAlgebra, lie_algebra_of
 from qtha_lab.analysis.circuits.random_angles import Inputs

@@ -20,7 +20,7 @@ from qtha_lab.analysis.circuits.gate_gradients import (
     one_sample,
 )
 from qtha_lab.circuits import Circuit
-from qtha_lab.circuits.rows import gate_rows
+from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.core.errors import Refusal
 
 MOST_QUBITS = 12

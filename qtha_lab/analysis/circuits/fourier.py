@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Complex, Float
 
-from qtha_lab.analysis.circuits.entangling import standard_error
+from qtha_lab.analysis.circuits.entanglement import standard_error
 from qtha_lab.analysis.circuits.random_angles import (
     Inputs,
     RandomAngles,

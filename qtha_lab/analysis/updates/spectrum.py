@@ -4,8 +4,11 @@ Takes a matrix, a product of factors, or rows in blocks, from any source (a weig
 activations). `sketch` handles large operators.
 """
 
+from __future__ import annotations
+
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -109,7 +112,7 @@ class Spectrum:
         reached = np.cumsum(self.energy) >= share * (1 - 1e-12)
         return int(reached.argmax()) + 1 if reached.any() else None
 
-    def scaled(self, factor: float) -> "Spectrum":
+    def scaled(self, factor: float) -> Spectrum:
         """Return the spectrum of the matrix times a number."""
         size = abs(factor)
         return Spectrum(self.values * size, self.shape, self.norm * size, self.missing * size)
@@ -236,3 +239,42 @@ def as_matrix(matrix) -> Float[Tensor, "rows cols"]:
     if not torch.isfinite(tensor).all():
         raise Refusal("A matrix must be finite, got infinite or NaN values.")
     return tensor
+
+
+class RunWithSpectra(Protocol):
+    """Run with recorded events, such as `qtha_lab.launch` returns."""
+
+    def valid_events(self) -> Iterable[Mapping[str, Any]]:
+        """Return the recorded events."""
+        ...
+
+
+def spectrum(run: RunWithSpectra) -> dict[str, Spectrum]:
+    """Return the last recorded singular values of a run's weight update, by layer.
+
+    Only the linear path is recorded; `shape` counts the recorded values.
+
+    Raises:
+        Refusal: If the run has recorded none.
+
+    Example:
+        >>> run = qtha_lab.list_runs()[0]  # doctest: +SKIP
+        >>> spectrum(run)["model.layers.0.self_attn.q_proj"].effective_rank  # doctest: +SKIP
+        1.7
+    """
+    records = [event for event in run.valid_events() if event["kind"] == "spectrum"]
+    if not records:
+        raise Refusal(
+            "A run must have recorded singular values, got none. "
+            "spectrum_every above 0 records them."
+        )
+    layers = {name: _values(of) for name, of in records[-1].get("layers", {}).items()}
+    return {
+        name: Spectrum(values, (len(values), len(values)), float(np.linalg.norm(values)))
+        for name, values in layers.items()
+    }
+
+
+def _values(record: Any) -> np.ndarray:
+    values = record["singular_values"] if isinstance(record, Mapping) else record
+    return np.sort(np.array([value or 0.0 for value in values]))[::-1]

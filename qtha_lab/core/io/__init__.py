@@ -6,6 +6,9 @@ is a `Refusal` with one sentence. `tests/package/test_architecture.py` forbids `
 """
 
 from qtha_lab.core.io.arrays import load_arrays as load_arrays
+from qtha_lab.core.io.arrays import load_tensors as load_tensors
+from qtha_lab.core.io.arrays import open_tensors as open_tensors
+from qtha_lab.core.io.arrays import tensor_shapes as tensor_shapes
 from qtha_lab.core.io.files import digest as digest
 from qtha_lab.core.io.files import open_file as open_file
 from qtha_lab.core.io.files import read as read
@@ -28,7 +31,6 @@ from qtha_lab.core.io.folders import sync_tree as sync_tree
 from qtha_lab.core.io.json_lines import at_line as at_line
 from qtha_lab.core.io.json_lines import packed_records as packed_records
 from qtha_lab.core.io.json_lines import records as records
-from qtha_lab.core.io.names import relative_name as relative_name
 from qtha_lab.core.io.read_counts import ReadCounts as ReadCounts
 from qtha_lab.core.io.signed import keyed_digest as keyed_digest
 from qtha_lab.core.io.signed import read_pickle as read_pickle
@@ -38,11 +40,9 @@ from qtha_lab.core.io.strict_yaml import parse_yaml as parse_yaml
 from qtha_lab.core.io.tables import SUFFIXES as SUFFIXES
 from qtha_lab.core.io.tables import table_rows as table_rows
 from qtha_lab.core.io.tables import table_suffix as table_suffix
-from qtha_lab.core.io.tensors import load_tensors as load_tensors
-from qtha_lab.core.io.tensors import open_tensors as open_tensors
-from qtha_lab.core.io.tensors import tensor_shapes as tensor_shapes
 from qtha_lab.core.io.text import csv_cell as csv_cell
 from qtha_lab.core.io.text import printable as printable
+from qtha_lab.core.io.text import relative_name as relative_name
 from qtha_lab.core.io.text import shortened as shortened
 from qtha_lab.core.io.text import show as show
 from qtha_lab.core.io.text import whole_number as whole_number

@@ -32,7 +32,7 @@ def parquet_rows(path: Path, counts: ReadCounts) -> Iterator[tuple[int, dict[str
 
     Rows and sizes are counted from the metadata before, and from the batches while they are read.
     """
-    from qtha_lab.core.optional import require_extra
+    from qtha_lab.core.libraries import require_extra
 
     require_extra("hub", "A Parquet file", "pyarrow")
     import pyarrow

@@ -1,9 +1,12 @@
-"""Output of foreign text without control sequences, formulas or endless lines."""
+"""Foreign text and file names: output without control sequences, formulas or endless lines."""
 
 import os
+import re
 import sys
 import unicodedata
 from typing import Any, TextIO
+
+from qtha_lab.core.errors import Refusal
 
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that change the direction of text."""
@@ -94,3 +97,27 @@ def _shown(character: str) -> str:
     if (character.isprintable() or is_space) and character not in BIDI:
         return character
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@-]{0,254}")
+
+
+def relative_name(text: str) -> str:
+    """Return a relative file name that stays inside its folder.
+
+    Args:
+        text: Parts of letters, digits and `._+=@-`, separated by `/`; no part starts with a dot.
+
+    Raises:
+        Refusal: If the name is absolute, empty, climbs out of the folder or holds other characters.
+
+    Example:
+        >>> relative_name("adapter/adapter_model.safetensors")
+        'adapter/adapter_model.safetensors'
+        >>> relative_name("../x")
+        Traceback (most recent call last):
+        qtha_lab.core.errors.Refusal: A file name must stay inside its folder, got '../x'.
+    """
+    if not all(map(PART.fullmatch, text.split("/"))):
+        raise Refusal(f"A file name must stay inside its folder, got {shortened(text)!r}.")
+    return text

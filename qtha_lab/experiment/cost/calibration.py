@@ -23,7 +23,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from qtha_lab import adapters
-from qtha_lab.core.library_lock import ONE_THREAD
+from qtha_lab.core.libraries import ONE_THREAD
 from qtha_lab.experiment.memory import device
 
 log = logging.getLogger(__name__)

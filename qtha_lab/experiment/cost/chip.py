@@ -1,6 +1,6 @@
 """Budget of a circuit on a chip: depth, signal, shots and hours.
 
-Estimates from counts, without a simulation of noise. `analysis.circuits.gate_noise` simulates.
+Estimates from counts, without a simulation of noise. `analysis.circuits.noise` simulates.
 """
 
 from __future__ import annotations

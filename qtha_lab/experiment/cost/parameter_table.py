@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from qtha_lab.adapters import get_method
-from qtha_lab.adapters.attach import count_trainable
+from qtha_lab.adapters.adapted_model import count_trainable
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import as_path
 from qtha_lab.experiment.cost.shapes import SHAPES, ModelShape, get_shape, shape_of
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.models.catalogue import folder_of
-from qtha_lab.models.configs import load_config
+from qtha_lab.models.config_files import load_config
 
 MOST_RANK = 4096
 

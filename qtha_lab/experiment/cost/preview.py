@@ -17,9 +17,9 @@ import torch
 
 from qtha_lab import simulators
 from qtha_lab.adapters.budget import size_sentence
-from qtha_lab.adapters.experts import unadapted_experts_note
 from qtha_lab.adapters.first_step import first_step_sentence
 from qtha_lab.adapters.heads import layer_name
+from qtha_lab.adapters.peft.model import unadapted_experts_note
 from qtha_lab.experiment import Experiment, memory
 from qtha_lab.experiment import validation as refusals
 from qtha_lab.experiment.cost import calibration as measured

@@ -12,11 +12,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qtha_lab.core.entry_points import entry_points
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.core.plugin_loading import fingerprints
-from qtha_lab.core.registry import Registry
+from qtha_lab.core.registry import Registry, entry_points
 from qtha_lab.experiment import Experiment
 
 FAMILIES = {

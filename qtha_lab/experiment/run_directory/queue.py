@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from qtha_lab.core import paths
-from qtha_lab.core.cores import allowed_cores
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import check_writable, make_folder, move, remove, whole_number
 from qtha_lab.core.locks import hold as hold
@@ -27,6 +26,7 @@ from qtha_lab.core.locks import holder as holder
 from qtha_lab.core.locks import is_locked as is_locked
 from qtha_lab.core.locks import sign as sign
 from qtha_lab.core.locks import signature as signature
+from qtha_lab.core.processes import allowed_cores
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from qtha_lab.core.cores import allowed_cores
+from qtha_lab.core.processes import allowed_cores
 from qtha_lab.experiment.run_directory.queue import computing, n_cores
 
 WINDOW_SECONDS = 0.5

@@ -13,7 +13,7 @@ import weakref
 import plotly.graph_objects as go
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.figures.machinery.parts import layout_of
 
 log = logging.getLogger(__name__)

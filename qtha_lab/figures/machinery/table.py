@@ -13,8 +13,8 @@ from typing import Any
 from qtha_lab.core import metrics as measures
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import csv_cell
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.metrics import MEASURES
-from qtha_lab.core.optional import require_extra
 from qtha_lab.figures.machinery import labels
 
 LONG = 40  # rows; a longer LaTeX table does not fit on one page

@@ -16,9 +16,9 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping, shortened, whole_number, write_json
 from qtha_lab.core.paths import own_work_dir, working_folder
 from qtha_lab.lessons.kit.markup import write_page
-from qtha_lab.lessons.own_work import FOLDER, KINDS, PROGRESS
 from qtha_lab.lessons.predictions import PREDICTIONS, SKIP, Prediction
 from qtha_lab.lessons.questions import as_text
+from qtha_lab.lessons.saved_answers import FOLDER, KINDS, PROGRESS
 
 log = logging.getLogger(__name__)
 NAME = re.compile(r"[\w][\w .-]{0,39}")

@@ -27,11 +27,11 @@ from qtha_lab.core.io import (
     scratch_folder,
     write_json,
 )
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.paths import PACKAGE, cache_dir
+from qtha_lab.lessons.checked_statements import TOY
 from qtha_lab.lessons.kit.lesson_page import LessonPage, lesson_page
 from qtha_lab.lessons.stated_minutes import computing_minutes
-from qtha_lab.lessons.statements import TOY
 
 log = logging.getLogger(__name__)
 

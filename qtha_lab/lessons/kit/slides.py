@@ -1,4 +1,4 @@
-"""Slides of a lesson: one idea each, static pictures, stops for predictions."""
+"""One slide, and Markdown cut into parts that fit on one."""
 
 import functools
 import importlib.util
@@ -6,17 +6,77 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from qtha_lab.core.io import read, scratch_folder
 from qtha_lab.lessons.kit.class_paths import NINETY
 from qtha_lab.lessons.kit.lesson_page import HEADING, LessonCell, LessonPage
-from qtha_lab.lessons.kit.markup import to_html, write_page, write_pdf
-from qtha_lab.lessons.kit.pictures import pictures
-from qtha_lab.lessons.kit.slide import MOST_WORDS, Slide, slide_parts
+from qtha_lab.lessons.kit.markup import pictures, to_html, write_page, write_pdf
 from qtha_lab.lessons.predictions import PREDICTIONS
 from qtha_lab.lessons.registry import EXERCISES
+
+MOST_WORDS = 95
+
+
+class Slide(NamedTuple):
+    """A slide.
+
+    Attributes:
+        title: Heading.
+        body: HTML, already escaped.
+        kind: "idea", "stop", "picture", "result", "exercise" or "mark".
+        note: Text below a picture.
+    """
+
+    title: str
+    body: str
+    kind: str
+    note: str = ""
+
+
+def slide_parts(markdown: str, most_words: int) -> list[str]:
+    """Cut Markdown between paragraphs and list items into short parts; code stays whole.
+
+    Example:
+        >>> slide_parts("one two\\n\\nthree\\n\\nfour", 3)
+        ['one two\\n\\nthree', 'four']
+    """
+    parts: list[str] = []
+    paragraphs = filter(None, (p.strip("\n") for p in _paragraphs(markdown)))
+    for paragraph in (part for whole in paragraphs for part in _list_parts(whole, most_words)):
+        joined = f"{parts[-1]}\n\n{paragraph}" if parts else paragraph
+        if parts and len(joined.split()) <= most_words:
+            parts[-1] = joined
+        else:
+            parts.append(paragraph)
+    return parts
+
+
+def _list_parts(paragraph: str, most_words: int) -> list[str]:
+    """Cut a long list between its items; other paragraphs stay whole."""
+    first, *others = re.split(r"\n(?=\* )", paragraph)
+    parts = [first]
+    for item in others:
+        if len(f"{parts[-1]} {item}".split()) <= most_words:
+            parts[-1] += f"\n{item}"
+        else:
+            parts.append(item)
+    return parts
+
+
+def _paragraphs(markdown: str) -> list[str]:
+    """Return paragraphs; a fenced block is one."""
+    paragraphs, is_fenced = [""], False
+    for line in markdown.strip().splitlines():
+        is_fenced ^= line.startswith("```")
+        if line.strip() or is_fenced:
+            paragraphs[-1] += line + "\n"
+        else:
+            paragraphs.append("")
+    return paragraphs
+
 
 PREDICT = re.compile(r"\*\*Predict")
 ENDS = ("## Sources", "## Where next")

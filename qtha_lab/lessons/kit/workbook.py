@@ -7,8 +7,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from qtha_lab.lessons.kit.lesson_page import HEADING, LessonCell, LessonPage
-from qtha_lab.lessons.kit.markup import to_html, write_page, write_pdf
-from qtha_lab.lessons.kit.pictures import pictures
+from qtha_lab.lessons.kit.markup import pictures, to_html, write_page, write_pdf
 from qtha_lab.lessons.kit.slides import ENDS
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.registry import EXERCISES

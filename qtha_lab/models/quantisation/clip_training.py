@@ -14,8 +14,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from qtha_lab.models.quantisation import layers
-from qtha_lab.models.quantisation.blocks import BlockInputs, blocks_of, first_calls, readers
-from qtha_lab.models.quantisation.calibration import Batch
+from qtha_lab.models.quantisation.calibration import (
+    Batch,
+    BlockInputs,
+    blocks_of,
+    first_calls,
+    readers,
+)
 from qtha_lab.models.quantisation.grid import WHOLE, best_clip, ends, on_grid, split_groups
 
 PAPER_START = 4.0  # the authors' γ and β: 98.2 % of the range

@@ -22,7 +22,7 @@ from qtha_lab.runs.generation.decoding import Decoding
 from qtha_lab.runs.generation.stream import Stream
 from qtha_lab.runs.run import Run
 from qtha_lab.runs.trained_model import adapter_of, plan_of
-from qtha_lab.tasks.formatting import render
+from qtha_lab.tasks.messages import render
 
 MIX = "mix"
 BaseKey = tuple[str, str, str]  # model, quantization, precision

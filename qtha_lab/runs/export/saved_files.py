@@ -50,7 +50,7 @@ def save_adapter(run: "Run", folder: Path) -> str:
 def _save_settings(run: "Run", folder: Path) -> None:
     """Save the settings of predictions from the run's task and the files of its base."""
     from qtha_lab.models.catalogue import folder_of
-    from qtha_lab.models.configs import load_config
+    from qtha_lab.models.config_files import load_config
     from qtha_lab.models.tokenizers import load_tokenizer
 
     settings = PredictionSettings.of(plan_of(run.files))

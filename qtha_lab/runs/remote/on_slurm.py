@@ -15,7 +15,7 @@ from typing import Any, Literal
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.core.io.private import private_folder
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.settings import setting
 from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.experiment.run_directory import RunDir

@@ -4,7 +4,7 @@ import importlib.util
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import registry
-from qtha_lab.simulators.cpu.compiler_refusal import compiler_refusal
+from qtha_lab.simulators.cpu.compile_notice import compiler_refusal
 
 
 @registry.engine(

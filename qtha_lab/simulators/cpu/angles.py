@@ -8,10 +8,10 @@ import math
 
 import numpy as np
 
-from qtha_lab.simulators.cpu.array_pointers import part
 from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.pass_kinds import MOST_LEFT_OUT
 from qtha_lab.simulators.cpu.records import SharedNumbers
-from qtha_lab.simulators.cpu.scaled_rotations import MOST_LEFT_OUT
+from qtha_lab.simulators.cpu.vectors import part
 
 FACTORIALS = tuple(float(math.factorial(k)) for k in range(18))
 QUARTER = 1.5707963267341256  # the first 33 bits of π/2, so that its multiples are exact

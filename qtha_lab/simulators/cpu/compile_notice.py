@@ -1,7 +1,4 @@
-"""Notice of a compilation: a log line, and progress on a page.
-
-A first use of engine `cpu` compiles for up to a minute; later processes load the kernels.
-"""
+"""Notice of a compilation, and the refusal of a machine that cannot compile."""
 
 import logging
 import threading
@@ -60,3 +57,12 @@ def _page() -> Watcher:
             line.update({"text/plain": f"{NOTICE} Compiled {number}: {name}."}, raw=True)
 
     return update
+
+
+def compiler_refusal(fault: Exception) -> str:
+    """Return the refusal of engine `cpu` for an error of numba."""
+    message = " ".join(str(fault).split())
+    return (
+        "Engine 'cpu' must compile here, got an error of numba "
+        f"({type(fault).__name__}: {message:.200}). Use engine='torch' or 'auto'."
+    )

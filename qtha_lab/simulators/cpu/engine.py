@@ -16,16 +16,15 @@ from torch import Tensor
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.core.errors import Refusal, Unsupported
 from qtha_lab.simulators.cpu import angles
+from qtha_lab.simulators.cpu.compile_notice import compiler_refusal
 from qtha_lab.simulators.cpu.compiled import cache_fault
-from qtha_lab.simulators.cpu.compiler_refusal import compiler_refusal
 from qtha_lab.simulators.cpu.evaluation import (
     EngineCall,
     cached_numbers,
     copied_bytes,
     shared_numbers,
 )
-from qtha_lab.simulators.cpu.layout import GROUPS, SAVED_BYTES, lanes_of
-from qtha_lab.simulators.cpu.operation_counts import count_operations
+from qtha_lab.simulators.cpu.layout import GROUPS, SAVED_BYTES, count_operations, lanes_of
 from qtha_lab.simulators.cpu.plan import KernelPlan, plan
 from qtha_lab.simulators.cpu.single_token import FEWEST_QUBITS, Single, single_tables
 from qtha_lab.simulators.smaller_circuit import smaller_copy

@@ -1,20 +1,82 @@
-"""One evaluation of a circuit for a batch in engine `cpu`: forward and backward pass."""
+"""Reusable memory of engine `cpu`, since first access to fresh memory is slow."""
 
+import collections
 import concurrent.futures
 import ctypes
 import functools
 import os
 import sys
+import threading
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.simulators.cpu import angles, buffers, kernel, small_batch
+from qtha_lab.simulators.cpu import angles, kernel, small_batch
 from qtha_lab.simulators.cpu import threads as team
 from qtha_lab.simulators.cpu.layout import block_layout
 from qtha_lab.simulators.cpu.plan import KernelPlan
+
+SPARE_BYTES = 2**26  # most bytes of spare buffers held between calls
+MOST_WORKSPACES = 256  # most cached views of a thread's workspace
+
+
+_spare: collections.deque[np.ndarray] = collections.deque()
+
+
+def take_buffer(count: int, dtype: torch.dtype) -> np.ndarray:
+    """Return an uninitialised buffer, from the spare ones or newly allocated.
+
+    It holds states between forward and backward pass.
+    """
+    for _ in range(len(_spare)):
+        try:
+            memory = _spare.popleft()
+        except IndexError:  # another thread has taken the last one
+            break
+        if memory.itemsize == dtype.itemsize and len(memory) >= count:
+            return memory
+        return_buffer(memory)
+    return torch.empty(count, dtype=dtype).numpy()  # torch aligns memory to a vector
+
+
+def return_buffer(memory: np.ndarray) -> None:
+    """Return a buffer that is no longer in use, for a later call."""
+    held = sum(spare.nbytes for spare in (*_spare,)) if _spare else 0
+    if 0 < memory.nbytes <= SPARE_BYTES - held:
+        _spare.append(memory)
+
+
+class _OfThread(threading.local):
+    def __init__(self):
+        self.memory: dict[torch.dtype, np.ndarray] = {}
+        self.workspaces: dict[tuple[torch.dtype, int, int], np.ndarray] = {}  # views of `memory`
+
+
+_of_this_thread = _OfThread()
+
+
+def reserve_workspaces(threads: int, size: int, dtype: torch.dtype) -> np.ndarray:
+    """Return scratch memory for threads, (threads, size), cached by the calling thread.
+
+    Args:
+        threads: Number of threads.
+        size: Numbers per thread.
+        dtype: Dtype of the numbers.
+    """
+    kept, count = _of_this_thread, threads * size
+    found = kept.workspaces.get((dtype, threads, size))
+    if found is not None:
+        return found
+    if count > len(kept.memory.get(dtype, ())):
+        kept.memory[dtype] = torch.empty(count, dtype=dtype).numpy()
+        kept.workspaces.clear()
+    if len(kept.workspaces) >= MOST_WORKSPACES:
+        kept.workspaces.clear()
+    found = kept.memory[dtype][:count].reshape(threads, size)
+    kept.workspaces[dtype, threads, size] = found
+    return found
 
 
 class EngineCall:
@@ -31,12 +93,12 @@ class EngineCall:
     def __init__(self, plan: KernelPlan, inputs: Tensor, saves: bool):
         self.plan = plan
         self.layout = layout = block_layout(plan, inputs.shape[0], inputs.dtype)
-        self.states = buffers.take(layout.n_saved, layout.dtype) if saves else layout.no_states
+        self.states = take_buffer(layout.n_saved, layout.dtype) if saves else layout.no_states
 
     def __del__(self, is_finalizing=sys.is_finalizing):
         states = getattr(self, "states", None)  # missing if the allocation failed
         if states is not None and not is_finalizing():  # at exit the module may be gone
-            buffers.give_back(states)
+            return_buffer(states)
 
     def forward(self, inputs: Tensor, params: Tensor, numbers: np.ndarray | None = None) -> Tensor:
         """Run the forward pass; return the values, (batch, readout size).
@@ -54,7 +116,7 @@ class EngineCall:
         is_given = numbers is not None
         self.numbers = numbers if is_given else np.empty(layout.n_numbers, layout.kind)
         values = np.empty(layout.of_values, layout.kind)
-        workspaces = buffers.workspaces(threads, layout.workspace_size, layout.dtype)
+        workspaces = reserve_workspaces(threads, layout.workspace_size, layout.dtype)
         data = inputs.data_ptr(), 0, False
         operands = (
             *(*layout.operands, *data, self.numbers, values),
@@ -75,7 +137,7 @@ class EngineCall:
         threads, addresses = layout.threads(layout.flops_backward)
         of_inputs = np.empty(layout.of_inputs, layout.kind)
         of_params = np.empty(self.plan.n_params, layout.kind)
-        workspaces = buffers.workspaces(threads, layout.workspace_size, layout.dtype)
+        workspaces = reserve_workspaces(threads, layout.workspace_size, layout.dtype)
         data = inputs.data_ptr(), grad.data_ptr(), True
         operands = (
             *(*layout.operands, *data, self.numbers, of_inputs),

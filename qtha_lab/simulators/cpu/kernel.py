@@ -19,7 +19,6 @@ inlined. With all of them inlined, compilation took three times as long and no c
 """
 
 from qtha_lab.simulators.cpu.angles import split_numbers
-from qtha_lab.simulators.cpu.array_pointers import distance, numbers_at, part
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.final_rotations import expect_rotations, weight_rotations
 from qtha_lab.simulators.cpu.pass_kinds import LAST_READ_ALONE, READ, SAMPLED, UNSCALED
@@ -47,6 +46,7 @@ from qtha_lab.simulators.cpu.records import (
     terms_of,
 )
 from qtha_lab.simulators.cpu.rotation_gradients import add_rotation_gradients
+from qtha_lab.simulators.cpu.row_arithmetic import make_phase
 from qtha_lab.simulators.cpu.row_operations import (
     copy,
     fill,
@@ -57,8 +57,8 @@ from qtha_lab.simulators.cpu.row_operations import (
     times_gradient,
 )
 from qtha_lab.simulators.cpu.sample_angles import half_rotations, make_angles
-from qtha_lab.simulators.cpu.sampled_phase import make_phase
 from qtha_lab.simulators.cpu.transpose import load_columns, store_columns
+from qtha_lab.simulators.cpu.vectors import distance, numbers_at, part
 
 # most numbers of ψ that the first backward pass reads directly from the saved state; larger states
 # are copied to the workspace first

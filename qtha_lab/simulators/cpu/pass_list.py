@@ -9,8 +9,16 @@ from typing import NamedTuple
 import numpy as np
 
 from qtha_lab.circuits import Readout
-from qtha_lab.simulators.cpu.pass_kinds import FIRST, KINDS, REAL, SAMPLED
-from qtha_lab.simulators.cpu.scaled_rotations import COSINES, SCALED, SHEARS, scaled_layers
+from qtha_lab.simulators.cpu.pass_kinds import (
+    COSINES,
+    FIRST,
+    KINDS,
+    REAL,
+    SAMPLED,
+    SCALED,
+    SHEARS,
+    scaled_layers,
+)
 from qtha_lab.simulators.program import Phases, Program, Rotation, Rotations, Sum
 
 SHEARS_AT = 2  # position of the shears among the numbers of a sum (see `angles`)

@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators.cpu.pass_kinds import KINDS, READ, SAMPLED
+from qtha_lab.simulators.cpu.pass_kinds import KINDS, READ, SAMPLED, SCALED
 from qtha_lab.simulators.cpu.pass_list import PassList
 from qtha_lab.simulators.cpu.records import (
     PASS_WIDTH,
@@ -19,7 +19,6 @@ from qtha_lab.simulators.cpu.records import (
     SharedTables,
     Sizes,
 )
-from qtha_lab.simulators.cpu.scaled_rotations import SCALED
 from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.program import Program, compile_circuit
 

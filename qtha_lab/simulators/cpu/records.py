@@ -6,8 +6,8 @@ order, because a NamedTuple as an argument from Python costs 5 µs more per call
 
 from typing import Any, NamedTuple
 
-from qtha_lab.simulators.cpu.array_pointers import part
 from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.vectors import part
 
 PASS_WIDTH = 22  # integers per pass
 ROTATION_WIDTH = 7  # integers per rotation

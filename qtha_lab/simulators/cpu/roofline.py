@@ -18,8 +18,7 @@ from numba import types
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.cpu import kernel, vectors
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.layout import lanes_of
-from qtha_lab.simulators.cpu.operation_counts import count_operations
+from qtha_lab.simulators.cpu.layout import count_operations, lanes_of
 from qtha_lab.simulators.cpu.plan import KernelPlan, plan
 from qtha_lab.simulators.cpu.records import (
     PassData,

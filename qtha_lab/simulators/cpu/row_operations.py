@@ -8,13 +8,7 @@ from numba import types
 from numba.core import cgutils
 from numba.np import arrayobj
 
-from qtha_lab.simulators.cpu.vectors import (
-    FAST,
-    Lanes,
-    intrinsic,
-    over_lanes,
-    times_plus,
-)
+from qtha_lab.simulators.cpu.vectors import FAST, Lanes, intrinsic, over_lanes, times_plus
 
 
 def make_butterfly(n_wires: int):

@@ -15,6 +15,7 @@ from numba import types
 from numba.core import cgutils
 
 from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.pass_kinds import COSINES, MOST_LEFT_OUT, SHEARS
 from qtha_lab.simulators.cpu.records import (
     ANGLES,
     MEMBERS,
@@ -25,15 +26,7 @@ from qtha_lab.simulators.cpu.records import (
     rows_of,
 )
 from qtha_lab.simulators.cpu.row_operations import fill
-from qtha_lab.simulators.cpu.scaled_rotations import COSINES, MOST_LEFT_OUT, SHEARS
-from qtha_lab.simulators.cpu.vectors import (
-    FAST,
-    Lanes,
-    fields,
-    intrinsic,
-    over_lanes,
-    times_plus,
-)
+from qtha_lab.simulators.cpu.vectors import FAST, Lanes, fields, intrinsic, over_lanes, times_plus
 
 MOST_LEFT = 0.8  # largest reduced angle, just above π/4, for which the series are exact to rounding
 

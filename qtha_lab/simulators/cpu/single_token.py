@@ -18,9 +18,16 @@ from numba import types
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators.cpu.array_pointers import numbers_at
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.vectors import BYTES, FAST, Lanes, intrinsic, over_lanes, times_plus
+from qtha_lab.simulators.cpu.vectors import (
+    BYTES,
+    FAST,
+    Lanes,
+    intrinsic,
+    numbers_at,
+    over_lanes,
+    times_plus,
+)
 from qtha_lab.simulators.program import Phases, Rotations, compile_circuit
 
 FEWEST_QUBITS, MOST_QUBITS = 4, 12  # one vector of 16 lanes; largest state in the first-level cache

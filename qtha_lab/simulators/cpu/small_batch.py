@@ -3,11 +3,11 @@
 import numpy as np
 
 from qtha_lab.simulators.cpu.angles import param_gradients, shared_numbers
-from qtha_lab.simulators.cpu.array_pointers import numbers_at
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.kernel import run_blocks
 from qtha_lab.simulators.cpu.records import Operands, gradients_of, shared_tables_of, sizes_of
 from qtha_lab.simulators.cpu.threads import run_in_team
+from qtha_lab.simulators.cpu.vectors import numbers_at
 
 
 @compiled

@@ -8,8 +8,8 @@ import importlib.metadata
 import inspect
 from typing import Any
 
-from qtha_lab.core.entry_points import entry_points
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.registry import entry_points
 from qtha_lab.core.settings import nearest
 
 _PACKAGES = {  # by the beginning of a device's name

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.circuits.parts import Part
+from qtha_lab.circuits.elementary_gates import Part
 from qtha_lab.simulators.program import Sum
 
 Kind = Literal["rotations", "phases", "flips"]

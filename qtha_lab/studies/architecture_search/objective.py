@@ -5,11 +5,11 @@ Half of the inputs train the angles; the other half selects the circuit.
 
 from torch import Tensor
 
-from qtha_lab.adapters.bottleneck_maps import surrogates_of_run
-from qtha_lab.adapters.initialisation.angles.surrogate import (
+from qtha_lab.adapters.bottleneck_regression import (
     SAMPLES,
     Surrogate,
     silu_surrogate,
+    surrogates_of_run,
 )
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.studies.architecture_search.space import Point, Space, n_cnots
 from qtha_lab.studies.architecture_search.supernet import Cost, Supernet
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from qtha_lab.circuits.rows import gate_rows
+from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.method_choice import MethodChoice

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qtha_lab.adapters.controls import controls_of
+from qtha_lab.adapters.registry import controls_of
 from qtha_lab.experiment import method_options as canonical
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from qtha_lab.adapters.controls import controls_of
+from qtha_lab.adapters.registry import controls_of
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 from qtha_lab.studies.comparison.claims import Claim, claims

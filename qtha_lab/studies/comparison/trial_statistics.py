@@ -14,8 +14,8 @@ import numpy as np
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.metrics import MEASURES
-from qtha_lab.core.optional import require_extra
 from qtha_lab.figures.best_of_trials import Budget
 from qtha_lab.figures.importance import Share
 from qtha_lab.studies.comparison.run_values import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 
-from qtha_lab.core.io.names import PART
+from qtha_lab.core.io.text import PART
 from qtha_lab.studies.sweep.folder import SweepDir
 from qtha_lab.studies.sweep.journal import read_journal
 from qtha_lab.studies.sweep.record import TrialRecord

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import (
     queue as slots,

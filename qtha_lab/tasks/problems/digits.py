@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 
 PIXELS = 64  # the amplitudes of six qubits
 LARGEST = 16.0  # value of a pixel

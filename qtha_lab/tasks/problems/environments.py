@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.settings import nearest
 
 GRID = "MiniGrid-"

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, open_file, replacing, scratch_folder, show
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.paths import cache_dir
 from qtha_lab.tasks.problems import recordings
 

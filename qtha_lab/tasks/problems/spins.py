@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.libraries import require_extra
 
 
 def ising_terms(n: int, field: float = 1.0) -> tuple[list[str], list[float]]:

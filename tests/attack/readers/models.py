@@ -131,7 +131,7 @@ TEMPLATE = words_of(
 @reader(_of_tiny("chat_template.jinja"), share=0.1, grammar=lambda: sentences(*TEMPLATE))
 def chat_templates(text: str) -> None:
     from qtha_lab.models.chat_templates import check_template
-    from qtha_lab.tasks.formatting import answer_spans
+    from qtha_lab.tasks.messages import answer_spans
 
     check_template(text, "a folder")
     tokenizer = _tokenizer()
@@ -239,8 +239,8 @@ GATES = [["RY", [0], [["input", 0, 1.0, 0.0]], None], ["CNOT", [0, 1], [], None]
 
 @reader({"n_qubits": 2, "start": "zero", "gates": GATES})
 def circuits(text: str) -> None:
-    from qtha_lab.circuits.exports.qasm import to_qasm
-    from qtha_lab.circuits.formats.json_text import circuit_of, circuit_text
+    from qtha_lab.circuits.exports import to_qasm
+    from qtha_lab.circuits.json_text import circuit_of, circuit_text
 
     circuit = circuit_of(text)
     circuit_text(circuit), to_qasm(circuit), circuit.draw()

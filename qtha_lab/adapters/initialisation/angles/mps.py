@@ -9,7 +9,7 @@ from functools import cached_property
 
 import torch
 
-from qtha_lab.adapters.initialisation.angles import born_mps
+from qtha_lab.adapters.initialisation.angles import mps_to_gates
 from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
 from qtha_lab.adapters.initialisation.angles.registry import (
     AngleInitialisation,
@@ -62,7 +62,7 @@ class PreparesMps(AngleInitialisation):
     def _numbers(self, place: AnglePosition) -> torch.Tensor:
         numbers = self._saved.at(place.layer).get(place.tensor, torch.empty(0)).flatten()
         bond_dim, n = int(self._saved.config.get("mps_bond", 2)), place.circuit.n_qubits
-        if place.first or len(numbers) != born_mps.n_numbers(n, bond_dim):
+        if place.first or len(numbers) != mps_to_gates.n_numbers(n, bond_dim):
             raise Refusal(
                 f"angles=mps(RUN) must name a run with a state of {n} qubits at {place.layer}, got "
                 f"{self.argument!r}. Choose a run of the same chunk and of one block."
@@ -72,7 +72,7 @@ class PreparesMps(AngleInitialisation):
     def angles(self, place: AnglePosition, uniform):
         numbers = self._numbers(place).double()
         bond_dim = int(self._saved.config.get("mps_bond", 2))
-        state = born_mps.amplitudes(numbers, place.circuit.n_qubits, bond_dim)
+        state = mps_to_gates.amplitudes(numbers, place.circuit.n_qubits, bond_dim)
         n_layers = place.circuit.n_params // (15 * (place.circuit.n_qubits - 1))
         prepared = torch.from_numpy(decompose(state.numpy(), n_layers).angles)
         angles = torch.zeros(place.circuit.n_params, dtype=torch.float64)

@@ -1,28 +1,60 @@
-"""Decomposition of a state into layers of two-qubit gates on neighbours.
-
-    for k = 1 … K: the bond-2 state nearest to |ψ_{k−1}⟩ is U_k|0⟩ exactly, U_k a staircase of gates
-                   |ψ_k⟩ = U_k†|ψ_{k−1}⟩
-    |ψ⟩ ≈ U_1 U_2 … U_K|0⟩, so U_K acts first
-
-After each layer, sweeps replace every gate by the optimum for the other gates. With the environment
-E = Σ_rest |right⟩⟨left| = V S W† the optimum is W V†, with the overlap ΣS. The fidelity never
-decreases. Without sweeps more layers help little.
-
-States are vectors of 2^n numbers, so the method is limited to 20 qubits.
-
-Source:
-    Ran 2020, arXiv:1908.07958; Rudolph, Chen, Miller, Acharya and Perdomo-Ortiz 2022,
-    arXiv:2209.00595 ("Iter[D_i, O_all]"), used by arXiv:2208.13673.
-"""
+"""Matrix product states as flat tensors and as layers of two-qubit gates."""
 
 import functools
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from qtha_lab.circuits.unitary import kak, zyz
 from qtha_lab.core.errors import Refusal
+
+
+def shapes(n_qubits: int, bond_dim: int) -> list[tuple[int, int, int]]:
+    """Return (left bond, 2, right bond) of every core.
+
+    A bond is at most the dimension of the smaller side.
+
+    Example:
+        >>> shapes(3, 8)
+        [(1, 2, 2), (2, 2, 2), (2, 2, 1)]
+    """
+    bonds = [min(bond_dim, 2**k, 2 ** (n_qubits - k)) for k in range(n_qubits + 1)]
+    return [(left, 2, right) for left, right in itertools.pairwise(bonds)]
+
+
+def n_numbers(n_qubits: int, bond_dim: int) -> int:
+    """Count the entries of all cores."""
+    return sum(map(math.prod, shapes(n_qubits, bond_dim)))
+
+
+def amplitudes(
+    numbers: Float[Tensor, "n_numbers"], n_qubits: int, bond_dim: int
+) -> Float[Tensor, "states"]:
+    """Compute the amplitudes of norm 1, with wire 0 as most significant bit.
+
+    Args:
+        numbers: Entries of all cores, one core after another.
+        n_qubits: Number of cores.
+        bond_dim: Largest bond dimension.
+
+    Example:
+        >>> import torch
+        >>> amplitudes(torch.tensor([3.0, 4.0]), 1, 1)
+        tensor([0.6000, 0.8000])
+    """
+    sizes = shapes(n_qubits, bond_dim)
+    parts = numbers.split([math.prod(size) for size in sizes])
+    state = numbers.new_ones(1, 1)
+    for part, (left, _, right) in zip(parts, sizes, strict=True):
+        state = (state @ part.reshape(left, 2 * right)).reshape(-1, right)
+    state = state.flatten()
+    return state / state.norm()
+
 
 MOST_QUBITS = 20
 SWEEPS = 20

@@ -67,11 +67,11 @@ class Learned(Rounding):
 
     def check(self, model: nn.Module) -> None:
         """Refuse unsuitable group sizes, layers and models without blocks."""
-        from qtha_lab.models.quantisation import blocks, layers
+        from qtha_lab.models.quantisation import calibration, layers
 
         layers.check_groups(model, self.g)
         layers.check_linear(model)
-        blocks.blocks_of(model)
+        calibration.blocks_of(model)
 
     def learn(self, model: nn.Module, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Train clips and scales on calibration rows.

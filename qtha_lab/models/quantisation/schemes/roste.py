@@ -1,32 +1,27 @@
-"""Quantisation of RoSTE: rotated weights, inputs, keys and values of few bits.
+"""Orthogonal matrices against outliers: R = diag(±1) H / √d, or random.
 
-    y = Q(W R) Q(Rᵀ x),   R = diag(±1) H / √d or I, chosen for each layer
-
-A rotation spreads an outlier over all coordinates, so the grid of a token can be narrower. A layer
-uses the R of least ‖Q(WR) − WR‖² / ‖W‖² + ‖Q(Rᵀx) − Rᵀx‖² / ‖x‖² over calibration rows. The
-rotations of keys and values minimise their rounding errors likewise. The straight-through gradient
-of Q is 1, so tensors below a rounded layer can be trained.
-
-`training` places the change ΔW of an adapter:
-
-* "frozen": W is rounded once; adapters read the unrounded x, beside Q(W R).
-* "qat": quantisation-aware training. Each pass computes Q((W + ΔW) R), with W unrounded.
-* "ptq": post-training quantisation. Nothing is rounded in training mode. Evaluation is that of
-  "qat".
+The Hadamard matrices H of sizes 2ᵏ, 12·2ᵏ, 20·2ᵏ, 28·2ᵏ, 36·2ᵏ and some more come from torchao.
 
 Source:
-    RoSTE, arXiv:2502.09003: rotations chosen by the quantisation error, straight-through training.
-    Its control, fine-tuning without rounding and then rounding, is "ptq".
-    The paper rotates residual stream, values, position-embedded keys and down_proj's input. Here
-    each layer has one R and each attention two; the relative errors in the sum are ours [R].
+    QuaRot, arXiv:2404.00456; the tables of N. J. A. Sloane's library, as
+    torchao.prototype.spinquant has them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
+import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.settings import setting
 from qtha_lab.models.quantisation.schemes.nearest import WEIGHT_BITS
 from qtha_lab.models.quantisation.schemes.registry import Rounding, bits
@@ -35,6 +30,69 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from qtha_lab.models.quantisation.calibration import Batch
+
+TABLE = (
+    172,
+    156,
+    140,
+    108,
+    60,
+    52,
+    36,
+    28,
+    44,
+    40,
+    20,
+    12,
+    1,
+)  # the first divisor is used, as in torchao
+
+
+def check_size(size: int, place: str) -> None:
+    """Refuse a size without a known Hadamard matrix.
+
+    Example:
+        >>> check_size(34, "down_proj")
+        Traceback (most recent call last):
+        qtha_lab.core.errors.Refusal: quantization must have rotations=random or nowhere for ...
+    """
+    require_extra("quantized", "Quantisation with Hadamard matrices", "torchao")
+    rest = size // next(k for k in TABLE if size % k == 0)
+    if rest & (rest - 1):
+        raise Refusal(
+            "rotations must be random or nowhere without a known Hadamard matrix, got size "
+            f"{size} at {place}."
+        )
+
+
+@functools.cache
+def hadamard(size: int) -> Float[Tensor, "size size"]:
+    """Compute diag(±1) H / √d in float64, the same for every layer of a size.
+
+    Example:
+        >>> rotated = torch.eye(192, dtype=torch.float64)[5] @ hadamard(192)
+        >>> rms = rotated.square().mean().sqrt()
+        >>> round(float(rotated.abs().max() / rms), 6)  # √192 before the rotation
+        1.0
+    """
+    with contextlib.redirect_stdout(io.StringIO()):  # the import prints an advertisement
+        from torchao.prototype.spinquant.hadamard_utils import get_hadK, matmul_hadU_slow
+
+    signs = torch.randint(0, 2, (size,), generator=torch.Generator().manual_seed(size)) * 2.0 - 1
+    matrix, k = get_hadK(size)
+    return matmul_hadU_slow(torch.diag(signs).double(), matrix, k)
+
+
+@functools.cache
+def random_orthogonal(size: int) -> Float[Tensor, "size size"]:
+    """Draw a uniformly random orthogonal matrix in float64, seeded by its size.
+
+    Source:
+        Mezzadri 2007, arXiv:math-ph/0609050.
+    """
+    generator = torch.Generator().manual_seed(size)
+    q, r = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64))
+    return q * r.diagonal().sign()
 
 
 @bits(
@@ -79,13 +137,13 @@ class Rotated(Rounding):
 
     def check(self, model: nn.Module) -> None:
         """Refuse sizes without a Hadamard matrix, and unsuitable layers or attentions."""
-        from qtha_lab.models.quantisation import attention, layers, rotations
+        from qtha_lab.models.quantisation import layers, rounding_error
 
         layers.check_linear(model)
-        attention.check_keys(model, self.kv)
+        rounding_error.check_keys(model, self.kv)
         if self.rotations in ("chosen", "everywhere"):
             for name, in_features, _ in layers.linear_sizes(model):
-                rotations.check_size(in_features, name)
+                check_size(in_features, name)
 
     def learn(self, model: nn.Module, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Choose where to rotate before rounding.
@@ -105,7 +163,7 @@ class Rotated(Rounding):
 
     def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
         """Round weights in place or in each pass; install the rounding of inputs, keys, values."""
-        from qtha_lab.models.quantisation import attention, grid, layers
+        from qtha_lab.models.quantisation import grid, layers, rounding_error
 
         rotation_of, after_training = self._rotation(), self.training == "ptq"
 
@@ -128,14 +186,13 @@ class Rotated(Rounding):
                 layers.set_matrix(layer, rotated @ rotation.mT)
         if self.kv < 16:
             rounders = {}
-            for name, module in attention.attention_layers(model).items():
-                size = attention.head_size(module)
+            for name, module in rounding_error.attention_layers(model).items():
+                size = rounding_error.head_size(module)
                 pair = turning(f"{name}.keys", size), turning(f"{name}.values", size)
-                rounder = attention.RoundedKeys(self.kv, pair, after_training)
+                rounder = rounding_error.RoundedKeys(self.kv, pair, after_training)
                 rounders[name] = rounder.train(module.training)
-            attention.round_keys(model, rounders)
+            rounding_error.round_keys(model, rounders)
 
     def _rotation(self) -> Callable[[int], Tensor]:
-        from qtha_lab.models.quantisation import rotations
 
-        return rotations.random_orthogonal if self.rotations == "random" else rotations.hadamard
+        return random_orthogonal if self.rotations == "random" else hadamard

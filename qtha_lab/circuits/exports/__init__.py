@@ -1,1 +1,0 @@
-"""Circuits for other packages: PennyLane, Qiskit and OpenQASM."""

@@ -1,1 +1,0 @@
-"""Circuits in the formats of other packages: import and export."""
