@@ -45,19 +45,21 @@ class Circuit:
 
     def __init__(self, n_qubits: int, gates: Iterable[Gate], start: str = "zero") -> None:
         if not isinstance(gates, Iterable):
-            raise Refusal(f"The gates of a circuit must be a list of Gate, got {gates!r}.")
+            raise Refusal(
+                f"The gates of a circuit must be a list of Gate, got {shortened(repr(gates))}."
+            )
         object.__setattr__(self, "n_qubits", n_qubits)
         object.__setattr__(self, "gates", tuple(gates))
         object.__setattr__(self, "start", start)
         if not isinstance(self.n_qubits, int) or self.n_qubits < 1:
-            raise Refusal(f"n_qubits must be at least 1, got {self.n_qubits!r}.")
+            raise Refusal(f"n_qubits must be at least 1, got {shortened(repr(self.n_qubits))}.")
         if self.n_qubits > MOST_QUBITS:
             raise Refusal(
                 f"n_qubits must be at most {MOST_QUBITS:,}, got {shortened(self.n_qubits)}."
             )
         for position, gate in enumerate(self.gates):
             if not isinstance(gate, Gate):
-                raise Refusal(f"Gate {position} must be a Gate, got {gate!r}.")
+                raise Refusal(f"Gate {position} must be a Gate, got {shortened(repr(gate))}.")
             if max(gate.wires) >= self.n_qubits:
                 raise Refusal(
                     f"The wires of a gate must be 0 to {self.n_qubits - 1}, "

@@ -30,12 +30,10 @@ COMMANDS = (
     "export",
     "federate",
     "plot",
-    "ansatze",
     "check_data",
     "setup",
     "members",
     "map",
-    "methods",
     "parameters",
     "plugins",
     "report",
@@ -47,7 +45,6 @@ COMMANDS = (
     "sweep",
     "chat",
     "predict",
-    "trust",
 )
 
 

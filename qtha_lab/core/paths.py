@@ -13,6 +13,7 @@ from qtha_lab.core.io import shortened
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parent
 LONGEST_NAME = 255  # bytes of one path component
+LONGEST_PATH = 4095  # bytes
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -27,10 +28,12 @@ def as_path(name: str | Path) -> Path:
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: The user after ~ must exist, got '~unknown-user/model'.
     """
-    if "\0" in str(name) or any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(name).parts):
+    longest = max((len(os.fsencode(part)) for part in Path(name).parts), default=0)
+    size = len(os.fsencode(name))
+    if "\0" in str(name) or longest > LONGEST_NAME or size > LONGEST_PATH:
         raise Refusal(
-            f"Each part of a path must have at most {LONGEST_NAME} bytes and no zero byte, "
-            f"got {shortened(repr(str(name)), 40)}."
+            f"A path must have at most {LONGEST_PATH:,} bytes, {LONGEST_NAME} in each part, and no "
+            f"zero byte, got {shortened(repr(str(name)), 40)}."
         )
     try:
         return Path(name).expanduser()

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened
 from qtha_lab.core.settings import settings_of, unknown
 from qtha_lab.core.settings_help import with_arguments
 
@@ -120,8 +121,8 @@ def one_sentence(errors: ValidationError, declared: type[Declared]) -> Refusal:
 
 def _place(location: tuple) -> str:
     """Format a location: `("methods", 0, "name")` becomes `methods[0].name`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return " ".join(text.removeprefix(".").split())  # a key may contain a line break
+    parts = (f"[{part}]" if isinstance(part, int) else f".{shortened(part)}" for part in location)
+    return " ".join("".join(parts).removeprefix(".").split())  # a key may contain a line break
 
 
 def _rule(error: ErrorDetails) -> str:

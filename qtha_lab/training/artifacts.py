@@ -135,8 +135,11 @@ def write_adapter(session: Session, loaded: Loaded) -> None:
         settings = PredictionSettings.of(loaded.plan)
         settings.save(folder, loaded.base.model.config, loaded.rows.tokenizer)
         config = folder / "adapter_config.json"
-        base = {"base_model_name_or_path": models.public_base(session.experiment.model)}
-        write_json(config, (read_mapping(config) or {}) | base)
+        saved = read_mapping(config) or {}
+        saved["base_model_name_or_path"] = models.public_base(session.experiment.model)
+        if isinstance(targets := saved.get("target_modules"), list):
+            saved["target_modules"] = sorted(targets)  # PEFT saves a set in any order
+        write_json(config, saved)
     log.info("adapter written to %s", run.adapter)
 
 

@@ -74,7 +74,7 @@ class Pairs:
     def _outcome(self, name: str, code: int) -> Outcome:
         log = (self.out / f"{name}.log").read_text(errors="replace")
         if code:
-            missing = "Refusal" in log and "install" in log
+            missing = "Refusal" in log and ("install" in log or "qtha-lab fetch" in log)
             return Outcome("sentence" if missing else "fault", log[-3000:])
         return compared(self.out / name)
 

@@ -68,6 +68,7 @@ X0, P0 = Angle.input(0), Angle.param(0)
         (lambda: Gate("RY", "a", 0.1), r"Wires must be 0, 1, 2, …, got \('a',\)"),
         (lambda: Circuit(1, Gate("RY", 0, 0.1)), "must be a list of Gate, got Gate"),
         (lambda: Circuit(0, []), "n_qubits must be at least 1, got 0"),
+        (lambda: Circuit("x" * 10**5, []), "n_qubits must be at least 1, got 'x{78}…"),
         (lambda: Circuit(2**64, []), "n_qubits must be at most 10,000, got 18446744073709551616."),
         (lambda: Circuit(2, ["RY"]), "Gate 0 must be a Gate, got 'RY'"),
         (

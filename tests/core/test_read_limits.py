@@ -165,6 +165,34 @@ def test_a_table_at_its_limits_is_read(tmp_path):
     assert [row["text"] for _, row in table_rows(tmp_path / "rows.jsonl.gz")] == [text] * 3
 
 
+DAMAGE = """
+import sys
+from pathlib import Path
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import table_rows
+
+path, outcomes = Path(sys.argv[1]), set()
+whole = path.read_bytes()
+for place in range(len(whole)):
+    path.write_bytes(whole[:place] + bytes(1) + whole[place + 1 :])
+    try:
+        outcomes.add(len(list(table_rows(path))))
+    except Refusal as refusal:
+        outcomes.add(str(refusal).partition(",")[0])
+print(outcomes)
+"""
+
+
+def test_a_damaged_parquet_file_is_a_refusal(tmp_path):
+    """Damaged metadata of a column end a process that asks pyarrow 26 for them."""
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["a", "b"], "label": ["x", "y"]}), path)
+    command = [sys.executable, "-c", DAMAGE, str(path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert not result.stderr
+    assert "rows.parquet must be a Parquet file" in result.stdout
+
+
 def test_a_damaged_archive_is_a_refusal(tmp_path):
     content = io.BytesIO()
     np.savez_compressed(content, a=np.arange(10), b=np.zeros((3, 4), np.float32))

@@ -19,6 +19,7 @@ HANGING = {
     "an empty gate doubled 28 times": doubled("", 28),
     "a barrier doubled 28 times": doubled("barrier a;", 28),
     "an identity doubled 28 times": doubled("id a;", 28),
+    "six powers of an identity": HEAD_3 + "pow(99999) @ id q[0];" * 6,
     "a power of a power of nothing": HEAD_3 + "pow(99999) @ pow(99999) @ id q[0];",
     "a sum of 60 inputs to the 8th power": HEAD_3 + INPUTS + f"rx(({SUM})^8) q[0];",
     "a product of sums": HEAD_3 + INPUTS + "rx(" + "*".join([f"({SUM})"] * 8) + ") q[0];",

@@ -1,7 +1,7 @@
 """Reader of Parquet files, with the label names that Hugging Face data sets store.
 
 Encoded columns can be thousands of times smaller than their values: batches are sized so that
-values as large as a whole column chunk fit into `BATCH_BYTES`.
+values as large as a whole row group fit into `BATCH_BYTES`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from qtha_lab.core.io.strict_json import parse_json
 from qtha_lab.core.io.text import shortened
 
 if TYPE_CHECKING:
+    from pyarrow import Array
     from pyarrow.parquet import FileMetaData
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def parquet_rows(path: Path, counts: ReadCounts) -> Iterator[tuple[int, dict[str
             number = 0
             for batch in table.iter_batches(size):
                 counts.add(path, size=batch.nbytes)
+                ReadCounts().add(path, values=sum(map(_count_values, batch.columns)))
                 for row in batch.to_pylist():
                     number += 1
                     if any(row[column] == UNLABELLED for column in names):
@@ -54,7 +56,9 @@ def parquet_rows(path: Path, counts: ReadCounts) -> Iterator[tuple[int, dict[str
                         yield number, row | dict(_named(row, names))
     except Refusal:
         raise
-    except (pyarrow.ArrowException, ValueError, OverflowError) as problem:
+    except (pyarrow.ArrowException, ValueError, OverflowError, OSError) as problem:
+        if getattr(problem, "errno", None):
+            raise
         reason = shortened((str(problem).splitlines() or [""])[0], 120)
         raise Refusal(
             f"{path.name} must be a Parquet file, got {reason}. Write it again."
@@ -62,13 +66,23 @@ def parquet_rows(path: Path, counts: ReadCounts) -> Iterator[tuple[int, dict[str
 
 
 def _batch_size(path: Path, metadata: FileMetaData) -> int:
-    """Return the rows of a batch; refuse a file whose metadata state too much."""
-    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
-    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
-    sizes = [chunk.total_uncompressed_size for chunk in chunks]
-    values = sum(chunk.num_values for chunk in chunks)
-    ReadCounts().add(path, rows=metadata.num_rows, values=values, size=sum(sizes))
+    """Return the rows of a batch; refuse a file whose metadata state too much.
+
+    The metadata of a column are not read: damaged ones end the process (pyarrow 26).
+    """
+    groups = (metadata.row_group(place) for place in range(metadata.num_row_groups))
+    sizes = [group.total_byte_size for group in groups]
+    ReadCounts().add(path, rows=metadata.num_rows, size=sum(sizes))
     return max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, *sizes, 1)))
+
+
+def _count_values(array: Array) -> int:
+    """Count the values of a column, with those of lists and structures."""
+    from pyarrow import types
+
+    if types.is_struct(array.type):
+        return len(array) + sum(map(_count_values, array.flatten()))
+    return len(array) + (_count_values(array.values) if types.is_nested(array.type) else 0)
 
 
 def _named(row: dict[str, Any], names: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:

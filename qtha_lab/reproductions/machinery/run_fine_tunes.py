@@ -55,7 +55,7 @@ def fine_tune(
         Refusal: If a run was stopped or failed; a diverged run is a result.
 
     Returns:
-        The ended run of each arm.
+        The ended run of each arm, in the order of `arms`.
     """
     there = [(run, run.experiment) for run in runs.list_runs(folder)]
     live: list[tuple[Arm, Run]] = []
@@ -83,7 +83,7 @@ def fine_tune(
         for _, run in live:
             run.stop()
         raise
-    return done
+    return {arm: done[arm] for arm in arms}
 
 
 def experiment_of(of: Reproduction, arm: Arm, ended: Mapping[Arm, Run]) -> Experiment:
