@@ -22,7 +22,7 @@ def machine() -> dict[str, Any]:
     import psutil
     import torch
 
-    from qtha_lab.training.environment import environment_facts
+    from qtha_lab.training.summary import environment_facts
 
     return {
         "load_before": round(psutil.getloadavg()[0], 1),

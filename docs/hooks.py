@@ -146,16 +146,17 @@ def _methods() -> str:
 
 
 def _settings(path: str) -> str:
-    """Return a table of the settings of a class, from their declarations."""
+    """Return tables of the settings of a class, one per section, from their declarations."""
     from qtha_lab.core.settings import settings_of
 
     module, _, name = path.rpartition(".")
     declared = getattr(__import__(f"qtha_lab.{module}", fromlist=[name]), name)
-    rows = (
-        (f"`{s.name}`", _kind(s), _default(s.default), f"{s.help} {_unit(s)}")
-        for s in settings_of(declared).values()
-    )
-    return _table(("setting", "type and range", "default", "meaning"), rows)
+    tables: dict[str, list[tuple]] = {}
+    for s in settings_of(declared).values():
+        row = f"`{s.name}`", _kind(s), _default(s.default), f"{s.help} {_unit(s)}"
+        tables.setdefault(f"### {s.section.capitalize()}\n\n" if s.section else "", []).append(row)
+    head = ("setting", "type and range", "default", "meaning")
+    return "\n\n".join(title + _table(head, rows) for title, rows in tables.items())
 
 
 def _kind(setting) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab import figures as figures
     from qtha_lab.adapters import QthaConfig as QthaConfig
     from qtha_lab.adapters import generate_into as generate_into
+    from qtha_lab.adapters import get_method as get_method
     from qtha_lab.adapters import load_adapter as load_adapter
     from qtha_lab.adapters.lora_xs import LoraXsConfig as LoraXsConfig
     from qtha_lab.adapters.prequant import PrequantConfig as PrequantConfig
@@ -32,11 +33,9 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.circuits.ansatze import names as list_ansatze  # noqa: F401
     from qtha_lab.experiment import Comparison as Comparison
     from qtha_lab.experiment import Distillation as Distillation
-    from qtha_lab.experiment import Evaluation as Evaluation
     from qtha_lab.experiment import Experiment as Experiment
     from qtha_lab.experiment import Federation as Federation
     from qtha_lab.experiment import MethodChoice as MethodChoice
-    from qtha_lab.experiment import Optim as Optim
     from qtha_lab.experiment import Phase as Phase
     from qtha_lab.experiment import Preference as Preference
     from qtha_lab.experiment import Reinforce as Reinforce
@@ -44,13 +43,15 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.experiment import Sweep as Sweep
     from qtha_lab.experiment import Training as Training
     from qtha_lab.experiment import Tuning as Tuning
-    from qtha_lab.experiment.cost import preview as preview
+    from qtha_lab.experiment.cost.preview import preview as preview
     from qtha_lab.models import load_model as load_model
     from qtha_lab.models import model_names as list_models  # noqa: F401
     from qtha_lab.runs.chat.models import ChatModels as ChatModels
     from qtha_lab.runs.export.lora_fit import export_lora as export_lora
     from qtha_lab.runs.prediction import load_predictor as load_predictor
+    from qtha_lab.runs.run import Run as Run
     from qtha_lab.runs.run import attach as attach
+    from qtha_lab.runs.run import attach as load_run  # noqa: F401
     from qtha_lab.runs.run import list_runs as list_runs
     from qtha_lab.runs.table import runs_table as runs_table
     from qtha_lab.simulators import QuantumLayer as QuantumLayer

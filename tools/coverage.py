@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from benchmarks.machine import conditions
 from benchmarks.reporting import Show, Table, unseen
-from qtha_lab.experiment.model_task_pairs import ModelTask
+from qtha_lab.experiment.description import ModelTask
 from qtha_lab.studies.comparison.claims import losses_of_pair
 from qtha_lab.studies.comparison.paired import errors, half_width, per_key
 from qtha_lab.studies.comparison.report.contents import Compared

@@ -27,7 +27,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.model_task_pairs import ModelTask
+from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison.claims import Claim, claims

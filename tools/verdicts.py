@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.adapters.registry import controls_of
+from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.studies.comparison.claims import claims
 from qtha_lab.studies.comparison.pooled import LEAST_PAIRS, PooledDifference, pool
 from qtha_lab.studies.comparison.report.contents import Compared

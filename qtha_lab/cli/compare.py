@@ -22,7 +22,7 @@ from qtha_lab.cli.text_table import fitting
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Comparison, Training, Tuning
-from qtha_lab.experiment.model_task_pairs import ModelTask, name_in
+from qtha_lab.experiment.description import ModelTask, name_in
 
 if TYPE_CHECKING:
     from qtha_lab.studies.comparison.report.contents import Compared

@@ -104,7 +104,7 @@ def _circuits(methods: str) -> list["Circuit"]:
 def _written_out(methods: str) -> list[tuple[str, dict[str, Any]]]:
     """Return every method with one value per option, in the order of the text."""
     from qtha_lab.core import call_syntax as calls
-    from qtha_lab.experiment.axis import RANGE, Axis, count_points
+    from qtha_lab.experiment.axes import RANGE, Axis, count_points
 
     choices = []
     for text in calls.split_list(methods):

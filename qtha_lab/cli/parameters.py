@@ -27,7 +27,7 @@ def parameters_by_rank(
     json: Json = False,
 ) -> None:
     """Count the trained parameters of methods by rank, without reading weights."""
-    from qtha_lab.experiment.cost.parameter_table import parameter_table
+    from qtha_lab.experiment.cost.sizes import parameter_table
     from qtha_lab.experiment.method_choice import MethodChoice
 
     words = split_list(ranks)

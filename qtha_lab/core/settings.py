@@ -36,6 +36,7 @@ class Setting:
     common: bool = False  # shown among the most common settings
     with_options: bool = False  # a choice may have options, as name(option=value)
     auto: bool = False  # None may be written "auto": the value is chosen for the model
+    section: str = ""  # heading in forms and pages
 
     def check(self, value: Any) -> None:
         """Refuse a value outside the declaration.
@@ -259,10 +260,11 @@ def setting_of_field(name: str, field: Any) -> Setting:
         name,
         kind,
         default,
-        field.description or "",
+        " ".join((field.description or "").split()),
         extra.get("unit", ""),
         choices=choices,
         optional=optional,
         common=extra.get("common", False),
+        section=extra.get("section", ""),
         **limits,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,15 +17,11 @@ from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.experiment import plan, validation
-from qtha_lab.experiment.contender import Contender
-from qtha_lab.experiment.description import Description, MethodsAndSeeds
+from qtha_lab.experiment.axes import COMMON, Search
+from qtha_lab.experiment.description import MethodsAndSeeds, ModelTask, name_in
 from qtha_lab.experiment.experiment import Experiment
-from qtha_lab.experiment.matching import Rule as Matching
-from qtha_lab.experiment.matching import matched, size_settings
+from qtha_lab.experiment.matched_methods import Contender, Matching, matched, size_settings
 from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.model_task_pairs import ModelTask, name_in
-from qtha_lab.experiment.scaling import Rule
-from qtha_lab.experiment.search import COMMON, Search
 from qtha_lab.experiment.serialisation import SEVERAL
 from qtha_lab.experiment.sweep import OF_THE_RUN, Sweep, place_of
 from qtha_lab.experiment.training import Training
@@ -43,15 +39,12 @@ class Tuning(Search):
     """
 
     seeds: list[int] = Field(
-        default_factory=lambda: [1000, 1001, 1002],
-        min_length=1,
-        description="Seeds of the trials; different from the comparison's, whose runs confirm the "
-        "winners.",
-        json_schema_extra=COMMON,
+        default_factory=lambda: [1000, 1001, 1002], min_length=1, json_schema_extra=COMMON
     )
+    """Seeds of the trials; different from the comparison's, whose runs confirm the winners."""
 
 
-class Comparison(MethodsAndSeeds):
+class Comparison(MethodsAndSeeds, init=False):
     """Comparison of several methods with several seeds, on every model and task.
 
     Example:
@@ -61,87 +54,30 @@ class Comparison(MethodsAndSeeds):
         ['tiny, qa', 'tiny, chat(turns=2)', 'minilm, qa', 'minilm, chat(turns=2)']
     """
 
-    models: list[str] = Field(
-        default_factory=list,
-        description="Base models; every method is compared on each. Replaces model.",
-    )
-    tasks: list[str] = Field(
-        default_factory=list,
-        description="Tasks with their options, such as chat(turns=2); every method is compared "
-        "on each. "
-        "Replaces task.",
-    )
-    matching: Matching = Field(
-        default="as_given",
-        description="Quantity that is equal to the first method's: r, trained parameters (from "
-        "below), "
-        "training seconds, or none.",
-    )
-    learning_rates: list[float] = Field(
-        default_factory=list,
-        description="Learning rates, such as 0.003, 0.01, of every method without its own; the "
-        "best is "
-        "chosen on evaluation rows. Empty uses each method's default.",
-    )
-    rates_from: str = Field(
-        default="",
-        description="Source of the methods' learning rates, such as the name of another "
-        "comparison; "
-        "stated in the report.",
-    )
-    tuning: Tuning | None = Field(
-        default=None,
-        description="Tuning of every method over axes of its settings; the winners are "
-        "confirmed on the "
-        "seeds.",
-    )
-    margin: float = Field(
-        default=MARGIN,
-        gt=0,
-        description="Largest difference of losses that counts as equivalent; declared before "
-        "the runs.",
-        json_schema_extra={"unit": "nats"},
-    )
-    rounding: int = Field(
-        default=0,
-        ge=0,
-        description="Repeats of the first seed with 1-ulp perturbations, at the best rate of every "
-        "method, which measure rounding noise: at least 5, or 0.",
-    )
-    rounding_seed: int | None = Field(
-        default=None,
-        ge=0,
-        le=2**32 - 1,
-        description="Repeated seed in place of the first, such as one of another comparison, whose "
-        "repeats then serve both.",
-    )
-
-    if TYPE_CHECKING:  # accepted types; the fields above give the stored types
-
-        def __init__(
-            self,
-            *,
-            model: str = ...,
-            quantization: str = ...,
-            head: str = ...,
-            task: str = ...,
-            task_options: dict[str, Any] = ...,
-            plugins: list[str] = ...,
-            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
-            seeds: list[int] = ...,
-            training: Training | dict[str, Any] = ...,
-            scaling: Rule = ...,
-            models: Sequence[str] = ...,
-            tasks: Sequence[str] = ...,
-            matching: Matching = ...,
-            learning_rates: Sequence[float] = ...,
-            rates_from: str = ...,
-            tuning: Tuning | dict[str, Any] | None = ...,
-            margin: float = ...,
-            rounding: int = ...,
-            rounding_seed: int | None = ...,
-            **training_settings: Any,
-        ) -> None: ...
+    models: list[str] = Field(default_factory=list)
+    """Base models; every method is compared on each. Replaces model."""
+    tasks: list[str] = Field(default_factory=list)
+    """Tasks with their options, such as chat(turns=2); every method is compared on each. Replaces
+    task."""
+    matching: Matching = "as_given"
+    """Quantity that is equal to the first method's: r, trained parameters (from below), training
+    seconds, or none."""
+    learning_rates: list[float] = Field(default_factory=list)
+    """Learning rates, such as 0.003, 0.01, of every method without its own; the best is chosen on
+    evaluation rows. Empty uses each method's default."""
+    rates_from: str = ""
+    """Source of the methods' learning rates, such as the name of another comparison; stated in the
+    report."""
+    tuning: Tuning | None = None
+    """Tuning of every method over axes of its settings; the winners are confirmed on the seeds."""
+    margin: float = Field(default=MARGIN, gt=0, json_schema_extra={"unit": "nats"})
+    """Largest difference of losses that counts as equivalent; declared before the runs."""
+    rounding: int = Field(default=0, ge=0)
+    """Repeats of the first seed with 1-ulp perturbations, at the best rate of every method, which
+    measure rounding noise: at least 5, or 0."""
+    rounding_seed: int | None = Field(default=None, ge=0, le=2**32 - 1)
+    """Repeated seed in place of the first, such as one of another comparison, whose repeats then
+    serve both."""
 
     @model_validator(mode="before")
     @classmethod
@@ -218,7 +154,7 @@ class Comparison(MethodsAndSeeds):
         tuning = self.tuning
         if tuning is None:
             return self
-        if self.training.evaluation.sealed:
+        if self.training.sealed:
             raise Refusal(
                 "sealed must be false with tuning: state the chosen settings in a second "
                 "comparison, and test these on the sealed pool."
@@ -353,9 +289,7 @@ class Comparison(MethodsAndSeeds):
     def _experiment(
         self, model_task: ModelTask, method: MethodChoice, training: Training, seed: int
     ) -> Experiment:
-        shared = {
-            name: getattr(self, name) for name in Description.model_fields
-        } | model_task.fields
+        shared = self.shared_fields | model_task.fields
         return Experiment(**shared, method=method, training=training, seed=seed)
 
     def sweep_of(self, contender: Contender) -> Sweep:
@@ -370,9 +304,7 @@ class Comparison(MethodsAndSeeds):
         if len(methods) == 1:  # a sweep refuses an axis that none of its methods has
             axes = {n: v for n, v in tuning.axes.items() if place_of(n, methods[0])}
             searched["axes"] = axes or tuning.axes
-        shared = {
-            name: getattr(self, name) for name in Description.model_fields
-        } | model_task.fields
+        shared = self.shared_fields | model_task.fields
         return Sweep(
             **shared, **searched, methods=list(methods), training=training, scaling=self.scaling
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,54 +11,112 @@ from pydantic import Field, field_validator, model_validator
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import method_groups, notebook, serialisation
-from qtha_lab.experiment.method_choice import MethodChoice, Option
-from qtha_lab.experiment.method_options import options_of
-from qtha_lab.experiment.model_task_pairs import ModelTask
-from qtha_lab.experiment.scaling import Rule, scaled
-from qtha_lab.experiment.search import COMMON
+from qtha_lab.experiment import method_choice, serialisation
+from qtha_lab.experiment.axes import COMMON
+from qtha_lab.experiment.method_choice import MethodChoice, Option, Scaling, scaled
+from qtha_lab.experiment.method_list import options_of
 from qtha_lab.experiment.training import Training
 from qtha_lab.experiment.validated_model import Declared, FieldError
+
+
+@dataclass(frozen=True)
+class ModelTask:
+    """Pair of base model and task.
+
+    Attributes:
+        model: Name, folder or hub id of the base model.
+        task: Name, file or id of the task.
+        options: Options of the task, as a call writes them.
+
+    Example:
+        >>> ModelTask.read("tiny", "chat(turns=2)").task_options
+        {'turns': 2}
+        >>> str(ModelTask("tiny", "qa"))
+        'tiny, qa'
+    """
+
+    model: str
+    task: str
+    options: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.model}, {self.task_with_options}"
+
+    @property
+    def task_with_options(self) -> str:
+        """Task with its options, in a form that `read` can parse."""
+        return f"{self.task}({self.options})" if self.options else self.task
+
+    @classmethod
+    def read(cls, model: str, task: str) -> ModelTask:
+        """Create the pair of a model and a task, whose options may follow its name."""
+        if not task.endswith(")"):
+            return cls(model, task)
+        name, _, options = task.removesuffix(")").partition("(")
+        return cls(model, name, calls.write_options(calls.parse_options(options)))
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> ModelTask:
+        """Create the pair of a run from its entry in a summary."""
+        options = calls.write_options(fields.get("task_options") or {})
+        return cls(fields.get("model", ""), fields.get("task", ""), options)
+
+    @property
+    def task_options(self) -> dict[str, Any]:
+        """Options of the task by name."""
+        return calls.parse_options(self.options)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Experiment fields of this pair."""
+        return {"model": self.model, "task": self.task, "task_options": self.task_options}
+
+
+Entry = dict[str, Any]
+
+
+def by_model_task(entries: Iterable[Entry]) -> dict[ModelTask, list[Entry]]:
+    """Group entries of runs by pair, in order of first occurrence."""
+    model_tasks: dict[ModelTask, list[Entry]] = {}
+    for entry in entries:
+        model_tasks.setdefault(ModelTask.of(entry), []).append(entry)
+    return model_tasks
+
+
+def name_in(words: str, model_task: ModelTask, model_tasks: int) -> str:
+    """Append the name of a pair to a text if there are several pairs.
+
+    Args:
+        words: Text, such as the label of a method.
+        model_task: Pair to name.
+        model_tasks: Number of pairs.
+
+    Example:
+        >>> name_in("lora(r=2)", ModelTask("tiny", "qa"), model_tasks=2)
+        'lora(r=2) on tiny, qa'
+    """
+    return f"{words} on {model_task}" if model_tasks > 1 else words
 
 
 class Description(Declared):
     """Common fields of experiments and of descriptions with several methods."""
 
-    model: str = Field(
-        default="tiny",
-        min_length=1,
-        description="Base model: a name, a folder or a hub id.",
-        json_schema_extra=COMMON,
-    )
-    quantization: str = Field(
-        default="none",
-        min_length=1,
-        description="Weight quantisation of the frozen base: none, stored int8 or int4, or "
-        "simulated, "
-        "such as round(w=3,g=64), learned(w=3), outliers(w=4) or rotated(w=4,a=4,kv=4), which "
-        "saves no memory.",
-    )
-    head: str = Field(
-        default="",
-        description="Classification head: linear, mlp(hidden=32), circuit(n=4), fidelity(n=4), "
-        "lstm(hidden=16) or qlstm(n=4), all with the same initial loss. Empty is the model's "
-        "linear layer with random weights.",
-    )
-    task: str = Field(
-        default="qa",
-        min_length=1,
-        description="Task: a name, a file, a folder or a data set id.",
-        json_schema_extra=COMMON,
-    )
-    task_options: dict[str, Option] = Field(
-        default_factory=dict, description="Settings of the task that differ from its defaults."
-    )
-    plugins: list[str] = Field(
-        default_factory=list,
-        description="Python files or modules with your own methods, ansätze or tasks; they run "
-        "with your "
-        "rights.",
-    )
+    model: str = Field(default="tiny", min_length=1, json_schema_extra=COMMON)
+    """Base model: a name, a folder or a hub id."""
+    quantization: str = Field(default="none", min_length=1)
+    """Weight quantisation of the frozen base: none, stored int8 or int4, or simulated, such as
+    round(w=3,g=64), learned(w=3), outliers(w=4) or rotated(w=4,a=4,kv=4), which saves no memory."""
+    head: str = ""
+    """Classification head: linear, mlp(hidden=32), circuit(n=4), fidelity(n=4), lstm(hidden=16) or
+    qlstm(n=4), all with the same initial loss. Empty is the model's linear layer with random
+    weights."""
+    task: str = Field(default="qa", min_length=1, json_schema_extra=COMMON)
+    """Task: a name, a file, a folder or a data set id."""
+    task_options: dict[str, Option] = Field(default_factory=dict)
+    """Settings of the task that differ from its defaults."""
+    plugins: list[str] = Field(default_factory=list)
+    """Python files or modules with your own methods, ansätze or tasks; they run with your
+    rights."""
 
     @model_validator(mode="before")
     @classmethod
@@ -83,6 +143,11 @@ class Description(Declared):
             fields["training"] = stated | flat
         return fields
 
+    @property
+    def shared_fields(self) -> dict[str, Any]:
+        """Model, head, task and plugins of every kind of description."""
+        return {name: getattr(self, name) for name in Description.model_fields}
+
     @classmethod
     def known_names(cls) -> set[str]:
         """Return the names of the fields and of the settings of the training."""
@@ -107,7 +172,7 @@ class Description(Declared):
 
     def to_notebook(self) -> str:
         """Generate a notebook that runs it and shows the results, as .ipynb text."""
-        return notebook.to_notebook(self)
+        return serialisation.to_notebook(self)
 
     def to_command(self) -> str:
         """Generate the shell command that runs this description.
@@ -120,15 +185,14 @@ class Description(Declared):
 class RunDescription(Description):
     """Fields of a run; `qtha_lab.experiment.Experiment` also checks and records them."""
 
-    method: MethodChoice = Field(default_factory=MethodChoice, description="Fine-tuning method.")
-    training: Training = Field(default_factory=Training, description="Training settings.")
-    seed: int = Field(
-        default=0,
-        ge=0,
-        le=2**32 - 1,
-        description="Seed of the adapter's initialisation and of the row order.",
-    )
-    name: str = Field(default="", description="Display name of the run.")
+    method: MethodChoice = Field(default_factory=MethodChoice)
+    """Fine-tuning method."""
+    training: Training = Field(default_factory=Training)
+    """Training settings."""
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    """Seed of the adapter's initialisation and of the row order."""
+    name: str = ""
+    """Display name of the run."""
 
     @property
     def model_task(self) -> ModelTask:
@@ -168,24 +232,15 @@ class MethodsAndSeeds(Description):
     """Common fields of comparisons, sweeps and federations: several methods and seeds."""
 
     methods: list[MethodChoice] = Field(
-        default_factory=lambda: [MethodChoice(name="lora"), MethodChoice(name="qtha")],
-        min_length=1,
-        description=(
-            "Fine-tuning methods; 'all' is every one, 'qtha(r=4)+controls' one with its controls."
-        ),
+        default_factory=lambda: [MethodChoice(name="lora"), MethodChoice(name="qtha")], min_length=1
     )
-    seeds: list[int] = Field(
-        default_factory=lambda: [0],
-        min_length=1,
-        description="Every method is trained once with each seed, such as 0, 1, 2.",
-        json_schema_extra=COMMON,
-    )
-    training: Training = Field(default_factory=Training, description="Training settings.")
-    scaling: Rule = Field(
-        default="2r",
-        description="Scale of every method without a chosen alpha: alpha = 2 r, or the "
-        "method's default.",
-    )
+    """Fine-tuning methods; 'all' is every one, 'qtha(r=4)+controls' one with its controls."""
+    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1, json_schema_extra=COMMON)
+    """Every method is trained once with each seed, such as 0, 1, 2."""
+    training: Training = Field(default_factory=Training)
+    """Training settings."""
+    scaling: Scaling = "2r"
+    """Scale of every method without a chosen alpha: alpha = 2 r, or the method's default."""
 
     @model_validator(mode="before")
     @classmethod
@@ -197,8 +252,8 @@ class MethodsAndSeeds(Description):
         model = fields.get("model", cls.model_fields["model"].default)
         if not isinstance(model, str):
             return fields
-        if any(isinstance(v, str) and method_groups.is_family(v) for v in values):
-            values = method_groups.write_out(list(values), model)
+        if any(isinstance(v, str) and method_choice.is_family(v) for v in values):
+            values = method_choice.write_out(list(values), model)
         parsed = [MethodChoice.parse(v) if isinstance(v, str) else v for v in values]
         return {**fields, "methods": parsed}
 

@@ -6,16 +6,17 @@ Describes and refuses invalid settings. Runs nothing.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import plan, validation
 from qtha_lab.experiment.description import RunDescription
-from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.training import Training
+
+if TYPE_CHECKING:
+    from qtha_lab import Run
 
 
-class Experiment(RunDescription):
+class Experiment(RunDescription, init=False):
     """One fine-tune: a model, a task, a method and a seed.
 
     Example:
@@ -23,25 +24,11 @@ class Experiment(RunDescription):
         "qtha-lab run --method 'lora(r=4)' --steps 20"
     """
 
-    if TYPE_CHECKING:  # accepted types; the fields above give the stored types
+    def run(self, folder: Path | str | None = None, *, check: bool = True) -> Run:
+        """Start the run and return at once; see `qtha_lab.launch`."""
+        import qtha_lab
 
-        def __init__(
-            self,
-            *,
-            model: str = ...,
-            quantization: str = ...,
-            head: str = ...,
-            task: str = ...,
-            task_options: dict[str, Any] = ...,
-            plugins: list[str] = ...,
-            method: MethodChoice | dict[str, Any] | str = ...,
-            training: Training | dict[str, Any] = ...,
-            seed: int = ...,
-            name: str = ...,
-            learning_rate: float = ...,
-            target_modules: list[str] = ...,
-            **training_settings: Any,
-        ) -> None: ...
+        return qtha_lab.launch(self, folder, check=check)
 
     def as_recorded(self) -> Experiment:
         """Return the experiment as a run records it.
@@ -56,7 +43,7 @@ class Experiment(RunDescription):
         Raises:
             Refusal: With the rule and the value.
         """
-        if self.training.evaluation.sealed:
+        if self.training.sealed:
             raise Refusal(
                 "sealed must be false for a single run: `qtha-lab compare` opens the sealed pool "
                 "once for each claim."

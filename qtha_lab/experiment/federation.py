@@ -6,24 +6,20 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import plan, validation
+from qtha_lab.experiment.axes import COMMON
 from qtha_lab.experiment.description import MethodsAndSeeds
 from qtha_lab.experiment.experiment import Experiment
-from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.phases import phases_text
-from qtha_lab.experiment.scaling import Rule
-from qtha_lab.experiment.search import COMMON
-from qtha_lab.experiment.training import Training
 
 
-class Federation(MethodsAndSeeds):
+class Federation(MethodsAndSeeds, init=False):
     """Federation of several methods with several seeds.
 
     Clients train on their own rows and send only the trained parameters. `training.steps` is the
@@ -39,56 +35,18 @@ class Federation(MethodsAndSeeds):
         5
     """
 
-    clients: int = Field(
-        default=8, ge=1, le=1000, description="Number of clients.", json_schema_extra=COMMON
-    )
-    rounds: int = Field(
-        default=10,
-        ge=1,
-        description="Number of averages by the server; divides the steps.",
-        json_schema_extra={"unit": "rounds", **COMMON},
-    )
-    split: str = Field(
-        default="equal",
-        description="Split of the training rows: equal, or dirichlet(0.3) over labels (over "
-        "amounts where "
-        "a task has none).",
-        json_schema_extra=COMMON,
-    )
-    proximal: float = Field(
-        default=0.0,
-        ge=0,
-        description="Coefficient mu of FedProx, which pulls a client to its initial parameters "
-        "of the "
-        "round; 0 is FedAvg.",
-    )
-    angles: Literal["mean", "circular"] = Field(
-        default="mean",
-        description="Average of circuit angles: as numbers, or as directions.",
-    )
-
-    if TYPE_CHECKING:  # accepted types; the fields above give the stored types
-
-        def __init__(
-            self,
-            *,
-            model: str = ...,
-            quantization: str = ...,
-            head: str = ...,
-            task: str = ...,
-            task_options: dict[str, Any] = ...,
-            plugins: list[str] = ...,
-            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
-            seeds: list[int] = ...,
-            training: Training | dict[str, Any] = ...,
-            scaling: Rule = ...,
-            clients: int = ...,
-            rounds: int = ...,
-            split: str = ...,
-            proximal: float = ...,
-            angles: str = ...,
-            **training_settings: Any,
-        ) -> None: ...
+    clients: int = Field(default=8, ge=1, le=1000, json_schema_extra=COMMON)
+    """Number of clients."""
+    rounds: int = Field(default=10, ge=1, json_schema_extra={"unit": "rounds", **COMMON})
+    """Number of averages by the server; divides the steps."""
+    split: str = Field(default="equal", json_schema_extra=COMMON)
+    """Split of the training rows: equal, or dirichlet(0.3) over labels (over amounts where a task
+    has none)."""
+    proximal: float = Field(default=0.0, ge=0)
+    """Coefficient mu of FedProx, which pulls a client to its initial parameters of the round; 0 is
+    FedAvg."""
+    angles: Literal["mean", "circular"] = "mean"
+    """Average of circuit angles: as numbers, or as directions."""
 
     @field_validator("split")
     @classmethod
@@ -122,9 +80,8 @@ class Federation(MethodsAndSeeds):
 
     def experiments(self) -> list[Experiment]:
         """Return the server's experiment for every method and seed, grouped by seed."""
-        shared = {n: getattr(self, n) for n in Experiment.model_fields if n in SHARED}
         return [
-            Experiment(**shared, method=method, training=self.training, seed=seed)
+            Experiment(**self.shared_fields, method=method, training=self.training, seed=seed)
             for seed in self.seeds
             for method in self.scaled_methods()
         ]
@@ -155,8 +112,3 @@ class Federation(MethodsAndSeeds):
                     f"methods must not be initialised from training rows in a federation, got "
                     f"{experiment.method.label}."
                 )
-
-
-SHARED = tuple(
-    name for name in MethodsAndSeeds.model_fields if name not in ("methods", "seeds", "training")
-)

@@ -1,19 +1,22 @@
-"""Method with its chosen options, learning rate and layers.
+"""Method with its chosen settings, groups of methods by one word, and the scale of a method.
 
-`method_groups` expands groups of methods; `experiment` describes the training.
+A group is `all`, or a method with its controls as `qtha(r=4)+controls`. PEFT's default
+for LoRA's alpha does not depend on r: the scale alpha / r would be 8 at r = 2 and 0.6 at r = 27,
+beside QTHA's 2. A comparison of ranks would then be a comparison of scales.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, field_validator
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import method_options as canonical
+from qtha_lab.experiment import method_list
+from qtha_lab.experiment.method_list import ALPHAS
 from qtha_lab.experiment.validated_model import Declared, option
 
 log = logging.getLogger(__name__)
@@ -36,24 +39,16 @@ class MethodChoice(Declared):
         'qtha(r=4,waist=16)'
     """
 
-    name: str = Field(default="qtha", description="Fine-tuning method.")
-    learning_rate: float | None = Field(
-        default=None, gt=0, description="Peak learning rate; empty takes the method's own default."
-    )
-    target_modules: list[str] | None = Field(
-        default=None,
-        min_length=1,
-        description="Names of the layers to adapt, or all-linear; empty takes the model's "
-        "usual ones.",
-    )
-    title: str = Field(
-        default="",
-        max_length=60,
-        description="Title in curves, tables and legends; empty uses the method with its options.",
-    )
-    options: dict[str, Option] = Field(
-        default_factory=dict, description="Settings of the method that differ from its defaults."
-    )
+    name: str = "qtha"
+    """Fine-tuning method."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Peak learning rate; empty takes the method's own default."""
+    target_modules: list[str] | None = Field(default=None, min_length=1)
+    """Names of the layers to adapt, or all-linear; empty takes the model's usual ones."""
+    title: str = Field(default="", max_length=60)
+    """Title in curves, tables and legends; empty uses the method with its options."""
+    options: dict[str, Option] = Field(default_factory=dict)
+    """Settings of the method that differ from its defaults."""
 
     @field_validator("options")
     @classmethod
@@ -75,7 +70,7 @@ class MethodChoice(Declared):
     def label(self) -> str:
         """Method name with all chosen settings in declared order; `parse` reads it."""
         return calls.call(
-            self.name, canonical.written_out(self.name, self.options) | self._placed()
+            self.name, method_list.written_out(self.name, self.options) | self._placed()
         )
 
     @property
@@ -89,7 +84,7 @@ class MethodChoice(Declared):
 
         Equal for two choices that train the same.
         """
-        differing = canonical.without_defaults(self.name, self.options)
+        differing = method_list.without_defaults(self.name, self.options)
         placed = {name: value for name, value in self._placed().items() if name != "title"}
         return calls.call(self.name, differing | placed)
 
@@ -156,3 +151,119 @@ def _with_choices_named_none(method: str, options: dict[str, Any]) -> dict[str, 
         return options
     named = {n for n, s in settings.items() if "none" in s.choices and not s.optional}
     return {n: "none" if v is None and n in named else v for n, v in options.items()}
+
+
+Scaling = Literal["2r", "as_given"]
+
+
+def scaled(choice: MethodChoice, rule: Scaling) -> MethodChoice:
+    """Return a method with the scale of a comparison.
+
+    Args:
+        choice: Method; an alpha among its options is not changed.
+        rule: "2r", or "as_given" for the method's default.
+
+    Example:
+        >>> scaled(MethodChoice.parse("lora(r=2)"), "2r").label
+        'lora(r=2,lora_alpha=4)'
+        >>> scaled(MethodChoice.parse("qtha(r=2)"), "2r").label  # whose default is 2 r already
+        'qtha(r=2)'
+    """
+    r = choice.options.get("r")
+    if rule == "as_given" or not isinstance(r, int) or isinstance(r, bool):
+        return choice  # at the default r, every default alpha is 2 r
+    from qtha_lab.adapters import get_method
+
+    settings = get_method(choice.name).settings()
+    for name in ALPHAS:
+        declared = settings.get(name)
+        if declared is None or declared.default is None or name in choice.options:
+            continue
+        if 2 * r != declared.default:
+            return choice.replace(options=choice.options | {name: 2 * r})
+    return choice
+
+
+SUFFIX = "+controls"
+
+
+def is_family(text: str) -> bool:
+    """Return True if a text stands for more than one method.
+
+    Example:
+        >>> is_family("all"), is_family("qtha(r=4)+controls"), is_family("qtha")
+        (True, True, False)
+    """
+    return text.strip() == "all" or text.strip().endswith(SUFFIX)
+
+
+def write_out(texts: list[str | MethodChoice], model: str) -> list[MethodChoice]:
+    """Expand texts to their methods in order, without repetition.
+
+    Args:
+        texts: Methods, `all`, or a method with `+controls`.
+        model: Base model on which a LoRA of equal size is determined.
+    """
+    from qtha_lab.adapters import get_method, method_names
+
+    choices: list[MethodChoice] = []
+    for text in texts:
+        if not isinstance(text, str) or not is_family(text):
+            choices.append(MethodChoice.parse(text) if isinstance(text, str) else text)
+        elif text.strip() == "all":
+            for name in method_names():
+                choices += with_controls(
+                    MethodChoice(name=name), model, lora=get_method(name).compare_with_lora
+                )
+        else:
+            choices += with_controls(MethodChoice.parse(text.strip().removesuffix(SUFFIX)), model)
+    return list({choice.meaning: choice for choice in reversed(choices)}.values())[::-1]
+
+
+def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[MethodChoice]:
+    """Return a method, its controls, and LoRA at equal r and at equal parameters.
+
+    Both LoRA methods have the method's scale.
+
+    Args:
+        choice: Method; its controls share its learning rate and layers.
+        model: Base model on which parameters are counted.
+        lora: Add the two LoRA methods.
+    """
+    from qtha_lab.adapters.registry import controls_of
+
+    controls = [
+        choice.replace(name=control.method, options=dict(control.options), title="")
+        for control in controls_of(choice.name, choice.options)
+    ]
+    return [choice, *controls, *(_loras(choice, model) if lora else [])]
+
+
+def _loras(choice: MethodChoice, model: str) -> list[MethodChoice]:
+    from qtha_lab import adapters, models
+    from qtha_lab.adapters import get_method
+
+    targets = choice.target_modules or models.default_target_modules(model)
+    empty = models.empty_model(model, head="causal-lm")
+    config = get_method(choice.name).make_config("CAUSAL_LM", targets, **choice.options)
+    if getattr(config, "is_open", False):
+        config = config.sized_for(adapters.layout_of(empty, config).sizes)
+    unit = get_method("lora").make_config("CAUSAL_LM", targets, r=1)
+    counts = [adapters.count_trainable(empty, lora) for lora in (config, unit)]
+    equal = max(1, round(counts[0] / counts[1]))
+    ranks = dict.fromkeys([getattr(config, "r", None) or equal, equal])
+    scale = adapters.scale_of(config) or 2
+    return [
+        MethodChoice(name="lora", options=_at_scale(r, scale), target_modules=choice.target_modules)
+        for r in ranks
+    ]
+
+
+def _at_scale(r: int, scale: float) -> dict[str, int | float]:
+    """Return LoRA options at r with a given ratio alpha / r."""
+    from qtha_lab.adapters import get_method
+
+    alpha = r * scale
+    alpha = int(alpha) if float(alpha).is_integer() else alpha
+    usual = get_method("lora").settings()["lora_alpha"].default
+    return {"r": r} if alpha == usual else {"r": r, "lora_alpha": alpha}

@@ -1,7 +1,7 @@
-"""List of methods, engines and heads with their declared settings, from a disk cache.
+"""Methods, engines and heads with their declared settings, and the canonical form of options.
 
-Loads no method while the cache is valid. Once the packages are loaded, the registries are read
-directly, so plugins appear at once.
+Loads no method while the disk cache is valid. Once the packages are loaded, the registries are read
+directly, so plugins appear at once. An unknown method or option is not refused here.
 """
 
 from __future__ import annotations
@@ -187,3 +187,60 @@ def _setting(plain: dict[str, Any]) -> Setting:
     if kind in (tuple, set) and default is not None:
         default = kind(default)
     return Setting(**plain | {"type": kind, "default": default, "choices": tuple(plain["choices"])})
+
+
+ALPHAS = ("lora_alpha", "alpha")  # settings of a method's scale; if omitted, alpha follows r
+
+
+def written_out(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options in declared order with normalised numbers.
+
+    A whole number for a fraction becomes `16` instead of `16.0`.
+
+    Example:
+        >>> written_out("qtha", {"waist": 16, "alpha": 8.0, "r": 4})
+        {'r': 4, 'alpha': 8, 'waist': 16}
+    """
+    if not options:  # avoids loading the declarations
+        return {}
+    declared = options_of(method)
+    place = {name: number for number, name in enumerate(declared)}
+    names = sorted(options, key=lambda name: (place.get(name, len(place)), name))
+    return {name: _number(options[name], declared.get(name)) for name in names}
+
+
+def without_defaults(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the non-default options in canonical form, equal for equal meanings.
+
+    An alpha is retained beside a non-default r, because an omitted alpha follows r.
+
+    Example:
+        >>> without_defaults("lora", {"lora_alpha": 16, "r": 4})
+        {'r': 4, 'lora_alpha': 16}
+        >>> without_defaults("lora", {"lora_alpha": 16, "r": 8})
+        {}
+    """
+    declared = options_of(method) if options else {}
+    written = written_out(method, options)
+    differing = {
+        name
+        for name, value in written.items()
+        if name not in declared or value != declared[name].default
+    }
+    if "r" in differing:
+        differing.update(ALPHAS)
+    return {name: value for name, value in written.items() if name in differing}
+
+
+def options_of(method: str) -> Mapping[str, Setting]:
+    """Return the declared options of a method; empty for an unknown method."""
+    try:
+        return method_entry(method).settings
+    except Refusal as reason:
+        log.debug("options are taken as they are: %s", reason)
+        return {}
+
+
+def _number(value: Any, declared: Setting | None) -> Any:
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+    return int(value) if is_whole and declared and declared.type is float else value

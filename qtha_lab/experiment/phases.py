@@ -1,6 +1,6 @@
 """Training phases: steps, trained tensor groups and disabled parts of each phase.
 
-Reads and writes their text form; `qtha_lab.training.phases` executes them.
+Reads and writes their text form; `qtha_lab.training.schedules` executes them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Phase(Declared):
         'linear(steps=50,use_circuit=false)'
     """
 
-    name: str = Field(default="", description="Name in the log; empty is phase1, phase2, …")
-    steps: int = Field(ge=1, description="Optimiser steps.")
-    train: list[str] | None = Field(
-        default=None, min_length=1, description="Trained groups of tensors; empty trains all."
-    )
-    options: dict[str, Option] = Field(
-        default_factory=dict, description="Method settings of this phase, such as use_circuit."
-    )
+    name: str = ""
+    """Name in the log; empty is phase1, phase2, …"""
+    steps: int = Field(ge=1)
+    """Optimiser steps."""
+    train: list[str] | None = Field(default=None, min_length=1)
+    """Trained groups of tensors; empty trains all."""
+    options: dict[str, Option] = Field(default_factory=dict)
+    """Method settings of this phase, such as use_circuit."""
 
     @property
     def text(self) -> str:

@@ -101,9 +101,9 @@ class Plan:
                 experiment.task,
                 seed=experiment.seed,
                 train_rows=experiment.training.train_rows,
-                eval_rows=experiment.training.evaluation.eval_rows,
-                test_rows=experiment.training.evaluation.test_rows,
-                sealed=experiment.training.evaluation.sealed,
+                eval_rows=experiment.training.eval_rows,
+                test_rows=experiment.training.test_rows,
+                sealed=experiment.training.sealed,
                 **experiment.task_options,
             ),
         )
@@ -291,8 +291,7 @@ class Plan:
         if source is None:
             return None
         options = _text(experiment.task_options)
-        evaluated = training.evaluation
-        rows = training.train_rows, evaluated.eval_rows, evaluated.test_rows, evaluated.sealed
+        rows = training.train_rows, training.eval_rows, training.test_rows, training.sealed
         return source, options, experiment.seed, rows
 
     @cached_property

@@ -17,7 +17,7 @@ from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.experiment.experiment import Experiment
-from qtha_lab.experiment.recorded import is_arm
+from qtha_lab.experiment.serialisation import is_arm
 
 NAME = re.compile(r"[A-Za-z_][\w-]*")
 

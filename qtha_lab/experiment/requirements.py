@@ -9,8 +9,8 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.processes import allowed_cores
 from qtha_lab.core.settings import unknown
+from qtha_lab.experiment.objectives import Preference, Reinforce, Supervised
 from qtha_lab.experiment.phases import phases_text
-from qtha_lab.experiment.training_groups import Preference, Reinforce, Supervised
 
 if TYPE_CHECKING:
     from qtha_lab.experiment.plan import Plan
@@ -65,7 +65,7 @@ def check_steps(plan: Plan) -> None:
 
 def check_rates(plan: Plan) -> None:
     """Refuse a separate rate for a tensor group that the method does not train."""
-    for group in plan.experiment.training.optim.rate_ratios:
+    for group in plan.experiment.training.rate_ratios:
         if group not in plan.layout.groups:
             raise unknown(
                 f"group of tensors of {plan.experiment.method.name} in rate_ratios",
@@ -189,7 +189,7 @@ def check_positions(plan: Plan) -> None:
     """Refuse rows longer than the model's positions; some models have no such limit."""
     experiment = plan.experiment
     training = experiment.training
-    max_length, max_new = training.max_length, training.evaluation.max_new_tokens
+    max_length, max_new = training.max_length, training.max_new_tokens
     positions = getattr(plan.model.config, "max_position_embeddings", None)
     if not positions:
         return
@@ -198,7 +198,7 @@ def check_positions(plan: Plan) -> None:
             f"max_length + max_new_tokens must be at most {positions:,} with objective=reinforce, "
             f"the positions of model {experiment.model}, got {max_length:,} + {max_new:,}."
         )
-    if training.evaluation.generate_rows and max_new > positions:
+    if training.generate_rows and max_new > positions:
         raise Refusal(
             f"max_new_tokens must be at most {positions:,}, the positions of model "
             f"{experiment.model}, got {max_new:,}."

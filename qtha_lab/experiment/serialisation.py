@@ -1,10 +1,11 @@
-"""Conversion of a description to YAML, Python code and a shell command.
+"""Conversion of a description to YAML, Python code, a shell command and a notebook.
 
 Depends only on the declared fields of a description; checks no values.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 from pathlib import Path
@@ -17,6 +18,10 @@ from qtha_lab.core.call_syntax import write_options, write_value
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_yaml, read_bytes
 from qtha_lab.core.io.strict_yaml import FLOAT
+from qtha_lab.core.notebook_format import code, markdown, notebook_text
+
+log = logging.getLogger(__name__)
+
 
 Description = TypeVar("Description", bound=BaseModel)
 LONGEST = 2**20  # maximum bytes of a description
@@ -234,3 +239,43 @@ def _flag_text(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value))
     return write_value(value)
+
+
+MARK = b"reproduction:"  # start of a line in the description of an arm
+
+
+def is_arm(file: Path) -> bool:
+    """Return True if a description belongs to an arm of a reproduction.
+
+    False if the file cannot be read; its reader reports the error.
+    """
+    try:
+        lines = read_bytes(file, LONGEST).splitlines()
+    except (OSError, Refusal) as error:
+        log.debug("%s cannot be read: %s", file, error)
+        return False
+    return any(line.startswith(MARK) for line in lines)
+
+
+# Notebook cells that follow the Python code of each kind of description.
+_RESULTS = {
+    "Experiment": (
+        "run.wait()",
+        "from qtha_lab.widgets import LivePlot\n\nLivePlot([run]).panel",
+        "run.summary",
+    ),
+    "Comparison": (
+        'import pandas as pd\n\npd.DataFrame(compare.rows(summary)).set_index("method").T',
+        'print(*summary["notes"], sep="\\n")',
+    ),
+    "Sweep": ("trials.wait()", "trials.table()", "trials.best()"),
+}
+
+
+def to_notebook(description: BaseModel) -> str:
+    """Generate the notebook text without outputs."""
+    kind = type(description).__name__
+    command = to_command(description)
+    head = f"# {kind} repeated\n\nRun All does what this does in a shell:\n\n```sh\n{command}\n```"
+    sources = [to_python(description).rstrip(), *_RESULTS[kind]]
+    return notebook_text([markdown(head), *map(code, sources)])

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES, recorded
 from qtha_lab.core.settings import settings_of, unknown
 from qtha_lab.experiment import plan, validation
-from qtha_lab.experiment.axis import MOST_POINTS, Axis, count_points
+from qtha_lab.experiment.axes import MOST_POINTS, Axis, Search, count_points
 from qtha_lab.experiment.description import MethodsAndSeeds
 from qtha_lab.experiment.experiment import Experiment
-from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.method_choice import MethodChoice, scaled
 from qtha_lab.experiment.method_list import method_entry
-from qtha_lab.experiment.scaling import Rule, scaled
-from qtha_lab.experiment.search import Search
 from qtha_lab.experiment.training import Training
 
 _NO_QUOTES = str.maketrans("", "", "'\"")
@@ -41,7 +39,7 @@ class AxisTarget(NamedTuple):
     name: str
 
 
-class Sweep(Search, MethodsAndSeeds):
+class Sweep(Search, MethodsAndSeeds, init=False):
     """Sweep of several methods over points on the axes, with every seed at each point.
 
     Example:
@@ -54,34 +52,8 @@ class Sweep(Search, MethodsAndSeeds):
         'qtha(r=4,learning_rate=0.01)'
     """
 
-    objective: str = Field(
-        default="eval_loss",
-        description="Measure to optimise at the end of a run, averaged over its seeds.",
-    )
-
-    if TYPE_CHECKING:  # accepted types; the fields above give the stored types
-
-        def __init__(
-            self,
-            *,
-            model: str = ...,
-            quantization: str = ...,
-            head: str = ...,
-            task: str = ...,
-            task_options: dict[str, Any] = ...,
-            plugins: list[str] = ...,
-            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
-            seeds: list[int] = ...,
-            training: Training | dict[str, Any] = ...,
-            scaling: Rule = ...,
-            axes: Mapping[str, Any] = ...,
-            search: str = ...,
-            trials: int | None = ...,
-            pruner: str = ...,
-            objective: str = ...,
-            search_seed: int = ...,
-            **training_settings: Any,
-        ) -> None: ...
+    objective: str = "eval_loss"
+    """Measure to optimise at the end of a run, averaged over its seeds."""
 
     @field_validator("objective")
     @classmethod
@@ -172,9 +144,9 @@ class Sweep(Search, MethodsAndSeeds):
         Raises:
             Refusal: If the method has no setting of this axis.
         """
-        fields: dict[str, Any] = {name: getattr(self, name) for name in SHARED}
+        fields = self.shared_fields
         choice: dict[str, Any] = {}
-        options, training, ratios = dict(method.options), {}, dict(self.training.optim.rate_ratios)
+        options, training, ratios = dict(method.options), {}, dict(self.training.rate_ratios)
         for name, value in point.items():
             place = place_of(name, method)
             if place is None:
@@ -190,7 +162,7 @@ class Sweep(Search, MethodsAndSeeds):
                 "run": fields,
             }
             part[place.part][place.name] = value
-        if ratios != self.training.optim.rate_ratios:
+        if ratios != self.training.rate_ratios:
             training["rate_ratios"] = ratios
         course = self.training.replace(**training) if training else self.training
         return fields, method.replace(**choice, options=options), course
@@ -215,13 +187,6 @@ class Sweep(Search, MethodsAndSeeds):
         axes = self.axes_of(method)
         first = {name: axis.ends()[0] for name, axis in axes.items()}
         return [first, *({**first, name: axis.ends()[1]} for name, axis in axes.items())]
-
-
-SHARED = tuple(
-    name
-    for name in Experiment.model_fields
-    if name in MethodsAndSeeds.model_fields and name != "training"
-)
 
 
 def place_of(axis: str, method: MethodChoice) -> AxisTarget | None:

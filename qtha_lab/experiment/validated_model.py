@@ -77,11 +77,21 @@ class Declared(BaseModel):
         qtha_lab.experiment.validated_model.FieldError: width must be at least 1, got 0.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        strict=True,
+        use_attribute_docstrings=True,
+    )
+
+    def __init_subclass__(cls, *, init: bool = True, **options: Any) -> None:
+        """Accept `init=False`, by which type checkers allow more arguments than the fields."""
+        super().__init_subclass__(**options)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
-        super().__pydantic_init_subclass__(**options)
+        super().__pydantic_init_subclass__()
         with_arguments(cls)
 
     def __init__(self, /, **fields: Any) -> None:

@@ -15,9 +15,8 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import check_writable, make_folder
 from qtha_lab.experiment import memory
 from qtha_lab.experiment import requirements as limits
-from qtha_lab.experiment.distillation import check_teacher
+from qtha_lab.experiment.objectives import Reinforce, check_teacher
 from qtha_lab.experiment.plan import Plan
-from qtha_lab.experiment.training_groups import Reinforce
 
 
 def check_run(plan: Plan, runs_dir: Path | None = None) -> None:
@@ -131,7 +130,7 @@ def check_rows(plan: Plan) -> None:
         )
     if not task.eval:
         raise Refusal(f"task must have evaluation rows, got {task.name} with none.")
-    head_rate = training.optim.head_learning_rate
+    head_rate = training.head_learning_rate
     if head_rate is not None and task.kind != "classification":
         raise Refusal(
             f"head_learning_rate must be empty for task {task.name}, which has no classification "

@@ -4,7 +4,7 @@ from typing import Any
 
 from qtha_lab.core import paths
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.distillation import teacher_folder
+from qtha_lab.experiment.objectives import teacher_folder
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:

@@ -2,7 +2,7 @@
 
 The worker starts them, and they end with it. Each reads its rank from torchrun's variables. So
 `torchrun … -m qtha_lab.runs.worker RUN_DIR` can start all of them too, also on several hosts. Their
-computation is in `qtha_lab.training.distributed`.
+computation is in `qtha_lab.training.finetune`.
 """
 
 from __future__ import annotations

@@ -91,8 +91,7 @@ class Predictor:
         """Compute the head's outputs, (rows, outputs)."""
         from qtha_lab.tasks import collate
         from qtha_lab.tasks.task import encode_inputs
-        from qtha_lab.training.batching import by_length
-        from qtha_lab.training.evaluation import evaluating
+        from qtha_lab.training.evaluation import by_length, evaluating
 
         decodes = bool(getattr(self.model.config, "is_encoder_decoder", False))
         encoded = encode_inputs(rows, self.tokenizer, self.settings.max_length, decodes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory import exit_status as ending
 from qtha_lab.experiment.run_directory import outage as away
 from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory.annotations import annotate
 from qtha_lab.experiment.run_directory.events import history, read_events
 from qtha_lab.experiment.run_directory.files import check_disk_space
 from qtha_lab.experiment.run_directory.index import list_records
@@ -31,6 +32,7 @@ from qtha_lab.experiment.run_directory.plugins import check_plugins, record_plug
 from qtha_lab.experiment.run_directory.record import LOG_LOST, Record, stamp
 from qtha_lab.experiment.run_directory.record import read_record as read_record
 from qtha_lab.experiment.run_directory.status import RESUMABLE, Status
+from qtha_lab.experiment.run_directory.trash import delete
 from qtha_lab.runs import fork_server as warm
 from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.kill import KILL, record_kill, send_signal
@@ -58,6 +60,8 @@ class Run:
         'finished'
     """
 
+    __slots__ = ("__weakref__", "_record", "files")  # refuses unknown attributes
+
     def __init__(self, path: Path, record: Record | None = None) -> None:
         self.files = RunDir(Path(path).resolve() if record is None else path)
         self._record = record
@@ -75,6 +79,29 @@ class Run:
         """Name given by a user: in the annotations or the experiment; the id without either."""
         record = self.record
         return record.annotations.get("name") or record.experiment.get("name") or self.id
+
+    @name.setter
+    def name(self, text: str) -> None:
+        annotate(self.files, name=text or "")
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Tags given by a user; assign all tags, such as `run.tags = ["best"]`."""
+        return tuple(self.record.annotations.get("tags", ()))
+
+    @tags.setter
+    def tags(self, tags: Iterable[str]) -> None:
+        tags = [tag.strip() for tag in ([tags] if isinstance(tags, str) else tags or ())]
+        annotate(self.files, add=tags, remove=[tag for tag in self.tags if tag not in tags])
+
+    @property
+    def note(self) -> str:
+        """Note given by a user."""
+        return self.record.annotations.get("note", "")
+
+    @note.setter
+    def note(self, text: str) -> None:
+        annotate(self.files, note=text or "")
 
     @property
     def state(self) -> str:
@@ -186,9 +213,9 @@ class Run:
         Example:
             >>> model, tokenizer = run.load()  # doctest: +SKIP
         """
-        from qtha_lab.runs.trained_model import load_run
+        from qtha_lab.runs.trained_model import load_run_model
 
-        return load_run(self.files)
+        return load_run_model(self.files)
 
     def generate(self, prompt: str, **decoding: Any) -> str:
         """Load the model and return its answer to a prompt.
@@ -252,6 +279,14 @@ class Run:
             send_signal(self.files, number)
         record_kill(self.files, soft_seconds + term_seconds)
         return self.status()
+
+    def delete(self) -> None:
+        """Move the run to the trash, from which `qtha-lab runs restore` restores it.
+
+        Raises:
+            Refusal: If a worker is running, or the folder is not writable.
+        """
+        self.files = RunDir(delete(self.files))
 
     def request_stop(self) -> None:
         """Request that the worker finishes its step, saves and stops, without waiting."""

@@ -55,7 +55,7 @@ class RunModel:
         return Stream(self.model, self.base.tokenizer, text, Decoding(**decoding)).whole()
 
 
-def load_run(files: RunDir) -> RunModel:
+def load_run_model(files: RunDir) -> RunModel:
     """Load a run's base and its adapter.
 
     Raises:

@@ -127,7 +127,7 @@ def assist(run: RunDir) -> int:
     _be_nice()
     use_threads()
     with frozen_garbage():
-        from qtha_lab.training.distributed import assist as take_steps
+        from qtha_lab.training.finetune import assist as take_steps
     take_steps(run, int(os.environ["OMP_NUM_THREADS"]))
     return 0
 

@@ -15,7 +15,7 @@ from typing import Any
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
+from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
 from qtha_lab.experiment.run_directory.status import SUMMARISED, TERMINAL
 from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run

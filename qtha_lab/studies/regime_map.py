@@ -14,7 +14,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import write_json
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
+from qtha_lab.experiment.description import ModelTask, by_model_task
 from qtha_lab.figures.regimes import Regime
 from qtha_lab.studies.comparison.run_comparison import Progress, run_comparison
 

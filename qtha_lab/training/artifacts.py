@@ -17,15 +17,13 @@ from qtha_lab.adapters import heads
 from qtha_lab.core import metrics as measures
 from qtha_lab.core.io import read_mapping, staged, write_json
 from qtha_lab.core.paths import shared_name
-from qtha_lab.experiment.prediction_settings import PredictionSettings
-from qtha_lab.experiment.prediction_usage import add_usage, form_of
+from qtha_lab.experiment.prediction_settings import PredictionSettings, add_usage, form_of
 from qtha_lab.models.model_card import write_card
-from qtha_lab.training import environment, evaluation
+from qtha_lab.training import evaluation, summary
 from qtha_lab.training import scores as metrics
-from qtha_lab.training.learning_rates import HEAD
-from qtha_lab.training.optional_measurement import optional_measurement
-from qtha_lab.training.peak_memory import PeakMemory
-from qtha_lab.training.session import Session
+from qtha_lab.training.memory import PeakMemory
+from qtha_lab.training.schedules import HEAD
+from qtha_lab.training.session import Session, optional_measurement
 from qtha_lab.training.setup import Loaded
 from qtha_lab.training.summary import run_summary
 
@@ -66,7 +64,7 @@ def write_environment(session: Session, loaded: Loaded) -> None:
         }
         for one in (loaded.base, loaded.task)
     )
-    description = environment.environment_facts() | {
+    description = summary.environment_facts() | {
         "threads": session.threads.least,
         "device": str(next(loaded.model.parameters()).device),
         "model": base,
@@ -89,7 +87,7 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
         Interrupted: If a stop is requested during generation.
     """
     task, training = loaded.task, session.training
-    rows = task.eval[: training.evaluation.generate_rows]
+    rows = task.eval[: training.generate_rows]
     if not task.has_answers or not rows or session.is_recorded("generation", step):
         return
     message = f"answering {len(rows)} evaluation rows"
@@ -106,7 +104,7 @@ def _record_answers(session: Session, loaded: Loaded, step: int, rows: list[dict
             loaded.model,
             loaded.rows.tokenizer,
             list(prompts),
-            max_new_tokens=training.evaluation.max_new_tokens,
+            max_new_tokens=training.max_new_tokens,
             size=4 * training.batch_size,  # no activations are stored for a backward pass
             poll=session.poll,
         )
@@ -163,7 +161,7 @@ def write_summary(
         "base_parameters": loaded.base_parameters,
         "scale": adapters.scale_of(loaded.config),
         "learning_rate": session.learning_rate,
-        "head_learning_rate": session.training.optim.head_learning_rate,
+        "head_learning_rate": session.training.head_learning_rate,
         "state": state,
         "peak_memory_bytes": memory.bytes(),
     }

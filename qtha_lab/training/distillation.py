@@ -19,14 +19,12 @@ from torch.nn import functional
 
 from qtha_lab import adapters, models
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.distillation import teacher_folder
+from qtha_lab.experiment.objectives import Distillation, teacher_folder
 from qtha_lab.experiment.plan import Plan
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins
-from qtha_lab.experiment.training_groups import Distillation
 from qtha_lab.tasks.task import IGNORED
-from qtha_lab.training.answer_logits import Answers, has_plain_loss
-from qtha_lab.training.objective import Objective
+from qtha_lab.training.objective import Answers, Objective, has_plain_loss
 
 
 class TeacherObjective(Objective):

@@ -15,7 +15,7 @@ from torch import nn
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, remove, staged
-from qtha_lab.experiment import Evaluation
+from qtha_lab.experiment import Training
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
 
 log = logging.getLogger(__name__)
@@ -66,14 +66,14 @@ class EarlyStop:
     """Early-stopping state of a run, which stores the best adapter.
 
     Args:
-        settings: Evaluation settings with the patience.
+        settings: Training settings with the patience.
         run: Run directory; adapters are stored in its `best` folder.
         model: Trained model.
         losses: Evaluation losses of earlier sessions, by step.
     """
 
     def __init__(
-        self, settings: Evaluation, run: RunDir, model: PeftModel, losses: Mapping[int, float]
+        self, settings: Training, run: RunDir, model: PeftModel, losses: Mapping[int, float]
     ) -> None:
         self.settings, self.run, self.model, self.losses = settings, run, model, dict(losses)
 

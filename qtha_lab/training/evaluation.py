@@ -1,6 +1,7 @@
 """Evaluation on encoded rows: exact token-weighted loss, accuracy and generated answers.
 
 Stores the logits of one batch at a time. Reads tensors from the task's collator and trains nothing.
+Batches hold rows of similar length and depend on lengths alone.
 """
 
 from __future__ import annotations
@@ -17,9 +18,29 @@ from torch.nn import functional
 from qtha_lab.adapters import hold_products
 from qtha_lab.tasks.task import Kind
 from qtha_lab.training import scores as metrics
-from qtha_lab.training.answer_logits import IGNORED, Answers
-from qtha_lab.training.batching import by_length
+from qtha_lab.training.objective import IGNORED, Answers
 from qtha_lab.training.preference import margins, pair_losses
+
+
+def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Yield row positions, longest first, in batches of bounded padded size.
+
+    No batch has more padded tokens than `size` of the longest rows. Batches of shorter rows hold
+    more rows, so the first batch needs the most memory.
+
+    Args:
+        lengths: Length of each row, in tokens.
+        size: Number of rows in a batch of the longest rows.
+
+    Example:
+        >>> list(by_length([2, 8, 3, 8, 4], size=2))
+        [[1, 3], [4, 2, 0]]
+    """
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    while order:
+        most = max(size, size * max(lengths) // max(lengths[order[0]], 1))
+        yield order[:most]
+        order = order[most:]
 
 
 class Interrupted(Exception):  # noqa: N818

@@ -11,18 +11,21 @@ from dataclasses import dataclass
 from transformers import PrinterCallback, TrainerCallback
 
 from qtha_lab.adapters import phases as staged
-from qtha_lab.training.circuit_inputs import RecordBottlenecks, record_bottlenecks
+from qtha_lab.training.callbacks import (
+    NameIdleLayers,
+    RecordBottlenecks,
+    RecordSpectra,
+    make_tracker,
+    record_bottlenecks,
+)
 from qtha_lab.training.early_stopping import EarlyStop, load_weights
 from qtha_lab.training.evaluation import Interrupted
-from qtha_lab.training.idle_layers import NameIdleLayers
-from qtha_lab.training.peak_memory import PeakMemory
-from qtha_lab.training.phases import PhaseCallback
+from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.reinforce import Reward
 from qtha_lab.training.run_trainer import TrainingMonitor, training_arguments
+from qtha_lab.training.schedules import PhaseCallback
 from qtha_lab.training.session import Session
 from qtha_lab.training.setup import Loaded
-from qtha_lab.training.spectra import RecordSpectra
-from qtha_lab.training.trackers import make_tracker
 from qtha_lab.training.trainer import FineTuner
 
 
@@ -61,9 +64,7 @@ def train(
         Interrupted: If a stop is requested before the first step.
     """
     trainer = make_trainer(session, loaded)
-    early = EarlyStop(
-        session.training.evaluation, session.run, loaded.model, session.recorded_losses()
-    )
+    early = EarlyStop(session.training, session.run, loaded.model, session.recorded_losses())
     watch = TrainingMonitor(
         trainer,
         loaded.model,
@@ -73,7 +74,7 @@ def train(
         session.threads.adjust,
         memory.now,
         early,
-        eval_every=session.training.evaluation.eval_every,
+        eval_every=session.training.eval_every,
         evaluated=session.recorded_steps("eval"),
         group=session.group,
     )
@@ -119,8 +120,8 @@ def make_trainer(session: Session, loaded: Loaded) -> FineTuner:
         session.experiment, session.learning_rate, session.run.checkpoints
     )
     trainer = FineTuner(
-        head_learning_rate=session.training.optim.head_learning_rate,
-        rate_ratios=session.training.optim.rate_ratios,
+        head_learning_rate=session.training.head_learning_rate,
+        rate_ratios=session.training.rate_ratios,
         phases=session.training.phases,
         objective=loaded.objective,
         group=session.group,

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qtha_lab import adapters
-from qtha_lab.training.answer_logits import log_likelihoods
-from qtha_lab.training.objective import Objective
+from qtha_lab.training.objective import Objective, log_likelihoods
 
 MEANING = (
     "losses are −log σ of β times the margin of chosen over rejected answers, against the base; "

@@ -31,9 +31,8 @@ from qtha_lab.experiment import Reinforce
 from qtha_lab.tasks import collate
 from qtha_lab.tasks.task import IGNORED
 from qtha_lab.training import scores as metrics
-from qtha_lab.training.answer_logits import log_likelihoods
 from qtha_lab.training.evaluation import evaluating
-from qtha_lab.training.objective import Objective
+from qtha_lab.training.objective import Objective, log_likelihoods
 
 Score = Callable[[Sequence[str], Sequence[str]], list[float]]
 

@@ -40,7 +40,7 @@ def training_arguments(
         learning_rate: Peak learning rate of the schedule.
         folder: Folder of the checkpoints.
     """
-    training, optim = experiment.training, experiment.training.optim
+    training = experiment.training
     arguments = TrainingArguments(
         output_dir=str(folder),
         run_name=folder.parent.name,
@@ -48,10 +48,10 @@ def training_arguments(
         per_device_train_batch_size=training.batch_size,
         gradient_accumulation_steps=training.gradient_accumulation,
         learning_rate=learning_rate,
-        lr_scheduler_type=SCHEDULES[optim.schedule],
-        warmup_steps=round(optim.warmup_fraction * training.steps),
-        weight_decay=optim.weight_decay,
-        max_grad_norm=optim.max_grad_norm,
+        lr_scheduler_type=SCHEDULES[training.schedule],
+        warmup_steps=round(training.warmup_fraction * training.steps),
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.max_grad_norm,
         bf16=training.precision == "bfloat16",
         use_cpu=not torch.accelerator.is_available(),  # otherwise a CPU refuses bf16
         seed=experiment.seed,
@@ -70,8 +70,8 @@ def training_arguments(
         disable_tqdm=True,
         log_level="warning",
     )
-    if optim.optimizer != "auto":
-        arguments.optim = OptimizerNames(optim.optimizer)
+    if training.optimizer != "auto":
+        arguments.optim = OptimizerNames(training.optimizer)
     return arguments
 
 

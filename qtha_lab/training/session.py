@@ -1,4 +1,4 @@
-"""One session of a run: directory, event log, first step and stop requests.
+"""One session of a run: directory, event log, first step, stop requests and optional measurements.
 
 Trains nothing; loading, training and writing a run each receive the session.
 """
@@ -6,14 +6,16 @@ Trains nothing; loading, training and writing a run each receive the session.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from qtha_lab.core.errors import message_of
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory import RunDir, disk
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.process_group import ProcessGroup
@@ -150,3 +152,27 @@ class Session:
         if self.stop_requested():
             raise Interrupted
         self.threads.adjust(self.start.step)
+
+
+Note = Callable[[str], None]
+
+
+@contextmanager
+def optional_measurement(name: str, note: Note) -> Iterator[None]:
+    """Suppress an error of the block, and pass a sentence about it to `note`.
+
+    A stop request and a full disk are raised.
+
+    Args:
+        name: Name of the measurement, in the plural.
+        note: Receives the sentence.
+    """
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception as problem:
+        if disk.is_full(problem):
+            raise
+        log.warning("%s are left out", name, exc_info=problem)
+        note(f"{name} are left out: {type(problem).__name__}: {message_of(problem)}")

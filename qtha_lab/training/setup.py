@@ -19,19 +19,18 @@ from transformers import set_seed
 from qtha_lab import adapters, models, tasks
 from qtha_lab.adapters import heads
 from qtha_lab.adapters import phases as staged
+from qtha_lab.experiment.objectives import Distillation, Preference, Reinforce
 from qtha_lab.experiment.plan import Plan
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins
-from qtha_lab.experiment.training_groups import Distillation, Preference, Reinforce
 from qtha_lab.training import evaluation
-from qtha_lab.training.batching import by_length
 from qtha_lab.training.distillation import load_teacher, seen_before
-from qtha_lab.training.memory_wait import wait_for_memory
+from qtha_lab.training.evaluation import by_length
+from qtha_lab.training.memory import wait_for_memory
 from qtha_lab.training.objective import Objective
-from qtha_lab.training.optional_measurement import optional_measurement
 from qtha_lab.training.perturbation import perturb
 from qtha_lab.training.preference import MEANING, PairObjective
 from qtha_lab.training.reinforce import Reward, loss_meaning
-from qtha_lab.training.session import Session
+from qtha_lab.training.session import Session, optional_measurement
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ def _objective(session: Session, plan: Plan, tokenizer: Any) -> Objective | None
     training, objective = session.training, session.training.objective
     if isinstance(objective, Reinforce):
         session.note(loss_meaning(objective.reward))
-        longest = training.evaluation.max_new_tokens
+        longest = training.max_new_tokens
         return Reward(tokenizer, objective, longest, session.experiment.seed)
     if isinstance(objective, Preference):
         session.note(MEANING)

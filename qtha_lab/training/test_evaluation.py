@@ -16,8 +16,7 @@ from qtha_lab import adapters
 from qtha_lab.core.io import read, read_mapping, write_json
 from qtha_lab.core.paths import data_dir
 from qtha_lab.training.evaluation import evaluating
-from qtha_lab.training.optional_measurement import optional_measurement
-from qtha_lab.training.session import Session
+from qtha_lab.training.session import Session, optional_measurement
 from qtha_lab.training.setup import Loaded
 
 TRAINING_ROWS = 256  # upper limit; sufficient for the generalisation gap, which supports no claim

@@ -20,16 +20,15 @@ from transformers import Trainer
 from transformers.loss.loss_utils import ForCausalLMLoss
 
 from qtha_lab.experiment.phases import Phase
-from qtha_lab.training.answer_logits import (
+from qtha_lab.training.objective import (
     IGNORED,
     Answers,
+    Objective,
     chooses_classes,
     has_plain_loss,
 )
-from qtha_lab.training.learning_rates import set_groups_apart, set_head_apart
-from qtha_lab.training.objective import Objective
-from qtha_lab.training.phases import scheduled
 from qtha_lab.training.process_group import ProcessGroup
+from qtha_lab.training.schedules import scheduled, set_groups_apart, set_head_apart
 
 
 class FineTuner(Trainer):

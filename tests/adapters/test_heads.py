@@ -26,7 +26,7 @@ from qtha_lab.experiment.cost.preview import preview
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.models import load_model
 from qtha_lab.runs import run as runs
-from qtha_lab.runs.trained_model import load_run
+from qtha_lab.runs.trained_model import load_run_model
 from qtha_lab.simulators import expval, probs, state
 from qtha_lab.tasks import collate
 from qtha_lab.training.evaluation import predict
@@ -273,7 +273,7 @@ def test_a_head_alone_is_an_ordinary_run(trained):
 
 def test_what_was_trained_is_loaded_with_its_head(trained):
     for (text, _), files in trained.items():
-        loaded = load_run(files)
+        loaded = load_run_model(files)
         head = heads.head_of(loaded.model)
         assert (head is None) == (text == "linear")
         assert head is None or head == head_named(text)

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.axis import RANGE, Axis, count_points
+from qtha_lab.experiment.axes import RANGE, Axis, count_points
 
 FRACTIONS = st.floats(1e-6, 1e6).map(lambda value: float(f"{value:.4g}"))
 

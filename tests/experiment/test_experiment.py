@@ -1,9 +1,6 @@
 """One description in four forms, and refusals in one sentence."""
 
-import ast
-import inspect
 import shutil
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -226,16 +223,6 @@ def test_a_model_folder_without_its_weights_is_refused(tmp_path):
     (tmp_path / "model" / "model.safetensors").unlink()
     with pytest.raises(Refusal, match=r"must have model\.safetensors or all files of its index"):
         Experiment(model=str(tmp_path / "model")).check()
-
-
-@pytest.mark.parametrize("description", [Experiment, Comparison, Training])
-def test_what_a_type_checker_accepts_is_every_field(description):
-    source = ast.parse(textwrap.dedent(inspect.getsource(description)))
-    signatures = (node for node in ast.walk(source) if isinstance(node, ast.FunctionDef))
-    (accepted,) = (node.args for node in signatures if node.name == "__init__")
-    names = [argument.arg for argument in accepted.kwonlyargs]
-    placed = ["learning_rate", "target_modules"] if description is Experiment else []
-    assert names == [*description.model_fields, *placed]
 
 
 def test_what_a_part_as_a_whole_is_refused_for_is_said_as_it_stands():

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from qtha_lab.cli import load_commands
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
-from qtha_lab.experiment.cost.parameter_table import parameter_table
+from qtha_lab.experiment.cost.sizes import parameter_table
 from qtha_lab.experiment.method_choice import MethodChoice
 
 TARGETS = ["q_proj", "v_proj"]

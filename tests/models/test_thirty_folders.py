@@ -14,8 +14,8 @@ from qtha_lab.analysis.updates.activations import bottlenecks, capture_inputs
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment import Experiment, MethodChoice, Training
+from qtha_lab.experiment.objectives import Reinforce
 from qtha_lab.experiment.plan import resolve
-from qtha_lab.experiment.training_groups import Reinforce
 from qtha_lab.training.evaluation import generate, predict
 
 TOKENIZER = hf.AutoTokenizer.from_pretrained(data_dir() / "models" / "tiny")

@@ -45,8 +45,8 @@ qtha_lab.Experiment(steps=5, eval_every=1) == qtha_lab.Experiment(training={"ste
 qtha_lab.Experiment.from_yaml("steps: 5\\nmodel: tiny") == qtha_lab.Experiment(steps=5)
 qtha_lab.Comparison(methods=["lora", "qtha"], steps=5).training.steps == 5
 qtha_lab.Sweep(methods="lora", axes={"weight_decay": [0, 0.1]}).axes
-qtha_lab.Training(optim=qtha_lab.Optim(weight_decay=0.1)).weight_decay == 0.1
-qtha_lab.Training(evaluation=qtha_lab.Evaluation(patience=3)).evaluation.patience == 3
+qtha_lab.Training(weight_decay=0.1).weight_decay == 0.1
+qtha_lab.Training(patience=3).patience == 3
 qtha_lab.Training(objective=qtha_lab.Reinforce(samples=8)).objective.samples == 8
 qtha_lab.Training(objective=qtha_lab.Distillation(teacher=run.id)).teacher == run.id
 qtha_lab.Training(phases=[qtha_lab.Phase(steps=40), qtha_lab.Phase(steps=60, train=["B"])]).phases[1].steps == 60
@@ -55,7 +55,18 @@ qtha_lab.Gate("RY", 0, qtha_lab.Angle.input(0)).wires == (0,)
 qtha_lab.Workbench.__name__ == "Workbench"
 qtha_lab.ansatze.build("qtha", 4, 2).n_qubits == 4
 callable(qtha_lab.compare) and callable(qtha_lab.compare.summarise) and callable(qtha_lab.compare.run)
-qtha_lab.preview.preview(qtha_lab.Experiment(method="lora")).trainable_parameters > 0
+qtha_lab.preview(qtha_lab.Experiment(method="lora")).trainable_parameters > 0
+qtha_lab.load_run(run.id).summary["eval_loss"] == run.summary["eval_loss"]
+qtha_lab.load_run(run.path).load().generate("How are you?", max_new_tokens=2) is not None
+qtha_lab.get_method("lora").name == "lora"
+isinstance(run, qtha_lab.Run) and run.experiment.method.name == "lora"
+setattr(run, "tags", ["best"]) or qtha_lab.load_run(run.id).tags == ("best",)
+setattr(run, "note", "the first") or qtha_lab.load_run(run.id).note == "the first"
+setattr(run, "name", "first") or qtha_lab.load_run(run.id).name == "first"
+callable(run.delete) and callable(run.stop) and callable(run.resume)
+callable(qtha_lab.Experiment().run)
+run.history()["eval_loss"].min() > 0
+qtha_lab.Experiment(steps=5).replace(seed=1).training.steps == 5
 qtha_lab.circuits.Circuit is qtha_lab.Circuit
 "OPENQASM" in CIRCUIT.to_qasm()
 "RY" in CIRCUIT.draw()

@@ -47,6 +47,31 @@ def test_marks_are_changed_one_by_one_and_an_empty_text_takes_one_away(tmp_path)
     assert run.record.annotations == {}
 
 
+def test_a_run_keeps_the_name_the_tags_and_the_note_that_are_assigned(tmp_path):
+    run = a_run(tmp_path)
+    run.name, run.tags, run.note = "my best", ["old", "best"], "two\nlines"
+    run.tags = [" best "]
+    again = runs.attach(run.id, tmp_path)
+    assert (again.name, again.tags, again.note) == ("my best", ("best",), "two\nlines")
+    run.name, run.tags, run.note = "", (), ""
+    assert (again.name, again.tags, again.note) == (run.id, (), "")
+
+
+@pytest.mark.parametrize(("attribute", "value"), [("tag", "best"), ("summary", {}), ("id", "a")])
+def test_any_other_attribute_of_a_run_is_refused(tmp_path, attribute, value):
+    with pytest.raises(AttributeError, match=attribute):
+        setattr(a_run(tmp_path), attribute, value)
+
+
+def test_a_deleted_run_is_in_the_trash(tmp_path):
+    run = a_run(tmp_path)
+    run.delete()
+    assert (runs.list_runs(tmp_path), bin.list_trash(tmp_path)) == ([], [run.id])
+    assert run.path.parent == bin.trash_of(tmp_path)
+    with pytest.raises(Refusal, match="in the trash"):
+        run.delete()
+
+
 def test_marks_show_in_the_list_whatever_the_index_remembers(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "YOUNG_SECONDS", -1.0)
     run = a_run(tmp_path)

@@ -62,7 +62,7 @@ def wait_for(condition, run):
 @pytest.fixture(scope="module")
 def straight(folder):
     """Both methods, run without a break, at the same time."""
-    both = {m: runs.launch(experiment(m), folder, check=m == LORA) for m in (LORA, QTHA)}
+    both = {m: experiment(m).run(folder, check=m == LORA) for m in (LORA, QTHA)}
     return {method: finished(run) for method, run in both.items()}
 
 

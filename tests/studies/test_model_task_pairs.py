@@ -18,7 +18,7 @@ from qtha_lab.cli.compare import print_comparison
 from qtha_lab.cli.flags import combine
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Training, Tuning
-from qtha_lab.experiment.model_task_pairs import ModelTask
+from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir, write_json
 from qtha_lab.runs import run as runs

@@ -52,7 +52,7 @@ def test_undecided_cells_are_hollow_and_named():
 
 def test_every_number_of_steps_is_a_comparison_with_its_evaluation_at_the_end():
     grid = RegimeMap(Comparison(methods="lora,ia3", tasks=["qa", "recall"]), (4, 8))
-    assert [(c.training.steps, c.training.evaluation.eval_every) for c in grid.comparisons()] == [
+    assert [(c.training.steps, c.training.eval_every) for c in grid.comparisons()] == [
         (4, 4),
         (8, 8),
     ]

@@ -159,7 +159,7 @@ def test_derived_keys_are_those_of_the_encoded_rows(name, tmp_path):
     without = {key: of for key, of in whole.items() if not key.startswith("key")}
     assert row_keys.keys_of(run, without) == {key: whole[key] for key in ("keys", "key_name")}
     settings = run.experiment.training
-    task = load_task(run.experiment.task, test_rows=settings.evaluation.test_rows)
+    task = load_task(run.experiment.task, test_rows=settings.test_rows)
     tokenizer = load_tokenizer(folder_of("tiny"))
     encoded = task.encode(task.test, tokenizer, settings.max_length)
     assert [identity(row) for row in encoded] == whole["items"]

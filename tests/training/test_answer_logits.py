@@ -23,8 +23,8 @@ from qtha_lab import adapters, tasks
 from qtha_lab.core.paths import data_dir
 from qtha_lab.tasks.task import Collate
 from qtha_lab.training import evaluation
-from qtha_lab.training.answer_logits import Answers, has_plain_loss, head_of
-from qtha_lab.training.batching import by_length
+from qtha_lab.training.evaluation import by_length
+from qtha_lab.training.objective import Answers, has_plain_loss, head_of
 from qtha_lab.training.trainer import FineTuner
 
 NAMES = {  # what the families call their sizes

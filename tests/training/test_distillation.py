@@ -21,8 +21,8 @@ from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import read_events
 from qtha_lab.runs.absolute_paths import with_absolute_paths
-from qtha_lab.training.answer_logits import Answers
 from qtha_lab.training.distillation import Deltas, Logits, divergence, tuner_layers
+from qtha_lab.training.objective import Answers
 
 LABELS = small_models.TOKENS.where(torch.arange(6) > 2, torch.tensor(-100))
 BATCH = {

@@ -15,7 +15,7 @@ def trainer_of(experiment, folder):
     base = models.load_model("tiny", head="classification", n_labels=3)
     model = adapters.add_adapter(base.model, resolve(experiment).config)
     trainer = FineTuner(
-        head_learning_rate=experiment.training.optim.head_learning_rate,
+        head_learning_rate=experiment.training.head_learning_rate,
         model=model,
         args=training_arguments(experiment, 0.001, folder),
     )
@@ -68,7 +68,7 @@ def tensor_rates(method, ratios, folder):
     base = models.load_model("tiny")
     model = adapters.add_adapter(base.model, resolve(described).config)
     trainer = FineTuner(
-        head_learning_rate=None, rate_ratios=described.training.optim.rate_ratios, model=model,
+        head_learning_rate=None, rate_ratios=described.training.rate_ratios, model=model,
         args=training_arguments(described, 0.001, folder),
     )  # fmt: skip
     trainer.create_optimizer_and_scheduler(10)

@@ -11,7 +11,7 @@ from qtha_lab import Experiment
 from qtha_lab.core.paths import data_dir
 from qtha_lab.runs import run as runs
 from qtha_lab.training.evaluation import Interrupted
-from qtha_lab.training.optional_measurement import optional_measurement
+from qtha_lab.training.session import optional_measurement
 
 TOKENIZER = hf.AutoTokenizer.from_pretrained(data_dir() / "models" / "tiny")
 

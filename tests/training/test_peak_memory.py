@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from qtha_lab.training.peak_memory import PeakMemory, stored_bytes
+from qtha_lab.training.memory import PeakMemory, stored_bytes
 
 MIB = 2**20
 

@@ -278,11 +278,11 @@ def test_a_checkpoint_of_the_first_stage_is_the_whole_method_with_the_loss_it_ha
     """
     files = RunDir.create(EXPERIMENT, tmp_path)
     work(files, until=3)
-    from qtha_lab.runs.trained_model import load_run
+    from qtha_lab.runs.trained_model import load_run_model
     from qtha_lab.tasks import collate
     from qtha_lab.training.evaluation import evaluating, predict
 
-    loaded = load_run(files)
+    loaded = load_run_model(files)
     tensors = load_file(files.checkpoints / "checkpoint-4" / "adapter_model.safetensors")
     assert all(t.eq(0).all() for name, t in tensors.items() if "W_q" in name)
     rows = loaded.plan.task.encode(loaded.plan.task.eval, loaded.base.tokenizer, 24)

@@ -10,7 +10,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import MethodChoice, Sweep, Training
-from qtha_lab.experiment.axis import Axis
+from qtha_lab.experiment.axes import Axis
 from qtha_lab.experiment.sweep import place_of
 
 from ..kit import controls as ui

@@ -1,7 +1,7 @@
 """One setting on a page: a control, its label, and its help or error.
 
 The number field of a sweepable setting also reads several values, in the syntax of
-`qtha_lab.experiment.axis`. This module names no setting; `widgets.workbench.form` combines several.
+`qtha_lab.experiment.axes`. This module names no setting; `widgets.workbench.form` combines several.
 """
 
 import re
@@ -13,7 +13,7 @@ from qtha_lab.core import fault_log as faults
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.core.settings import Setting
-from qtha_lab.experiment.axis import MOST_VALUES, RANGE, Axis
+from qtha_lab.experiment.axes import MOST_VALUES, RANGE, Axis
 
 from ..kit import controls as ui
 from .name_picker import NamePicker

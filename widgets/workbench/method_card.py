@@ -13,8 +13,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown, untitled
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import MethodChoice
-from qtha_lab.experiment.method_list import check_options, engine_names, method_entry
-from qtha_lab.experiment.method_options import ALPHAS
+from qtha_lab.experiment.method_list import ALPHAS, check_options, engine_names, method_entry
 
 from ..kit import controls as ui
 from ..kit import styles

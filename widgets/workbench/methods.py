@@ -8,7 +8,7 @@ from typing import Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import MethodChoice
-from qtha_lab.experiment.method_groups import with_controls
+from qtha_lab.experiment.method_choice import with_controls
 from qtha_lab.experiment.method_list import method_entries
 
 from ..kit import controls as ui

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from qtha_lab.experiment import Comparison, Sweep
-from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.method_groups import with_controls
+from qtha_lab.experiment.method_choice import MethodChoice, with_controls
 
 SIZED = "qtha(r=4,waist=16,bond_dim=3)"  # 6,900 parameters on the toy model
 RATES = "0.001..0.1 log 5"

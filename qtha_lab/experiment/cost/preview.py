@@ -23,12 +23,12 @@ from qtha_lab.adapters.peft.model import unadapted_experts_note
 from qtha_lab.experiment import Experiment, memory
 from qtha_lab.experiment import validation as refusals
 from qtha_lab.experiment.cost import calibration as measured
+from qtha_lab.experiment.cost.adapter import head_seconds
 from qtha_lab.experiment.cost.circuit import circuit_runs
-from qtha_lab.experiment.cost.heads import head_seconds
 from qtha_lab.experiment.description import RunDescription
+from qtha_lab.experiment.objectives import Preference, Reinforce
 from qtha_lab.experiment.plan import Plan, resolve
 from qtha_lab.experiment.run_directory import queue as slots
-from qtha_lab.experiment.training_groups import Preference, Reinforce
 from qtha_lab.models.quantisation.formats import fake_quantised_sentence
 from qtha_lab.simulators.engine_choice import LARGE_QUBITS
 from qtha_lab.simulators.engine_selection import automatic

@@ -35,7 +35,7 @@ from qtha_lab.lessons.stated_minutes import computing_minutes
 
 log = logging.getLogger(__name__)
 
-PEAK = "qtha_lab.training.peak_memory"
+PEAK = "qtha_lab.training.memory"
 MEASURE = f"""import time
 import {PEAK} as memory
 print(memory.high_water_bytes(), time.process_time())"""

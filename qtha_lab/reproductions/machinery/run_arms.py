@@ -39,7 +39,7 @@ from qtha_lab.runs.process_start import taken_over
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.row_losses import read_items
-from qtha_lab.training.environment import git_state
+from qtha_lab.training.summary import git_state
 
 OUT = Path("out/reproductions")
 VERDICT = "verdict.json"

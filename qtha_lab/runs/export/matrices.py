@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.plan import Plan
-from qtha_lab.experiment.prediction_settings import PredictionSettings
-from qtha_lab.experiment.prediction_usage import add_usage, form_of
+from qtha_lab.experiment.prediction_settings import PredictionSettings, add_usage, form_of
 from qtha_lab.models.quantisation.formats import rounding_of
-from qtha_lab.runs.trained_model import load_run, plan_of
+from qtha_lab.runs.trained_model import load_run_model, plan_of
 
 if TYPE_CHECKING:
     from qtha_lab.runs.run import Run
@@ -36,7 +35,7 @@ def fit_lora(run: "Run", folder: Path, r: int = 8, offset: bool | None = None) -
     from qtha_lab.runs.export.lora_fit import export_lora
     from qtha_lab.tasks import collate
 
-    loaded = load_run(run.files)
+    loaded = load_run_model(run.files)
     experiment, tokenizer = run.experiment, loaded.base.tokenizer
     whole = experiment.training.replace(train_rows=None, eval_rows=None)
     task = Plan(experiment.replace(training=whole)).task
@@ -78,7 +77,7 @@ def merge(run: "Run", folder: Path) -> str:
             "Export the adapter."
         )
     check_mergeable(run.id, plan.config)
-    loaded = load_run(run.files)
+    loaded = load_run_model(run.files)
     peft_model: Any = loaded.model
     model = peft_model.merge_and_unload(safe_merge=True)
     if rounds_changes:

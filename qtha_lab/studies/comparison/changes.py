@@ -16,7 +16,7 @@ from qtha_lab.core.call_syntax import write_value
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.experiment.model_task_pairs import ModelTask
+from qtha_lab.experiment.description import ModelTask
 from qtha_lab.runs.absolute_paths import absolute_place, with_absolute_paths
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.folder import ComparisonDir

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
+from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
 from qtha_lab.studies.comparison.neighbouring_rates import (
     AtNeighbour,
     at_neighbours,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtha_lab.adapters.registry import controls_of
-from qtha_lab.experiment import method_options as canonical
+from qtha_lab.experiment import method_list
+from qtha_lab.experiment.description import ModelTask, by_model_task
 from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 from qtha_lab.studies.comparison.claims import Claim, claims
 from qtha_lab.studies.comparison.paired import MARGIN
 from qtha_lab.studies.comparison.row_losses import TestItems
@@ -95,7 +95,7 @@ def _parts(
 
 def _is_whole(entry: Mapping[str, Any]) -> bool:
     """Return True if a run is of QTHA with all parts, and no control."""
-    options = canonical.without_defaults(entry["method"], entry["options"])
+    options = method_list.without_defaults(entry["method"], entry["options"])
     changed = {"use_mpo", "use_linear", "use_circuit", "stand_in", "train_circuit", "ansatz"}
     return entry["method"] == METHOD and not changed & options.keys()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.experiment.comparison import MARGIN
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
+from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
 from qtha_lab.figures.curves import from_events, loss_curves
 from qtha_lab.figures.forest import Difference, forest
 from qtha_lab.figures.machinery.figure import Figure

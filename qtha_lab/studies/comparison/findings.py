@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
+from qtha_lab.experiment.description import ModelTask, by_model_task
 from qtha_lab.models.quantisation.formats import STORED
 from qtha_lab.studies.comparison import tuning
 from qtha_lab.studies.comparison.outcomes import outcomes

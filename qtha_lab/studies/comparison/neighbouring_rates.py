@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from qtha_lab.experiment.model_task_pairs import by_model_task
+from qtha_lab.experiment.description import by_model_task
 from qtha_lab.studies.comparison.paired import LEAST_SEEDS, PairedDifference, paired_difference
 from qtha_lab.studies.comparison.tuning import best_rates, family
 

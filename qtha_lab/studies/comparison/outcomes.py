@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from qtha_lab.core.io.text import shortened
-from qtha_lab.experiment.model_task_pairs import by_model_task, name_in
+from qtha_lab.experiment.description import by_model_task, name_in
 from qtha_lab.experiment.run_directory.status import TERMINAL
 from qtha_lab.studies.comparison.tuning import at_their_best, family
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qtha_lab.adapters.registry import controls_of
+from qtha_lab.experiment.description import ModelTask, by_model_task
 from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 from qtha_lab.studies.comparison.claims import Claim, claims
 from qtha_lab.studies.comparison.row_losses import TestItems
 from qtha_lab.studies.comparison.tuning import family

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.experiment.comparison import MARGIN
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
+from qtha_lab.experiment.description import ModelTask, by_model_task
 
 if TYPE_CHECKING:
     from qtha_lab.studies.comparison.pooled import PooledDifference

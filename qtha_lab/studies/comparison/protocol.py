@@ -9,8 +9,8 @@ from typing import Any
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.axis import Axis
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
+from qtha_lab.experiment.axes import Axis
+from qtha_lab.experiment.description import ModelTask, by_model_task
 from qtha_lab.studies.comparison import findings
 from qtha_lab.studies.comparison.sealed_pool import sealed_sentences
 from qtha_lab.studies.comparison.tuning import family

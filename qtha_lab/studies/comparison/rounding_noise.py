@@ -13,7 +13,7 @@ from typing import Any
 from scipy import special
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
+from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
 from qtha_lab.studies.comparison.tuning import at_their_best, family
 
 LEAST_REPEATS = 5

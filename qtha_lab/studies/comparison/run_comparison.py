@@ -19,7 +19,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, refuse_inner_links, write_json
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.experiment.contender import Contender
+from qtha_lab.experiment.matched_methods import Contender
 from qtha_lab.experiment.run_directory import outage as away
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.scheduler_process import LEVELS

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.contender import Contender
+from qtha_lab.experiment.matched_methods import Contender
 from qtha_lab.runs.run import RESUMABLE, Run, Status
 from qtha_lab.studies.comparison.run_comparison import summarise_runs
 from qtha_lab.studies.comparison.table import numbers

@@ -18,7 +18,7 @@ from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import append_shared, make_folder, parse_json, read
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.model_task_pairs import ModelTask
+from qtha_lab.experiment.description import ModelTask
 
 log = logging.getLogger(__name__)
 FIELDS = {"task", "model", "methods", "by", "date"}
@@ -31,7 +31,7 @@ def open_sealed_pool(comparison: Comparison) -> None:
         Refusal: If there are too few seeds, or an earlier comparison opened the pool for the same
             claim.
     """
-    if not comparison.training.evaluation.sealed:
+    if not comparison.training.sealed:
         return
     from qtha_lab.studies.comparison.paired import LEAST_SEEDS  # lists of runs load no SciPy
 
@@ -60,7 +60,7 @@ def openings(task: str) -> int:
 
 def sealed_sentences(comparison: Comparison) -> list[str]:
     """State the openings of each task's pool; no sentence for a comparison on open rows."""
-    if not comparison.training.evaluation.sealed:
+    if not comparison.training.sealed:
         return []
     tasks = dict.fromkeys(_task(pair) for pair in comparison.model_tasks)
     return [

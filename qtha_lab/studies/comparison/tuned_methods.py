@@ -18,8 +18,8 @@ from pathlib import Path
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep
-from qtha_lab.experiment.contender import Contender
-from qtha_lab.experiment.model_task_pairs import ModelTask
+from qtha_lab.experiment.description import ModelTask
+from qtha_lab.experiment.matched_methods import Contender
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies import sweep

@@ -10,8 +10,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from qtha_lab.experiment.description import ModelTask, by_model_task
 from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 
 Entry = dict[str, Any]
 

@@ -48,7 +48,7 @@ from qtha_lab.training import artifacts as written
 from qtha_lab.training.early_stopping import load_weights
 from qtha_lab.training.evaluation import Interrupted, evaluating
 from qtha_lab.training.finetune import TrainingResult
-from qtha_lab.training.peak_memory import PeakMemory
+from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.scores import load_scorers
 from qtha_lab.training.setup import Loaded
 from qtha_lab.training.test_evaluation import write_test
@@ -201,7 +201,7 @@ class _Server:
             Interrupted: If a stop of the server's run is requested.
         """
         written.write_environment(self.session, self.loaded)
-        if self.session.training.evaluation.generate_rows:
+        if self.session.training.generate_rows:
             load_scorers()
         memory = PeakMemory(self.loaded.model)
         if self.of.rounds_shared() < 0:

@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from qtha_lab.core.io import refuse_links
 from qtha_lab.core.patches import journal_lock
-from qtha_lab.experiment.axis import Axis
+from qtha_lab.experiment.axes import Axis
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.sweep import Point, Sweep
 from qtha_lab.studies.sweep.journal import cut_damage
@@ -188,9 +188,7 @@ def _pruner(sweep: Sweep) -> optuna.pruners.BasePruner:
     if sweep.pruner == "median":
         return optuna.pruners.MedianPruner(n_startup_trials=3)
     if sweep.pruner == "halving":
-        return optuna.pruners.SuccessiveHalvingPruner(
-            min_resource=sweep.training.evaluation.eval_every
-        )
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=sweep.training.eval_every)
     return optuna.pruners.NopPruner()
 
 

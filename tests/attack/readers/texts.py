@@ -112,7 +112,7 @@ def filters(text: str) -> None:
     words="1 .. … log linear , 0.1 1e-4 1e9 [ ] [2,2] a true",
 )
 def axes(text: str) -> None:
-    from qtha_lab.experiment.axis import Axis
+    from qtha_lab.experiment.axes import Axis
 
     axis = Axis.of(text)
     axis.ends(), axis.written, axis.grid()

@@ -15,7 +15,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import with_units
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
+from qtha_lab.experiment.description import ModelTask, by_model_task
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.legends import short_names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qtha_lab.experiment.model_task_pairs import ModelTask, name_in
+from qtha_lab.experiment.description import ModelTask, name_in
 from qtha_lab.figures.forest import forest
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.studies.comparison.claims import without_a_loss

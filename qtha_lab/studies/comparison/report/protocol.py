@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qtha_lab.core import call_syntax as calls
-from qtha_lab.experiment.model_task_pairs import ModelTask
+from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.studies.comparison import protocol as rules
@@ -60,18 +60,17 @@ def _rows_and_seeds(compared: Compared) -> Iterator[str]:
         f" {seeds}.",
         compared.places,
     )
-    rule = training.evaluation
-    if rule.patience:
-        by = f" by {rule.min_improvement:g} nats" if rule.min_improvement else ""
+    if training.patience:
+        by = f" by {training.min_improvement:g} nats" if training.min_improvement else ""
         yield (
             "Every method by the same rule: training ended early where the evaluation loss did not"
-            f" improve{by} in {rule.patience} evaluations, {rule.eval_every} steps apart,"
+            f" improve{by} in {training.patience} evaluations, {training.eval_every} steps apart,"
             " and the adapter of its lowest evaluation loss was saved and tested."
         )
     sides = {
         "trained": training.train_rows,
-        "evaluated": training.evaluation.eval_rows,
-        "tested": training.evaluation.test_rows,
+        "evaluated": training.eval_rows,
+        "tested": training.test_rows,
     }
     counts = ", ".join(
         f"{verb} on {'all rows that there are' if count is None else f'at most {count} rows'}"

@@ -1,26 +1,30 @@
-"""Matching of a comparison's methods: equal r, equal parameters, equal seconds, or none.
+"""Methods of a comparison after matching: equal r, equal parameters, equal seconds, or none.
 
-Like the rule of `scaling`, it sets values that a method's options leave open, according to the
-first method of the list. Seconds are measured; `qtha_lab.studies.comparison.contenders` then
-chooses the steps.
+Matching sets values that a method's options omit, according to the first method of the list.
+Seconds are measured; `qtha_lab.studies.comparison.contenders` then chooses the steps.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.cache import Cache
-from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.description import ModelTask
+from qtha_lab.experiment.method_choice import MethodChoice, Scaling, scaled
 from qtha_lab.experiment.plan import resolve
+from qtha_lab.experiment.sweep import Point
+from qtha_lab.experiment.training import Training
 
 if TYPE_CHECKING:
     from qtha_lab.experiment.description import RunDescription
 
-Rule = Literal["as_given", "equal_r", "equal_parameters", "equal_seconds"]
+Matching = Literal["as_given", "equal_r", "equal_parameters", "equal_seconds"]
 NEAR = 0.98  # least fraction of the first method's parameters for a method with a fixed size
 MOST = 4096  # upper limit of a setting that declares none
 _SIZES: Cache[dict[str, Any]] = Cache("matched size", most=128)
@@ -28,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def matched(
-    methods: Sequence[MethodChoice], rule: Rule, experiment: RunDescription
+    methods: Sequence[MethodChoice], rule: Matching, experiment: RunDescription
 ) -> list[MethodChoice]:
     """Return the methods with the sizes that the rule and the model determine.
 
@@ -69,7 +73,7 @@ def _with_numbers(method: MethodChoice, experiment: RunDescription) -> MethodCho
         return method
 
 
-def size_settings(method: MethodChoice, rule: Rule) -> tuple[str, ...]:
+def size_settings(method: MethodChoice, rule: Matching) -> tuple[str, ...]:
     """Return the settings of a method that a rule determines."""
     from qtha_lab.adapters import get_method
 
@@ -215,3 +219,38 @@ def _first(holds: Callable[[int], bool], low: int, high: int) -> int | None:
     if last is None:
         return low
     return last + 1 if last < high else None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Method of a comparison for one (model, task) pair.
+
+    Attributes:
+        model_task: Pair of model and task.
+        declared: Label in the description.
+        choice: Method after matching, before scaling.
+        training: Training settings.
+        scaling: Matching that determines the method's alpha.
+        point: Tuned settings by axis.
+        trials: Evaluation losses of the tuning trials in order; None for a diverged or failed
+            trial.
+        tried: Evaluation losses by trial seed of every finished trial, by its point as text.
+    """
+
+    model_task: ModelTask
+    declared: str
+    choice: MethodChoice
+    training: Training
+    scaling: Scaling = "2r"
+    point: Point = field(default_factory=dict)
+    trials: tuple[float | None, ...] = ()
+    tried: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    @property
+    def method(self) -> MethodChoice:
+        """Method with the scale of the rule, before tuning."""
+        return scaled(self.choice, self.scaling)
+
+    def replace(self, **changes: Any) -> Contender:
+        """Return a copy with other values."""
+        return dataclasses.replace(self, **changes)

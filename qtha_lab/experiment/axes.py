@@ -1,21 +1,23 @@
-"""Values of a setting in a sweep: a list or a range.
+"""Axes of a search: a list or a range of values, points, sampler and number of trials.
 
-Reads and writes their short text form; `sweep` assigns an axis to a setting and validates the
-values.
+Reads and writes the short text form of an axis. `sweep` assigns an axis to a setting; a comparison
+contains a search for tuning.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.experiment.validated_model import option
+from qtha_lab.experiment.validated_model import Declared, option
 
 MOST_VALUES = 10_000
 """Values of one axis of a grid."""
@@ -245,3 +247,45 @@ def _check_distinct(axis: Axis, count: int) -> None:
         f"A range must hold {count:,} numbers that differ in six digits, got {axis.low} to "
         f"{axis.high}."
     )
+
+
+COMMON: dict[str, Any] = {"common": True}  # shown among the first settings of a form
+
+
+class Search(Declared):
+    """Search settings: axes, sampler and number of trials per method."""
+
+    axes: dict[str, Any] = Field(
+        default_factory=lambda: {"learning_rate": "0.001..0.1 log 5"}, min_length=1
+    )
+    """Settings to vary, with a list of values or a range such as 1e-4..1e-1 log 5. qtha.r belongs
+    to one method, training.steps to the training."""
+    search: Literal["grid", "random", "sobol", "tpe", "gp"] = Field(
+        default="grid", json_schema_extra=COMMON
+    )
+    """Choice of the points: the whole grid, or an Optuna sampler."""
+    trials: int | None = Field(default=None, ge=1, json_schema_extra=COMMON)
+    """Trials per method; empty uses the whole grid."""
+    pruner: Literal["none", "median", "halving"] = Field(default="none", json_schema_extra=COMMON)
+    """Early stopping of trials at their evaluations."""
+    search_seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    """Seed of the sampler."""
+
+    @field_validator("axes", mode="before")
+    @classmethod
+    def _axes_as_written(cls, axes: Any) -> Any:
+        if not isinstance(axes, Mapping):
+            raise Refusal(f"axes must be settings by name with their values, got {axes!r:.60}.")
+        written = {}
+        for name, values in axes.items():
+            try:
+                written[name] = Axis.of(values).written
+            except Refusal as refused:
+                raise Refusal(f"Axis {name}: {refused}") from None
+        return written
+
+    @model_validator(mode="after")
+    def _says_how_many(self) -> Self:
+        if self.search != "grid" and self.trials is None:
+            raise Refusal(f"trials must be given with search={self.search}, such as trials=20.")
+        return self
