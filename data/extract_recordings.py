@@ -21,10 +21,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from qtha_lab.studies.comparison.report.contents import Compared  # noqa: E402
+
 from qtha_lab.core.io import digest, read_mapping  # noqa: E402
 from qtha_lab.lessons.recordings import FOLDER, STATISTICS  # noqa: E402
 from qtha_lab.runs.run import list_runs  # noqa: E402
-from qtha_lab.studies.comparison.report.contents import Compared  # noqa: E402
 from qtha_lab.studies.comparison.row_losses import read_items  # noqa: E402
 from tools.measurements import PACKED, RESULTS, unpack  # noqa: E402
 from tools.row_keys import add_keys  # noqa: E402

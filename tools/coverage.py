@@ -19,8 +19,8 @@ from benchmarks.machine import conditions
 from benchmarks.reporting import Show, Table, unseen
 from qtha_lab.experiment.description import ModelTask
 from qtha_lab.studies.comparison.claims import losses_of_pair
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.paired import errors, half_width, per_key
-from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.row_losses import read_items
 from tools.coverage_worlds import MOST, ROWS, world_errors, world_rows
 from tools.measurements import PACKED, RESULTS, unpack

@@ -31,11 +31,11 @@ from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison.claims import Claim, claims
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.contenders import contender_records
 from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.report import Report
-from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.studies.comparison.summary import summary_of
 from tools.row_keys import add_keys

@@ -17,12 +17,10 @@ import numpy as np
 
 from qtha_lab.figures.difference_by_rate import difference_by_rate
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.studies.comparison.claims import losses_of_pair
+from qtha_lab.studies.comparison.claims import losses_of_pair, shared_rates
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.paired import PairedDifference
 from qtha_lab.studies.comparison.pooled import PooledDifference, pool
-from qtha_lab.studies.comparison.rate_differences import shared_rates
-from qtha_lab.studies.comparison.rate_figures import rate_rows
-from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.row_losses import TestItems, read_items
 from qtha_lab.studies.comparison.tuning import at_their_best
 from tools.measurements import (
@@ -232,7 +230,7 @@ def figure(places: dict[str, Pooled]) -> Figure:
     for place, pooled in places.items():
         names = {pair: title for title, pair in pooled.pairs.items()}
         rates = shared_rates(pooled.entries, list(names), pooled.items)
-        found += rate_rows(rates, names, place)
+        found += [of.row(names[of.pair], place) for of in rates]
     return difference_by_rate(found)
 
 

@@ -19,8 +19,8 @@ from qtha_lab.adapters.registry import controls_of
 from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.studies.comparison.claims import claims
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.pooled import LEAST_PAIRS, PooledDifference, pool
-from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.row_losses import read_items
 from tools.measurements import CLAIMS, OUT, PAGES, RESULTS
 

@@ -25,7 +25,7 @@ from qtha_lab.experiment import Comparison, Training, Tuning
 from qtha_lab.experiment.description import ModelTask, name_in
 
 if TYPE_CHECKING:
-    from qtha_lab.studies.comparison.report.contents import Compared
+    from qtha_lab.studies.comparison.compared import Compared
 
 PAGE = 80  # characters per line
 ALL = "all"
@@ -71,7 +71,7 @@ def compare(
     if json:
         print_json(summary)
         return
-    from qtha_lab.studies.comparison.report.contents import Compared
+    from qtha_lab.studies.comparison.compared import Compared
 
     print_comparison(Compared.of(out), report["verdicts"].sentences, chosen, wide)
     show(f"in {out / 'summary.json'}, reported in {out / 'report.html'}")

@@ -30,7 +30,7 @@ EXTRAS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """The result of one check: `level` is "ok", "note" (works without) or "problem"."""
 
     name: str
@@ -43,7 +43,7 @@ class Finding:
         return {"name": self.name, "level": self.level, "said": self.message, "mend": self.mend}
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Diagnosis]:
     """Check Python, packages, plugins, models, disk and browser."""
     return [
         _python(),
@@ -59,21 +59,23 @@ def examine() -> list[Finding]:
     ]
 
 
-def _python() -> Finding:
-    return Finding("python", "ok", sys.version.split()[0])
+def _python() -> Diagnosis:
+    return Diagnosis("python", "ok", sys.version.split()[0])
 
 
-def _package(name: str) -> Finding:
+def _package(name: str) -> Diagnosis:
     try:
-        return Finding(name, "ok", importlib.metadata.version(name))
+        return Diagnosis(name, "ok", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
         if name in EXTRAS:
-            return Finding(name, "note", "not installed", f'pip install "qtha-lab[{EXTRAS[name]}]"')
+            return Diagnosis(
+                name, "note", "not installed", f'pip install "qtha-lab[{EXTRAS[name]}]"'
+            )
         mend = "make install" if is_checkout() else f"pip install {name}"
-        return Finding(name, "problem", "not installed", mend)
+        return Diagnosis(name, "problem", "not installed", mend)
 
 
-def _plugins() -> list[Finding]:
+def _plugins() -> list[Diagnosis]:
     """List the plugins of other packages that cannot be imported."""
     packages = ("torch", "transformers", "peft", "pennylane")
     if not all(map(importlib.util.find_spec, packages)):
@@ -83,7 +85,7 @@ def _plugins() -> list[Finding]:
     for registry in registries():
         registry.discover()
     return [
-        Finding(
+        Diagnosis(
             f"{registry.kind} {name}", "note", f"left out: {problem}", "mend or remove that package"
         )
         for registry in registries()
@@ -91,40 +93,40 @@ def _plugins() -> list[Finding]:
     ]
 
 
-def _models() -> list[Finding]:
+def _models() -> list[Diagnosis]:
     from qtha_lab.models import is_available, model_names
 
     return [
         (
-            Finding(f"model {name}", "ok", "here")
+            Diagnosis(f"model {name}", "ok", "here")
             if is_available(name)
-            else Finding(f"model {name}", "note", "not here yet", f"qtha-lab fetch {name}")
+            else Diagnosis(f"model {name}", "note", "not here yet", f"qtha-lab fetch {name}")
         )
         for name in model_names()
     ]
 
 
-def _runs() -> Finding:
+def _runs() -> Diagnosis:
     folder = runs_dir()
     parent = next(p for p in [folder, *folder.parents] if p.exists())
     free = shutil.disk_usage(parent).free / 2**30
     if not os.access(parent, os.W_OK):
-        return Finding("runs", "problem", f"{folder} is not writable", "set QTHA_LAB_RUNS")
+        return Diagnosis("runs", "problem", f"{folder} is not writable", "set QTHA_LAB_RUNS")
     if free < 1:
-        return Finding("runs", "problem", f"{free:.1f} GiB free at {folder}", "free some disk")
+        return Diagnosis("runs", "problem", f"{free:.1f} GiB free at {folder}", "free some disk")
     try:
         check_locks(parent)
     except Refusal as refused:
-        return Finding("runs", "problem", str(refused), "set QTHA_LAB_RUNS")
-    return Finding("runs", "ok", f"{folder}, {free:.0f} GiB free")
+        return Diagnosis("runs", "problem", str(refused), "set QTHA_LAB_RUNS")
+    return Diagnosis("runs", "ok", f"{folder}, {free:.0f} GiB free")
 
 
-def _cache() -> Finding:
+def _cache() -> Diagnosis:
     level = "ok" if data_dir().is_dir() else "problem"
-    return Finding("data", level, f"{data_dir()}; fetched models in {cache_dir()}")
+    return Diagnosis("data", level, f"{data_dir()}; fetched models in {cache_dir()}")
 
 
-def _kernels() -> Finding:
+def _kernels() -> Diagnosis:
     """Check that engine `cpu` compiles, and that the compiled kernels are cached."""
     from qtha_lab.circuits import Circuit
     from qtha_lab.simulators.engine_selection import check_engine
@@ -132,12 +134,12 @@ def _kernels() -> Finding:
     try:
         check_engine("cpu", Circuit(1, []))
     except Refusal as refused:
-        return Finding("kernels", "note", f"{refused}, which is slower", "pip install -U numba")
+        return Diagnosis("kernels", "note", f"{refused}, which is slower", "pip install -U numba")
     from qtha_lab.simulators.cpu.compiled import cache_fault
 
     if fault := cache_fault():
-        return Finding("kernels", "note", fault, "set QTHA_LAB_CACHE to a folder that can")
-    return Finding("kernels", "ok", f"compiled; stored in {kernels_dir()}")
+        return Diagnosis("kernels", "note", fault, "set QTHA_LAB_CACHE to a folder that can")
+    return Diagnosis("kernels", "ok", f"compiled; stored in {kernels_dir()}")
 
 
 def compile_kernels(watcher: "Watcher") -> None:
@@ -153,7 +155,7 @@ def compile_kernels(watcher: "Watcher") -> None:
                 load_kernels(dtype)
 
 
-def _starts() -> Finding:
+def _starts() -> Diagnosis:
     """Check that runs start from a fork server, and state the reason if not."""
     from qtha_lab.runs import fork_server as warm
     from qtha_lab.runs.fork_server.address import idle_seconds
@@ -161,31 +163,31 @@ def _starts() -> Finding:
     try:
         reason, seconds = warm.process_start_reason(), idle_seconds()
     except Refusal as refused:
-        return Finding("starts", "problem", str(refused), "unset QTHA_LAB_WARM_SECONDS")
+        return Diagnosis("starts", "problem", str(refused), "unset QTHA_LAB_WARM_SECONDS")
     if reason:
         message = f"cold, each run imports its libraries, some six seconds: {reason}"
-        return Finding("starts", "note", message)
-    return Finding("starts", "ok", f"fork server, which stays {seconds:g} s after the last run")
+        return Diagnosis("starts", "note", message)
+    return Diagnosis("starts", "ok", f"fork server, which stays {seconds:g} s after the last run")
 
 
-def _browser() -> Finding:
+def _browser() -> Diagnosis:
     path = os.environ.get("BROWSER_PATH")
     for candidate in [path, "chromium", "chromium-browser", "google-chrome", "chrome"]:
         if candidate and (program := shutil.which(candidate)):
-            return Finding("browser", "ok", program)
+            return Diagnosis("browser", "ok", program)
     message = (
         "no Chromium or Chrome: no pdf, svg or png of figures; html, csv and tex work, the browser"
         " test cannot run"
     )
-    return Finding("browser", "note", message, "install chromium, or set BROWSER_PATH")
+    return Diagnosis("browser", "note", message, "install chromium, or set BROWSER_PATH")
 
 
-def _gpu() -> Finding:
+def _gpu() -> Diagnosis:
     if importlib.util.find_spec("torch") is None:
-        return Finding("accelerator", "note", "unknown without torch")
+        return Diagnosis("accelerator", "note", "unknown without torch")
     import torch
 
     if torch.cuda.is_available():
-        return Finding("accelerator", "ok", torch.cuda.get_device_name())
+        return Diagnosis("accelerator", "ok", torch.cuda.get_device_name())
     message = f"none; {os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
-    return Finding("accelerator", "note", message)
+    return Diagnosis("accelerator", "note", message)

@@ -15,7 +15,7 @@ def explain_runs(
     json: Json = False,
 ) -> None:
     """State which method is lower, by how much and how certainly, with next steps."""
-    from qtha_lab.studies.explain import explain
+    from qtha_lab.studies.comparison.explain import explain
 
     findings = explain(runs)
     if json:

@@ -52,7 +52,7 @@ def plot(
     from qtha_lab.figures.machinery.page_style import PageStyle
     from qtha_lab.figures.machinery.provenance import Provenance
     from qtha_lab.studies.comparison import run_data as reading
-    from qtha_lab.studies.comparison.figure_set import figure_set
+    from qtha_lab.studies.comparison.findings import figures
 
     forms = [form.strip() for form in formats.split(",") if form.strip()]
     if unknown := [form for form in forms if form not in FORMATS]:
@@ -63,7 +63,7 @@ def plot(
     runs = reading.find_runs(places)
     for run_id, reason in (problems := reading.left_out(places)).items():
         show(f"left out: {run_id}: unreadable: {reason}", to=sys.stderr)
-    every = list(figure_set(runs, lambda reason: show(reason, to=sys.stderr), names))
+    every = list(figures(runs, lambda reason: show(reason, to=sys.stderr), names))
     figure_list = _chosen(every, only)
     if list_:
         _list(figure_list, json)

@@ -1,22 +1,25 @@
 """The five figures of a paper, drawn from a recorded comparison."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from qtha_lab.core.settings import unknown
-from qtha_lab.figures import (
-    Figure,
-    forest,
-    loss_against_rate,
-    loss_curves,
-    pareto,
-    seed_spread,
-)
+from qtha_lab.figures import Figure
 from qtha_lab.lessons.recordings import RecordedComparison, recorded
-from qtha_lab.studies.comparison.figure_names import names_of
+from qtha_lab.studies.comparison.claims import Claim
+from qtha_lab.studies.comparison.compared import Compared, names_of
+from qtha_lab.studies.comparison.findings import FINDINGS
 
+NAMES = {
+    "differences": "differences",
+    "rates": "loss_by_rate",
+    "curves": "losses",
+    "seeds": "seeds",
+    "sizes": "fronts",
+}
+KINDS = {kind: entry for kind, name in NAMES.items() for entry in FINDINGS if entry.name == name}
+"""Findings of a paper, by the name of their figure in the lesson."""
 LEFT_OUT = ("init=", "ansatz=", "train_circuit=", "use_mpo=", "use_linear=", "lora(r=4")
-Names = Mapping[str, str]
 
 
 @functools.lru_cache(maxsize=32)
@@ -38,7 +41,8 @@ def paper_figure(kind: str, recording: str = "confirm-qa", names: str = "short")
     if kind not in KINDS:
         raise unknown("figure", kind, KINDS)
     runs = recorded(recording)
-    return KINDS[kind](runs, names_of(methods_of(runs), names))
+    compared = _compared(runs, names_of(methods_of(runs), names))
+    return KINDS[kind].of(compared).figures[0]
 
 
 def methods_of(runs: RecordedComparison) -> list[str]:
@@ -59,72 +63,35 @@ def caption_needs(recording: str) -> list[str]:
     ]
 
 
-def _differences(runs: RecordedComparison, names: Names) -> Figure:
+def _compared(runs: RecordedComparison, names: Mapping[str, str]) -> Compared:
+    """Return a recorded comparison as findings read it; the reference is the first QTHA."""
+    entries = [
+        {
+            "label": name,
+            "method": name,
+            "state": "finished",
+            "seed": run.seed,
+            "learning_rate": run.learning_rate,
+            "eval_loss": run.eval_loss,
+            "test_loss": run.test_loss,
+            "trainable_parameters": run.trainable_parameters,
+            "events": [
+                {"kind": "eval", "step": step, "loss": float(loss)}
+                for step, loss in zip(run.steps, run.curve, strict=True)
+            ],
+        }
+        for method, name in names.items()
+        for run in runs.of(method)
+    ]
     first = next(method for method in names if method.startswith("qtha("))
     others = [method for method in names if method != first]
-    rows = []
-    for method in others:
-        of = runs.difference(method, first, claims=len(others))
-        values = {"mean": of.mean, "low": of.low, "high": of.high, "margin": of.margin}
-        rows.append({"label": names[method], "verdict": of.verdict, **values})
-    return forest(rows, reference=names[first], level=0.05 / len(others))
-
-
-def _rates(runs: RecordedComparison, names: Names) -> Figure:
-    return loss_against_rate(
-        [
-            {
-                "label": name,
-                "seed": run.seed,
-                "learning_rate": run.learning_rate,
-                "value": run.eval_loss,
-            }
-            for method, name in names.items()
-            for run in runs.of(method)
-        ]
-    )
-
-
-def _curves(runs: RecordedComparison, names: Names) -> Figure:
-    return loss_curves(
-        [
-            {
-                "label": name,
-                "seed": run.seed,
-                "kind": "eval",
-                "steps": run.steps,
-                "values": run.curve.tolist(),
-            }
-            for method, name in names.items()
-            for run in runs.of(method, runs.best_rate(method))
-        ]
-    )
-
-
-def _losses(runs: RecordedComparison, method: str) -> list[float]:
-    return [run.test_loss for run in runs.of(method, runs.best_rate(method))]
-
-
-def _seeds(runs: RecordedComparison, names: Names) -> Figure:
-    values = {name: _losses(runs, method) for method, name in names.items()}
-    return seed_spread(values, "test_loss")
-
-
-def _sizes(runs: RecordedComparison, names: Names) -> Figure:
-    points = []
-    for method, name in names.items():
-        losses = _losses(runs, method)
-        mean = sum(losses) / len(losses)
-        ends = {"quality_low": min(losses), "quality_high": max(losses)}
-        cost = runs.of(method)[0].trainable_parameters
-        points.append({"label": name, "cost": cost, "quality": mean, **ends})
-    return pareto(points, quality="test_loss")
-
-
-KINDS: dict[str, Callable[[RecordedComparison, Names], Figure]] = {
-    "differences": _differences,
-    "rates": _rates,
-    "curves": _curves,
-    "seeds": _seeds,
-    "sizes": _sizes,
-}
+    claims = [
+        Claim(
+            names[method],
+            names[first],
+            "test_loss",
+            runs.difference(method, first, claims=len(others)),
+        ).plain()
+        for method in others
+    ]
+    return Compared({"runs": entries, "claims": claims}, bars="range")

@@ -15,9 +15,8 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_arrays, parse_json
 from qtha_lab.core.settings import unknown
 from qtha_lab.figures.difference_by_rate import RateDifference
+from qtha_lab.studies.comparison.claims import SharedRate
 from qtha_lab.studies.comparison.paired import PairedDifference, paired_difference
-from qtha_lab.studies.comparison.rate_differences import SharedRate
-from qtha_lab.studies.comparison.rate_figures import rate_rows
 
 FOLDER = Path(__file__).with_name("recorded")
 STATISTICS = ("angle_std", "beyond_pi", "constant_part", "branch_power")
@@ -163,12 +162,11 @@ class RecordedComparison:
         Args:
             pairs: Name of each pair of methods in the figure; the second is subtracted.
         """
-        found = [
-            SharedRate(pair, rate, self.difference(*pair, rate))
-            for pair in pairs
+        return [
+            SharedRate(pair, rate, self.difference(*pair, rate)).row(label)
+            for pair, label in pairs.items()
             for rate in self.learning_rates
         ]
-        return rate_rows(found, pairs)
 
 
 def recorded(name: str) -> RecordedComparison:

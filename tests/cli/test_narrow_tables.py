@@ -15,8 +15,8 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
 from qtha_lab.studies import sweep as sweeping
 from qtha_lab.studies.comparison import brief_table as brief
-from qtha_lab.studies.comparison.report import sections
-from qtha_lab.studies.comparison.report.contents import Compared
+from qtha_lab.studies.comparison import differences
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.regime_map import regimes_of
 from tools import measurements
 
@@ -40,7 +40,7 @@ def compared(request, tmp_path):
 
 
 def verdicts(compared: Compared) -> list[str]:
-    return sections.verdict_section(compared).sentences
+    return differences.verdicts(compared).sentences
 
 
 def of_comparison(compared, capsys, monkeypatch, columns: int) -> str:

@@ -12,8 +12,10 @@ from support import command_line
 from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, write_atomically, write_json
-from qtha_lab.studies.comparison import figure_set
 from qtha_lab.studies.comparison import run_data as reading
+from qtha_lab.studies.comparison.circuit_findings import circuits_of
+from qtha_lab.studies.comparison.findings import figures
+from qtha_lab.studies.comparison.table import numbers
 
 LABELS = {"lora": "lora(r=2)", "qtha": "qtha(r=2,waist=256,n_layers=1)"}
 METHODS = {
@@ -144,19 +146,6 @@ def test_a_folder_without_runs_and_unknown_words_are_refused_in_a_sentence(compa
     assert not (tmp_path / "out").exists()
 
 
-def test_points_are_means_over_the_seeds_with_their_range(comparison):
-    entries = reading.entries(reading.find_runs([comparison]))
-    lora = reading.points(entries, "peak_memory_mib", "eval_loss")[0]
-    assert lora["cost"] == 512  # 2^29 bytes
-    assert (lora["quality"], lora["quality_low"], lora["quality_high"]) == pytest.approx(
-        (4.2, 4.1, 4.3)
-    )
-    entries[0]["state"] = "diverged"
-    assert reading.points(entries, "peak_memory_mib", "eval_loss")[0]["quality"] == pytest.approx(
-        4.3
-    )
-
-
 def test_the_last_record_of_a_step_counts_and_short_ones_are_filled_up():
     def event(step, values):
         return {"kind": "spectrum", "step": step, "layers": {"0.q": values}}
@@ -187,7 +176,7 @@ def test_what_a_snapshot_of_a_model_gives_is_what_is_read(tmp_path):
 
 def test_runs_without_spectra_or_circuits_have_the_rest(tmp_path):
     record(tmp_path, "lora", 0, 4.1)
-    names = [figure.name for figure in figure_set.figure_set(reading.find_runs([tmp_path]))]
+    names = [figure.name for figure in figures(reading.find_runs([tmp_path]))]
     assert names == ["results", "methods", "seeds_eval_loss", "loss_curves"]
 
 
@@ -215,13 +204,10 @@ def test_recorded_runs_are_of_clean_checkouts_and_finished():
 
 def test_the_readme_of_the_data_gives_the_losses_of_the_recorded_runs():
     readme = (data_dir() / "README.md").read_text()
-    entries = reading.entries(reading.find_runs([RECORDED]))
-    starts = reading.points(entries, "trainable_parameters", "eval_loss_start")
-    for start, end in zip(
-        starts, reading.points(entries, "trainable_parameters", "eval_loss"), strict=True
-    ):
-        losses = f"{start['quality']:.3f} → {end['quality']:.3f}"
-        assert f"| `{end['label']}` | 0, 1, 2 | {losses} |" in readme
+    table = numbers({"runs": reading.entries(reading.find_runs([RECORDED]))})
+    for row in table:
+        losses = f"{row['eval_loss_start']:.3f} → {row['eval_loss']:.3f}"
+        assert f"| `{row['method']}` | 0, 1, 2 | {losses} |" in readme
 
 
 @pytest.mark.slow
@@ -250,4 +236,4 @@ def test_make_figures_draws_the_recorded_runs_the_same_twice(tmp_path):
 )
 def test_the_circuits_drawn_are_those_that_the_adapter_runs(method, n_circuits):
     experiment = Experiment(method=method)
-    assert len(figure_set.circuits_of(experiment)) == n_circuits
+    assert len(circuits_of(experiment)) == n_circuits

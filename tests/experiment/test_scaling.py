@@ -6,7 +6,7 @@ from peft import LoraConfig
 from qtha_lab.adapters import QthaConfig, get_method, method_names, scale_of
 from qtha_lab.experiment import Comparison, MethodChoice, Sweep
 from qtha_lab.experiment.method_list import ALPHAS
-from qtha_lab.studies.comparison.findings import scales
+from qtha_lab.studies.comparison.notes import scales
 
 
 def scales_of(described):

@@ -63,7 +63,6 @@ STORES = {  # dictionaries and `Cache` objects, with what their keys hold
     "_waiting": "no values: results on pages by prediction",
     "_shown": "no values: panels by cell",
     "ALIASES": "a registry: other names of gates",
-    "VIEWS": "a registry: views by name",
     "FACTS": "a registry: facts by kind",
     "cached_numbers": "plan by identity, all bytes of the angles, dtype",
     "self.tables": "of one plan: arguments of the tables",

@@ -22,7 +22,7 @@ from qtha_lab.reproductions.machinery.verdicts import word
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.table.rows import rows as rows_of
 from qtha_lab.studies.comparison import rows
-from qtha_lab.studies.comparison.figure_set import figure_set
+from qtha_lab.studies.comparison.findings import figures
 from qtha_lab.studies.comparison.paired import PairedDifference
 from qtha_lab.studies.comparison.run_values import run_values
 
@@ -103,9 +103,9 @@ def test_lists_tables_figures_and_views_read_them(coins, tmp_path):
     assert [line["method"] for line in table] == ["loaded", "fair"]
     assert len([e for e in there[0].valid_events() if e["kind"] == "train"]) == 20
     sentences = []
-    figures = [figure.name for figure in figure_set(there, sentences.append)]
-    assert figures[:3] == ["forest_eval_loss", "results", "seeds_eval_loss"]
-    assert figures[3] == "loss_curves"
+    names = [figure.name for figure in figures(there, sentences.append)]
+    assert names[:3] == ["forest_eval_loss", "results", "seeds_eval_loss"]
+    assert names[3] == "loss_curves"
     assert sentences == []
     assert {value.label for value in run_values(there)} == {"loaded", "fair"}
 

@@ -5,7 +5,7 @@ from support.run_folders import finish, run_folder
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.studies.comparison import brief_table as brief
-from qtha_lab.studies.comparison.report.contents import Compared
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.run_comparison import summarise_runs
 
 

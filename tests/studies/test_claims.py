@@ -5,9 +5,9 @@ import pytest
 
 from qtha_lab.experiment import Comparison, MethodChoice
 from qtha_lab.experiment.run_directory import write_json
-from qtha_lab.studies.comparison import findings, tuning
+from qtha_lab.studies.comparison import notes, tuning
 from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
-from qtha_lab.studies.comparison.decomposition import PARTS, decompose
+from qtha_lab.studies.comparison.controls import PARTS, decompose
 from qtha_lab.studies.comparison.rounding_noise import noise_sentence, repeats_of
 from qtha_lab.studies.comparison.row_losses import TestItems, losses_of, read_items
 
@@ -85,7 +85,7 @@ def test_the_report_says_how_rates_were_chosen():
         == "Learning rates were chosen on evaluation rows, among 3 for each method: lora 0.01, qtha"
         " 0.03. At an end of what was tried, so perhaps not the best: qtha."
     )
-    assert tuning.rates_sentence(runs) in findings.notes(runs, len(runs))
+    assert tuning.rates_sentence(runs) in notes.notes(runs, len(runs))
     assert "favoured" in tuning.rates_sentence([*runs[:-1], entry("qtha", 0, 2.0, 0.1)])
     assert tuning.rates_sentence([entry("lora", 0, 2.0)]) is None
 

@@ -12,7 +12,7 @@ from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.runs import run as runs
 from qtha_lab.studies import comparison as compare
-from qtha_lab.studies.comparison import changes, findings
+from qtha_lab.studies.comparison import changes, notes
 from qtha_lab.studies.comparison.claims import against_the_first
 from qtha_lab.studies.comparison.table import aggregate, rows, tables
 from qtha_lab.studies.comparison.tuning import at_their_best
@@ -258,22 +258,22 @@ def test_a_cell_shows_the_spread_only_where_there_is_one():
 
 def test_an_empty_summary_has_an_empty_table():
     assert tables({"runs": []}) == []
-    assert findings.notes([], 0) == []
+    assert notes.notes([], 0) == []
 
 
 def test_one_seed_is_said_to_prove_nothing():
-    message = findings.notes([entry("lora", 0, 1.0), entry("qtha", 0, 2.0)], 2)
+    message = notes.notes([entry("lora", 0, 1.0), entry("qtha", 0, 2.0)], 2)
     assert any("may be chance" in note for note in message)
-    message = findings.notes([entry("lora", s, 1.0) for s in range(3)], 3)
+    message = notes.notes([entry("lora", s, 1.0) for s in range(3)], 3)
     assert any(note.startswith("3 seeds: a dash in brackets") for note in message)
 
 
 def test_a_different_start_is_said_with_its_size():
-    message = findings.same_start([entry("lora", 0, 1.0), entry("qtha", 0, 1.0, start=6.5)])
+    message = notes.same_start([entry("lora", 0, 1.0), entry("qtha", 0, 1.0, start=6.5)])
     assert message.startswith("The methods did not start from the same evaluation loss")
     assert "0.5" in message
     seeds_differ = [entry("lora", s, 1.0, start=6.0 + s) for s in (0, 1)]
-    assert findings.same_start(seeds_differ) is None
+    assert notes.same_start(seeds_differ) is None
 
 
 def test_parameters_are_held_against_the_largest_lora():
@@ -283,13 +283,13 @@ def test_parameters_are_held_against_the_largest_lora():
         entry("qtha", 0, 1, parameters=150),
         entry("qtha(waist=256)", 0, 1, parameters=300),
     ]
-    message = findings.sizes(entries)
+    message = notes.sizes(entries)
     assert "qtha trains 150 parameters, 25% fewer than lora(r=8) (200)." in message
     assert "qtha(waist=256) trains 300 parameters, 50% more than lora(r=8) (200)." in message
 
 
 def test_a_missing_run_is_said():
-    message = findings.notes([entry("lora", 0, 1.0), entry("qtha", 0, None, state="diverged")], 4)
+    message = notes.notes([entry("lora", 0, 1.0), entry("qtha", 0, None, state="diverged")], 4)
     assert "2 of 4 runs have not ended yet." in message
     assert message[0] == "1 of 1 runs of qtha diverged (seed 0)."
 
@@ -304,7 +304,7 @@ def test_a_missing_run_is_said():
 )
 def test_how_a_run_ended_is_said_once(state, message, sentence):
     ended = entry("lora", 0, None, state=state) | {"message": message}
-    assert findings.notes([ended], 1)[0] == f"1 of 1 runs of lora {sentence}"
+    assert notes.notes([ended], 1)[0] == f"1 of 1 runs of lora {sentence}"
 
 
 def test_a_comparison_says_what_differs_from_the_first_method_and_whether_it_is_shown():

@@ -18,8 +18,8 @@ from qtha_lab.experiment import Comparison, MethodChoice
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison.claims import against_the_first
+from qtha_lab.studies.comparison.explain import change, explain, findings_of
 from qtha_lab.studies.comparison.folder import ComparisonDir
-from qtha_lab.studies.explain import change, explain, findings_of
 
 METHODS = ("lora", "qtha", "dora")
 

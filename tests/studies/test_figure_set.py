@@ -21,13 +21,14 @@ from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import plain_parts
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.figures.pareto import pareto
-from qtha_lab.studies.comparison.figure_names import drawn_seeds, names_of
-from qtha_lab.studies.comparison.figure_set import figure_set
+from qtha_lab.studies.comparison.compared import names_of
+from qtha_lab.studies.comparison.explain import explain
+from qtha_lab.studies.comparison.finding import drawn_seeds
+from qtha_lab.studies.comparison.findings import draw_finding, figures, findings
 from qtha_lab.studies.comparison.paired import paired_difference
 from qtha_lab.studies.comparison.run_data import find_runs
 from qtha_lab.studies.comparison.run_values import run_values
 from qtha_lab.studies.comparison.trial_statistics import contenders
-from qtha_lab.studies.comparison.views import draw_view
 
 SEEDS, ROWS = (10, 11, 12), 8
 METHODS = {
@@ -112,7 +113,7 @@ def _families(folder):
 
 @pytest.fixture(scope="module")
 def drawn(comparison):
-    return {figure.name: figure for figure in figure_set(find_runs([comparison]))}
+    return {figure.name: figure for figure in figures(find_runs([comparison]))}
 
 
 # ---- the set
@@ -129,6 +130,12 @@ def test_the_forest_of_paired_differences_is_exported_first(drawn):
     first, second = (np.stack([losses(name, seed) for seed in SEEDS]) for name in names)
     expected = paired_difference(first, second, claims=7)  # seven claims together
     assert qtha[1:4] == pytest.approx((expected.mean, expected.low, expected.high))
+
+
+def test_the_findings_are_those_of_explain_in_words_and_those_figures(drawn, comparison):
+    words, *others = findings(find_runs([comparison]))
+    assert words.sentences == explain([comparison]).sentences
+    assert [figure.name for found in others for figure in found.figures] == list(drawn)
 
 
 def test_the_bars_of_costs_are_those_of_the_paired_differences_and_the_reference_has_none(drawn):
@@ -154,12 +161,12 @@ def test_names_are_short_and_a_table_says_what_they_stand_for(drawn):
 
 
 def test_names_in_full_are_those_of_the_runs(comparison):
-    full = list(figure_set(find_runs([comparison]), names="full"))
+    full = list(figures(find_runs([comparison]), names="full"))
     assert "methods" not in [figure.name for figure in full]
     results = next(figure for figure in full if figure.name == "results")
     assert all("learning_rate=" in row[0] for row in results.table.rows)
     with pytest.raises(ValueError, match=r"names must be one of short, full, got 'long'\."):
-        list(figure_set(find_runs([comparison]), names="long"))
+        list(figures(find_runs([comparison]), names="long"))
 
 
 def test_a_title_of_ones_own_is_no_option_to_leave_out():
@@ -186,7 +193,7 @@ def test_figures_of_one_seed_say_which_of_how_many(drawn):
 
 def test_circuit_angles_are_drawn_of_methods_with_a_circuit_alone(drawn, comparison):
     assert {row[0] for row in drawn["circuit_inputs"].table.rows} == {"qtha", "qtha_gradient"}
-    history = draw_view("circuits", [comparison])
+    history = draw_finding("circuits", [comparison])
     drawn_there = {row[0] for row in history.table.rows}
     assert len(drawn_there) == 2
     assert not any("bias" in name or "silu" in name or "linear" in name for name in drawn_there)

@@ -23,12 +23,12 @@ from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir, write_json
 from qtha_lab.runs import run as runs
 from qtha_lab.studies import comparison as compare
-from qtha_lab.studies.comparison import findings
+from qtha_lab.studies.comparison import notes
 from qtha_lab.studies.comparison.claims import against_the_first
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import protocol_sentences
-from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.rounding_noise import repeats_of
 from qtha_lab.studies.comparison.run_comparison import summarise_runs
 from qtha_lab.studies.comparison.table import numbers, rows
@@ -426,7 +426,7 @@ def test_a_winner_within_the_noise_of_its_trials_is_told_in_the_notes():
 
 
 def test_a_comparison_without_tuning_is_called_so_in_its_notes():
-    said = findings.notes(two_cells(), 16)
+    said = notes.notes(two_cells(), 16)
     assert (
         sum(note.startswith("Not tuned: no setting was chosen among several") for note in said) == 1
     )
@@ -436,7 +436,7 @@ def test_a_comparison_without_tuning_is_called_so_in_its_notes():
 def test_what_holds_in_one_cell_alone_is_said_of_it():
     runs = [entry("qa", "lora", 0, 2.0), entry("qa", "qtha", 0, 2.0, parameters=50)]
     runs += [entry("chat", "lora", 0, 2.0), entry("chat", "qtha", 0, 2.0, parameters=200)]
-    said = findings.notes(runs, 4)
+    said = notes.notes(runs, 4)
     assert "tiny, qa: qtha trains 50 parameters, 50% fewer than lora (100)." in said
     assert "tiny, chat: qtha trains 200 parameters, 100% more than lora (100)." in said
 
@@ -467,7 +467,7 @@ def reported(folder):
 
 def test_the_report_has_a_section_for_each_cell_and_one_table_across(tmp_path):
     report = reported(tmp_path)
-    assert [section.name for section in report.sections] == [
+    assert [section.name for section in report.findings] == [
         "verdicts",
         "across",
         "cell-1",
@@ -475,7 +475,7 @@ def test_the_report_has_a_section_for_each_cell_and_one_table_across(tmp_path):
         "measured",
     ]
     assert report.title == "2 methods on tiny with qa, chat"
-    assert [section.title for section in report.sections[2:4]] == ["tiny, qa", "tiny, chat"]
+    assert [section.title for section in report.findings[2:4]] == ["tiny, qa", "tiny, chat"]
     across, pooled = report["across"].tables.values()
     assert [row[:3] for row in pooled.rows] == [("qtha", "lora(r=2)", 2)]
     assert across.columns == ("method", "tiny, qa", "tiny, chat")

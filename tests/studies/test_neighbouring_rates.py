@@ -11,7 +11,7 @@ from qtha_lab.studies.comparison.neighbouring_rates import (
     robustness_sentences,
     trial_sentence,
 )
-from qtha_lab.studies.comparison.outlying_seeds import outlying_seeds, outlying_sentences
+from qtha_lab.studies.comparison.outcomes import outlying_seeds, outlying_sentences
 from tools.coverage_worlds import WORLDS, world_errors, world_rows
 from tools.verdicts import mark_by_holm
 

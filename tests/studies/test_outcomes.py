@@ -8,9 +8,9 @@ from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies.comparison.claims import against_the_first
+from qtha_lab.studies.comparison.explain import explain
 from qtha_lab.studies.comparison.outcomes import lost, outcomes
 from qtha_lab.studies.comparison.pooled import pool
-from qtha_lab.studies.explain import explain
 from widgets.workbench.verdict import VerdictPane
 
 LOSSES = {"lora": [4.10, 4.11, 4.12, 4.13], "qtha": [4.30, 4.31, None, 4.33]}

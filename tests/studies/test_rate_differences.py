@@ -5,7 +5,7 @@ import math
 import pytest
 
 from qtha_lab.figures.difference_by_rate import difference_by_rate
-from qtha_lab.studies.comparison.rate_differences import shared_rates
+from qtha_lab.studies.comparison.claims import shared_rates
 
 PAIR = ("qtha", "lora")
 

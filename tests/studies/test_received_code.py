@@ -29,8 +29,8 @@ from qtha_lab.runs import export as exports
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.chat.models import ChatModels
 from qtha_lab.studies.comparison import Report
+from qtha_lab.studies.comparison.explain import explain
 from qtha_lab.studies.comparison.launched import ScheduledRuns
-from qtha_lab.studies.explain import explain
 from qtha_lab.studies.federated import flower
 from qtha_lab.studies.sweep import Trials
 from qtha_lab.training.evaluation_variants import evaluate_variants

@@ -17,9 +17,9 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import write_json
-from qtha_lab.studies.comparison.decomposition import PARTS, decompose
+from qtha_lab.studies.comparison.compared import Compared
+from qtha_lab.studies.comparison.controls import PARTS, decompose
 from qtha_lab.studies.comparison.report import Report
-from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.rounding_noise import at_best_rates
 from tools import measurements, one_rate, verdicts
 

@@ -146,7 +146,7 @@ def test_the_affine_part_of_a_circuit_is_told_in_words_and_in_the_table(folder):
 
 def test_what_is_missing_is_said_where_it_would_stand(tmp_path):
     report = compare.Report.of(compared(tmp_path, ["lora(r=2)", "lora(r=8)"], seeds=[0], rates=[]))
-    said = {section.name: " ".join(section.sentences) for section in report.sections}
+    said = {section.name: " ".join(section.sentences) for section in report.findings}
     assert [*said] == SECTIONS
     assert "an interval needs 3 seeds" in said["verdicts"]
     assert said["rates"].startswith("Not tuned: each method ran at one learning rate")

@@ -12,10 +12,10 @@ from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.models.catalogue import folder_of
 from qtha_lab.models.tokenizers import load_tokenizer
 from qtha_lab.studies.comparison.claims import against_the_first
+from qtha_lab.studies.comparison.compared import Compared
+from qtha_lab.studies.comparison.explain import findings_of
 from qtha_lab.studies.comparison.paired import errors, half_width, paired_difference, per_key
-from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.row_losses import TestItems, paired_losses, read_items
-from qtha_lab.studies.explain import findings_of
 from qtha_lab.tasks import load_task
 from qtha_lab.training.test_evaluation import identity
 from tools import measurements, row_keys

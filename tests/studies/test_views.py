@@ -17,7 +17,8 @@ from qtha_lab.figures.learning_rate import loss_against_rate
 from qtha_lab.figures.parallel import parallel_coordinates
 from qtha_lab.figures.parallel_scales import inside, scale
 from qtha_lab.figures.scatter import run_scatter, unbeaten
-from qtha_lab.studies.comparison.figure_set import figure_set
+from qtha_lab.studies.comparison.findings import PAGE, draw_finding, figures
+from qtha_lab.studies.comparison.over_training import history_of
 from qtha_lab.studies.comparison.run_data import find_runs
 from qtha_lab.studies.comparison.run_values import differing, run_values, short_labels
 from qtha_lab.studies.comparison.trial_statistics import (
@@ -28,7 +29,6 @@ from qtha_lab.studies.comparison.trial_statistics import (
     importance,
     trials_of,
 )
-from qtha_lab.studies.comparison.views import VIEWS, draw_view, history_of
 
 RATES = (0.001, 0.01, 0.1)
 # by method, then by rate: what two seeds came to; None diverged
@@ -86,7 +86,7 @@ def test_a_run_that_still_goes_has_settings_and_no_measures(tmp_path):
 
 
 def test_loss_against_rate_is_the_mean_over_seeds_and_marks_the_best_that_all_share(sweep):
-    figure = draw_view("loss_by_rate", [sweep])
+    figure = draw_finding("loss_by_rate", [sweep])
     rows = {(row[0], row[1]): row[2:] for row in figure.table.rows}
     assert rows["lora", 0.01] == (pytest.approx(4.2), 4.1, 4.3, 2, 0)
     assert rows["lora", 0.1] == (pytest.approx(4.2), 4.2, 4.2, 2, 0)
@@ -193,7 +193,7 @@ def test_trials_are_points_with_the_mean_over_their_seeds(sweep):
     trials = trials_of(rows, "eval_loss")
     assert sorted(trial.value for trial in trials) == pytest.approx([4.4, 4.6, math.inf])
     assert all(len(trial.runs) == 2 for trial in trials)
-    figure = draw_view("best_of", [sweep])
+    figure = draw_finding("best_of", [sweep])
     expected = {(row[0], row[1]): row[2] for row in figure.table.rows}
     assert expected["lora", 1] == pytest.approx((4.6 + 4.2 + 4.2) / 3)
 
@@ -235,7 +235,7 @@ def test_too_few_trials_are_said_to_be_too_few(sweep):
     with pytest.raises(
         ValueError, match="lora: The importance of 1 setting must rest on at least 12"
     ):
-        draw_view("what_counts", [sweep])
+        draw_finding("what_counts", [sweep])
 
 
 # ---- scatter and parallel coordinates
@@ -296,7 +296,7 @@ def test_an_axis_of_words_or_of_numbers_far_apart():
 
 
 def test_the_figures_of_a_sweep_are_among_those_that_the_command_writes(sweep):
-    names = [figure.name for figure in figure_set(find_runs([sweep]))]
+    names = [figure.name for figure in figures(find_runs([sweep]))]
     assert {"eval_loss_by_rate", "best_eval_loss_of_trials", "parallel_eval_loss"} <= set(names)
 
 
@@ -313,24 +313,27 @@ def test_every_view_is_drawn_from_run_ids_or_says_why_not(sweep, monkeypatch):
         "bonds": "must have recorded bonds, got none",
         "circuits": r"A run must have recorded circuit inputs, got none \(no circuit, or from before it was recorded: lora\(",
     }
-    for name in VIEWS:
+    for name in PAGE:
         if name in reasons:
             with pytest.raises(ValueError, match=reasons[name]):
-                draw_view(name, ids)
+                draw_finding(name, ids)
         else:
-            assert draw_view(name, ids).table.rows, name
-    with pytest.raises(ValueError, match="Unknown view 'curve': did you mean 'curves'"):
-        draw_view("curve", ids)
-    with pytest.raises(ValueError, match="Options of the view best_of must be y, got x"):
-        draw_view("best_of", ids, x="step")
+            assert draw_finding(name, ids).table.rows, name
+    with pytest.raises(ValueError, match="Unknown finding 'curve': did you mean 'curves'"):
+        draw_finding("curve", ids)
+    with pytest.raises(ValueError, match="Options of best_of must be y, got x"):
+        draw_finding("best_of", ids, x="step")
     with pytest.raises(ValueError, match="Runs to draw must be at least one"):
-        draw_view("curves", [])
+        draw_finding("curves", [])
 
 
 def test_recorded_runs_show_their_spectra_and_bonds():
     folder = data_dir() / "runs"
-    assert draw_view("spectra", [folder]).alt.count("seed") >= 6
-    assert "qtha seed 2" in draw_view("bonds", [folder]).caption + draw_view("bonds", [folder]).alt
+    assert draw_finding("spectra", [folder]).alt.count("seed") >= 6
+    assert (
+        "qtha seed 2"
+        in draw_finding("bonds", [folder]).caption + draw_finding("bonds", [folder]).alt
+    )
 
 
 def test_spectra_are_of_the_layer_that_grew_most_in_any_run(tmp_path):
@@ -340,4 +343,4 @@ def test_spectra_are_of_the_layer_that_grew_most_in_any_run(tmp_path):
         spectrum = {name: [top, top / 2] for name, top in zip(layers[0], tops, strict=True)}
         write(run, status("running", 0), {"kind": "spectrum", "step": 2, "layers": spectrum})
         finish(run, eval_loss=4.0)
-    assert "model.layers.0.q_proj" in draw_view("spectra", [tmp_path]).alt
+    assert "model.layers.0.q_proj" in draw_finding("spectra", [tmp_path]).alt

@@ -15,7 +15,7 @@ from qtha_lab.cli import app, evaluate, run  # noqa: F401  (they add their comma
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.runs import run as runs
-from qtha_lab.studies.comparison.views import draw_view
+from qtha_lab.studies.comparison.findings import draw_finding
 from qtha_lab.training.evaluation_variants import evaluate_variants
 
 TRAINING = {
@@ -113,7 +113,7 @@ def test_a_figure_that_cannot_be_written_is_refused_before_anything_is_computed(
 def test_while_it_trains_what_circuits_are_fed_is_recorded_and_drawn_by_block(trained):
     records = [event for event in trained.valid_events() if event["kind"] == "bottleneck"]
     assert [record["step"] for record in records] == [0, 1, 2]
-    figure = draw_view("circuits", [trained])
+    figure = draw_finding("circuits", [trained])
     assert {row[1:3] for row in figure.table.rows} == {(s, b) for s in range(3) for b in range(6)}
     numbers = dict(zip(figure.table.columns, figure.table.rows[-1], strict=True))
     assert 0 <= numbers["constant_part"] < numbers["affine_part"] <= 1

@@ -9,7 +9,7 @@ from support.workbench_kernel import in_a_kernel, settled
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.memory import check_memory
-from qtha_lab.studies.comparison.findings import side_by_side
+from qtha_lab.studies.comparison.notes import side_by_side
 from widgets.kit.controls import reveal
 from widgets.workbench.page_terms import in_page_terms
 

@@ -155,7 +155,7 @@ def in_sweep_watch(plant: Callable, tmp_path) -> str:
 
 def in_views(plant: Callable, tmp_path) -> str:
     views = widgets.Views()
-    plant("widgets.explorers.views.RunSetValues")
+    plant("widgets.explorers.views.Compared")
     views.runs = (run_folder(tmp_path / "runs").id,)
     return views.error.panel.value
 

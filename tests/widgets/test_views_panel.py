@@ -142,6 +142,6 @@ def test_the_code_below_a_view_draws_the_same_without_the_panel(folder):
     runs = [ended(folder, f"lora(learning_rate={rate})", 0, 4.0) for rate in (0.01, 0.1)]
     views = Views([run.id for run in runs], view="loss_by_rate")
     scope: dict = {}
-    exec(views.code.replace("draw_view('loss", "figure = draw_view('loss"), scope)
+    exec(views.code.replace("draw_finding('loss", "figure = draw_finding('loss"), scope)
     assert scope["figure"].table == views.figures["view"].table
     json.dumps(views.state)

@@ -15,7 +15,7 @@ from qtha_lab.figures.machinery.page_style import TARGETS, PageStyle
 from qtha_lab.figures.machinery.parts import Unchecked, plain_parts, unchecked
 from qtha_lab.lessons.paper_figures import KINDS, caption_needs, paper_figure
 from qtha_lab.lessons.recordings import recording_names
-from qtha_lab.studies.comparison.figure_names import NAMES
+from qtha_lab.studies.comparison.compared import NAMES
 
 from ..kit import controls as ui
 from ..kit.choice import Choice

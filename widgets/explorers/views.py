@@ -1,7 +1,7 @@
 """Linked views of any runs: curves, learning rates, settings and trials.
 
 Runs selected by a brush in one view are highlighted in the others. Ties
-`qtha_lab.studies.comparison.views` to controls; the headless equivalent is `draw(view, runs, …)`.
+`qtha_lab.studies.comparison.findings` to controls; headless is `draw_finding`.
 """
 
 import asyncio
@@ -19,18 +19,13 @@ from qtha_lab.experiment.run_directory.events import history
 from qtha_lab.experiment.run_directory.record import Stamp, stamp
 from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.parallel_scales import inside, scale
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run
 from qtha_lab.runs.table.table import matching
+from qtha_lab.studies.comparison.compared import Compared
+from qtha_lab.studies.comparison.findings import PAGE, draw_of
+from qtha_lab.studies.comparison.over_settings import measures_of
+from qtha_lab.studies.comparison.over_training import ALONG, OVER_TRAINING, history_of
 from qtha_lab.studies.comparison.run_values import RunValues, differing, run_values
-from qtha_lab.studies.comparison.views import (
-    ALONG,
-    OVER_TRAINING,
-    VIEWS,
-    RunSetValues,
-    history_of,
-    make,
-    measures_of,
-)
 
 from ..figures.curves_view import CurvesView
 from ..figures.figure_view import FigureView, Sheet
@@ -119,21 +114,21 @@ class Views(Explorer):
         ids = {row.id for row in self.rows}
         self.brushed = tuple(key for key in self.brushed if key in ids)
 
-    def events_of(self, row: RunValues) -> list[dict]:
+    def events_of(self, run: Run) -> list[dict]:
         """Return the valid events of a run, reading only new ones."""
-        offset, events = self.events.get(row.id, (0, []))
-        news, end = row.run.events(offset)
-        if news or row.id not in self.events:
+        offset, events = self.events.get(run.id, (0, []))
+        news, end = run.events(offset)
+        if news or run.id not in self.events:
             events = history([*events, *news])
-            self.events[row.id] = end, events
+            self.events[run.id] = end, events
         return events
 
     # ---- the explorer
 
     def offers(self, name: str) -> Sequence:
         if name == "view":
-            return [(view.title, view.name) for view in VIEWS.values()]
-        if name not in VIEWS[self.view].options:
+            return [(finding.title, finding.name) for finding in PAGE.values()]
+        if name not in PAGE[self.view].options:
             return [None]
         if self.view == "curves":
             names = OVER_TRAINING if name == "y" else ALONG
@@ -146,7 +141,7 @@ class Views(Explorer):
         """Return True if a run has recorded a quantity, so that it is offered."""
         along, y = (name, "train_loss") if name in ALONG else ("step", name)
         always = name in ("step", "seconds", "eval_loss", "train_loss")
-        return always or any(history_of(self.events_of(row), along, y)[0] for row in self.rows)
+        return always or any(history_of(self.events_of(row.run), along, y)[0] for row in self.rows)
 
     def usual(self, name: str) -> Any:
         """Return the default: the loss on y, steps or parameters on x, if offered."""
@@ -160,26 +155,26 @@ class Views(Explorer):
         return usual[0] if usual else super().usual(name)
 
     def _asks(self, name: str) -> bool:
-        return name in VIEWS[self.view].options
+        return name in PAGE[self.view].options
 
     def compute(self, state: SimpleNamespace) -> Drawing:
-        view = VIEWS[state.view]
+        view = PAGE[state.view]
         options = {
             name: getattr(state, name)
             for name in view.options
             if hasattr(state, name) and getattr(state, name) is not None
         }
-        rows = run_values(run for key, run in self.found_runs.items() if key in state.runs)
-        values = RunSetValues(rows, self.events_of)
+        given = [run for key, run in self.found_runs.items() if key in state.runs]
+        compared = Compared({}, given=given, events=self.events_of)
         try:
-            figure = make(view, values, **options)
+            figure = draw_of(view, compared, **options)
         except Refusal as refused:
             figure = nothing(str(refused))
         words = "".join(f", {name}={value!r}" for name, value in options.items())
         ids = ", ".join(map(repr, state.runs))
         code = (
-            "from qtha_lab.studies.comparison.views import draw_view\n\n"
-            f"draw_view({view.name!r}, [{ids}]{words})"
+            "from qtha_lab.studies.comparison.findings import draw_finding\n\n"
+            f"draw_finding({view.name!r}, [{ids}]{words})"
         )
         return Drawing({"view": figure}, [], code)
 
@@ -284,5 +279,5 @@ def _is_there(key: str) -> bool:
     return RunDir(_path(key)).exists
 
 
-def _find(key: str) -> runs.Run:
-    return runs.Run(_path(key))
+def _find(key: str) -> Run:
+    return Run(_path(key))

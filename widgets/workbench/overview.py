@@ -10,7 +10,7 @@ from typing import Any
 from qtha_lab.cli.output import duration
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery.theme import method_of
-from qtha_lab.studies.comparison import findings
+from qtha_lab.studies.comparison import notes
 
 from ..kit import controls as ui
 from ..kit import styles
@@ -59,7 +59,7 @@ class Overview:
         self.progress.value = styles.lines([rest] if rest else [])
         rows = [_row(n, known, previews.get(n)) for n, known in sizes.items()]
         self.table.value = _table(rows)
-        self.notes.value = styles.lines(findings.sizes([_entry(n, p) for n, p in sizes.items()]))
+        self.notes.value = styles.lines(notes.sizes([_entry(n, p) for n, p in sizes.items()]))
         warnings = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
         self.warnings.value = styles.lines(warnings)
         self.warnings.visible = bool(warnings)

@@ -1,13 +1,11 @@
 """The finding on the ticked runs in words, the next step as a button, and the table of results.
 
-The sentences are those of `qtha-lab explain`; `qtha_lab.studies.explain` makes them.
+The sentences are those of `qtha-lab explain`; `qtha_lab.studies.comparison.explain` makes them.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.forest import Difference, forest
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run
@@ -15,7 +13,8 @@ from qtha_lab.runs.table import query
 from qtha_lab.runs.table.columns import column_text, worth_showing
 from qtha_lab.runs.table.rows import rows
 from qtha_lab.studies import comparison as compare
-from qtha_lab.studies.explain import Findings, NextStep, change, explain
+from qtha_lab.studies.comparison.differences import forest_of
+from qtha_lab.studies.comparison.explain import Findings, NextStep, change, explain
 
 from ..figures.figure_view import FigureView, Sheet
 from ..figures.save_figure import save_fold
@@ -143,20 +142,7 @@ class VerdictPane(ui.Box):
         claims = self.explained.claims if self.explained else []
         if not claims:
             return {}
-        differences: list[Difference] = [
-            {
-                "label": shown(claim.first), "mean": claim.difference.mean,
-                "low": claim.difference.low, "high": claim.difference.high,
-                "verdict": claim.difference.verdict, "margin": claim.difference.margin,
-            }
-            for claim in claims
-        ]  # fmt: skip
-        first = claims[0]
-        return {
-            "forest": forest(
-                differences, first.measure, shown(first.second), first.difference.level
-            )
-        }
+        return {"forest": forest_of([claim.plain() for claim in claims])}
 
     def _button(self, step: NextStep) -> ui.Button:
         button = ui.Button(step.text, icon="arrow-right", tooltip=step.command)

@@ -18,7 +18,7 @@ from qtha_lab.runs import fork_server as warm
 from qtha_lab.runs.run import Run
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies import sweep
-from qtha_lab.studies.next_steps import NextStep
+from qtha_lab.studies.comparison.next_steps import NextStep
 
 from ..kit import controls as ui
 from ..kit import styles

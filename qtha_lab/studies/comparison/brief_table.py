@@ -13,8 +13,8 @@ from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery.table import value_text
 from qtha_lab.studies.comparison import table
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.pivot_table import UNKNOWN, difference_text
-from qtha_lab.studies.comparison.report.contents import Compared
 
 PARAMETERS, RATE, SECONDS = "trainable_parameters", "learning_rate", "seconds_per_step"
 OMITTED = (SECONDS, PARAMETERS)  # from a narrow page, the first first

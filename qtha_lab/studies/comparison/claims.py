@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
 from qtha_lab.studies.comparison.neighbouring_rates import (
@@ -32,6 +32,9 @@ from qtha_lab.studies.comparison.row_losses import (
     paired_losses,
 )
 from qtha_lab.studies.comparison.tuning import at_their_best, family
+
+if TYPE_CHECKING:
+    from qtha_lab.figures.difference_by_rate import RateDifference
 
 NOWHERE = ModelTask("", "")
 WORDS = {"test_loss": "test loss", "eval_loss": "evaluation loss"}
@@ -106,27 +109,10 @@ def against_the_first(
 
 
 class MissingComparison(NamedTuple):
-    """Two methods with enough common seeds, but no common loss.
-
-    Attributes:
-        first: Label of the method whose loss would come first.
-        second: Label of the method whose loss would be subtracted.
-        names: Labels of the methods with runs that lack an evaluation loss.
-        place: Text that names the (model, task) pair; "" for a single pair.
-    """
+    """Sentence on a method with enough seeds in common with the first, but no common loss."""
 
     first: str
-    second: str
-    names: list[str]
-    place: str
-
-    @property
-    def sentence(self) -> str:
-        """Sentence that states the missing comparison and its reason."""
-        return (
-            f"{self.first} − {self.second}{self.place}: not compared. Some runs have no test loss, "
-            f"and some of {' and '.join(self.names)} no evaluation loss either."
-        )
+    sentence: str
 
 
 def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[MissingComparison]:
@@ -140,10 +126,13 @@ def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[MissingComparison]
             sides = _shared(at_best, pair)
             lacking = [losses_of(side, {}, measure) is None for side in sides]
             if len(sides[0]) >= LEAST_SEEDS and any(lacking):
+                place = name_in("", model_task, len(model_tasks))
                 names = [name for name, lacks in zip(pair, lacking, strict=True) if lacks]
-                missing.append(
-                    MissingComparison(*pair, names, name_in("", model_task, len(model_tasks)))
+                sentence = (
+                    f"{' − '.join(pair)}{place}: not compared. Some runs have no test loss, and"
+                    f" some of {' and '.join(names)} no evaluation loss either."
                 )
+                missing.append(MissingComparison(pair[0], sentence))
     return missing
 
 
@@ -270,3 +259,51 @@ def measure_of(entries: Sequence[Mapping[str, Any]]) -> str:
     """Return "test_loss" if all runs have one, else "eval_loss"."""
     tested = bool(entries) and all(entry.get("test_loss") is not None for entry in entries)
     return "test_loss" if tested else "eval_loss"
+
+
+class SharedRate(NamedTuple):
+    """Paired difference of two methods at one learning rate; the second is subtracted."""
+
+    pair: tuple[str, str]
+    rate: float
+    difference: PairedDifference
+
+    def row(self, label: str, place: str = "") -> RateDifference:
+        """Return a row of the figure `difference_by_rate`, in the panel of a place."""
+        return {
+            "label": label,
+            "place": place,
+            "learning_rate": self.rate,
+            "mean": self.difference.mean,
+            "low": self.difference.low,
+            "high": self.difference.high,
+            "verdict": self.difference.verdict,
+            "seeds": self.difference.seeds,
+        }
+
+
+def shared_rates(
+    entries: Sequence[dict[str, Any]],
+    pairs: Sequence[tuple[str, str]],
+    items: Mapping[str, TestItems],
+    margin: float = MARGIN,
+) -> Iterator[SharedRate]:
+    """Yield the difference of each pair at each rate with at least three common seeds.
+
+    Rates at which a run of either method diverged are omitted.
+
+    Args:
+        entries: Entries of ended runs on one (model, task) pair.
+        pairs: Pairs of labels without learning rate.
+        items: Test rows by run id.
+        margin: Largest difference that counts as equivalent.
+    """
+    rates = sorted({rate for entry in entries if (rate := entry.get("learning_rate"))})
+    for pair in pairs:
+        for rate in rates:
+            there = [e for e in entries if e.get("learning_rate") == rate and family(e) in pair]
+            if any(entry["state"] != "finished" for entry in there):
+                continue
+            losses = losses_of_pair(there, pair, items)
+            if losses is not None and len(losses.first) >= LEAST_SEEDS:
+                yield SharedRate(pair, rate, losses.difference(margin=margin))

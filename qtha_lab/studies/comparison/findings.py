@@ -1,267 +1,224 @@
-"""Sentences on the results and limits of a comparison, computed from plain numbers."""
+"""The list of findings on compared runs, read by page, report, figures and lessons.
+
+A new finding is a function and one entry of the list. The function takes the compared runs, and
+returns a finding or a figure. It raises a refusal, or returns no figure, where it does not apply.
+"""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from qtha_lab.experiment.description import ModelTask, by_model_task
-from qtha_lab.models.quantisation.formats import STORED
-from qtha_lab.studies.comparison import tuning
-from qtha_lab.studies.comparison.outcomes import outcomes
-from qtha_lab.studies.comparison.outlying_seeds import outlying_sentences
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import unknown
+from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.runs.run import Run
+from qtha_lab.studies.comparison import (
+    circuit_findings,
+    differences,
+    measured,
+    over_settings,
+    over_training,
+    results,
+)
+from qtha_lab.studies.comparison.compared import Compared
+from qtha_lab.studies.comparison.finding import Finding
+from qtha_lab.studies.comparison.over_settings import tuned, tuned_rates
+from qtha_lab.studies.comparison.run_values import run_values
 
-SIDE_BY_SIDE = "∥"  # marks seconds measured while other runs trained
+log = logging.getLogger(__name__)
 
 
-def notes(
-    entries: list[dict[str, Any]],
-    expected: int,
-    verdicts: Sequence[str] = (),
-    protocol: Mapping[ModelTask, Sequence[str]] | None = None,
-) -> list[str]:
-    """Return sentences on the results and limits of a table of runs.
+IMPORTANCE = "Importance of settings"
+RATES, TRIALS = "Loss against learning rate", "Best against trials"
+DIFFERENCES = "Differences, paired by seed"
+WHY = "Why: what circuits are fed, and what arrives"
+
+
+class Entry(NamedTuple):
+    """Entry of the list of findings.
+
+    Attributes:
+        name: Name of the finding.
+        title: Heading of the finding.
+        make: Function of the compared runs, with options.
+        on: Places that show it: `report` (in the report of each model and task), `top` and `across`
+            (once in the report, for any number of models and tasks or for several), `words`,
+            `plot`, `page`.
+        applies: Function that is false for runs without the finding.
+    """
+
+    name: str
+    title: str
+    make: Callable[..., Finding | Figure | None]
+    on: str
+    applies: Callable[[Compared], bool] = lambda compared: True
+
+    @property
+    def options(self) -> list[str]:
+        """Names of the options of the finding."""
+        return list(inspect.signature(self.make).parameters)[1:]
+
+    def of(self, compared: Compared, **options: Any) -> Finding:
+        """Return the finding on compared runs.
+
+        Raises:
+            Refusal: If it does not apply.
+        """
+        found = self.make(compared, **options)
+        if not isinstance(found, Finding):
+            found = Finding(figures=[found] if found else [])
+        return replace(found, name=self.name, title=self.title)
+
+
+FINDINGS = (
+    Entry("words", "In words", differences.in_words, "words"),
+    Entry("verdicts", "Verdicts", differences.verdicts, "top"),
+    Entry("across", "Across models and tasks", differences.across, "across"),
+    Entry("rates", RATES, over_settings.rates, "report"),
+    Entry("differences", DIFFERENCES, differences.differences, "report plot"),
+    Entry("difference_at_rates", DIFFERENCES, differences.difference_at_rates, "plot"),
+    Entry("parts", "What each part adds", differences.parts, "report"),
+    Entry("results", "Results", results.results, "plot"),
+    Entry("methods", "Methods", results.method_names, "plot"),
+    Entry("seeds", "Results by seed", results.seeds, "plot"),
+    Entry("losses", "Losses over training", over_training.losses, "plot"),
+    Entry("why", WHY, circuit_findings.why, "report"),
+    Entry("fronts", "Pareto fronts", results.fronts, "report plot"),
+    Entry("trials", TRIALS, over_settings.trials, "report"),
+    Entry("curves", "Curves", over_training.curves, "page"),
+    Entry("loss_by_rate", RATES, over_settings.loss_by_rate, "page plot", tuned_rates),
+    Entry("parallel", "Parallel coordinates", over_settings.parallel, "page plot", tuned),
+    Entry("scatter", "Scatter", over_settings.scatter, "page"),
+    Entry("best_of", TRIALS, over_settings.best_of, "page plot", tuned),
+    Entry("what_counts", IMPORTANCE, over_settings.importances, "page plot", tuned),
+    Entry("spectra", "Spectra over training", over_training.spectra, "page"),
+    Entry("bonds", "Bonds over training", over_training.bonds, "page"),
+    Entry("circuits", "Circuits over training", circuit_findings.circuits, "page"),
+    Entry("diagrams", "Circuits", circuit_findings.diagrams, "plot"),
+    Entry("circuit_numbers", WHY, circuit_findings.circuit_numbers, "plot"),
+    Entry("update_spectra", "Spectra of updates", over_training.update_spectra, "plot"),
+    Entry("measured", "How it was measured", measured.measured, "top"),
+)  # fmt: skip
+"""All findings, in the order of report, figures and page."""
+PAGE = {entry.name: entry for entry in FINDINGS if "page" in entry.on}
+"""Findings on any runs whose figure has options, by name."""
+
+
+def reported(compared: Compared) -> list[Finding]:
+    """Return the findings of a report, in order; several models and tasks have one part each."""
+    pairs = compared.model_tasks
+    if len(pairs) < 2:
+        return [each.of(compared) for each in FINDINGS if {*each.on.split()} & {"top", "report"}]
+    *top, last = (each.of(compared) for each in FINDINGS if each.on in ("top", "across"))
+    return [*top, *(_of_pair(compared, number) for number in range(1, len(pairs) + 1)), last]
+
+
+def _of_pair(whole: Compared, number: int) -> Finding:
+    """Return the findings on one model and task of several, as parts of one."""
+    pair, name = whole.model_tasks[number - 1], f"cell-{number}"
+    compared = whole.of_model_task(pair)
+    parts = [each.of(compared) for each in FINDINGS if "report" in each.on]
+    parts = [replace(part, name=f"{name}-{part.name}") for part in parts]
+    sentences = [*differences.stated(compared), *compared.protocol]
+    tables = differences.results_tables(compared)
+    return Finding(sentences, tables=tables, parts=parts, name=name, title=str(pair))
+
+
+def findings(runs: Sequence[Run], names: str = "short") -> Iterator[Finding]:
+    """Yield the findings on runs in words, then those in figures for each model and task.
+
+    Methods with several learning rates are drawn at their best one, selected on evaluation rows.
 
     Args:
-        entries: Entries as in `summary.json` under `runs`.
-        expected: Number of planned runs.
-        verdicts: Sentences on the differences between methods (see `claims`).
-        protocol: Sentences of the comparison protocol, by (model, task) pair (see `protocol`);
-            None describes the learning rates only.
-
-    Example:
-        >>> run = {"label": "lora", "method": "lora", "seed": 0, "state": "finished",
-        ...        "trainable_parameters": 7680, "learning_rate": 0.01}
-        >>> notes([run], expected=2)[0]
-        '1 of 2 runs have not ended yet.'
+        runs: Runs of any launches.
+        names: "short" shortens each method label to its distinctive options; "full" shows all
+            options.
     """
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    of_model_tasks = {
-        model_task: of_model_task(
-            in_model_task,
-            tuning_of(in_model_task) if protocol is None else protocol.get(model_task, ()),
-        )
-        for model_task, in_model_task in by_model_task(entries).items()
-    }
-    sentences = [
-        *missing(entries, expected),
-        *over_model_tasks(of_model_tasks),
-        seeds(finished),
-        *verdicts,
-    ]
-    return [sentence for sentence in sentences if sentence]
+    yield from _found("words", Compared({}, given=runs))
+    yield from _drawn(runs, names)
 
 
-def of_model_task(entries: list[dict[str, Any]], protocol: Sequence[str] = ()) -> list[str]:
-    """Return sentences on the runs of one (model, task) pair."""
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    sentences = [
-        same_start(finished),
-        quantization(finished),
-        *sizes(finished),
-        scales(finished),
-        threads(finished),
-        side_by_side(finished),
-        *splits(finished),
-        *outlying_sentences(finished),
-        *protocol,
-    ]
-    return [sentence for sentence in sentences if sentence]
-
-
-def tuning_of(entries: list[dict[str, Any]], rates_from: str = "") -> list[str]:
-    """Describe the selection of learning rates, or state that there was none.
+def figures(
+    runs: Sequence[Run], on_left_out: Callable[[str], None] = log.warning, names: str = "short"
+) -> Iterator[Figure]:
+    """Draw the figures of `findings`, paired differences first.
 
     Args:
-        entries: Entries of the runs of one (model, task) pair.
-        rates_from: Source of the stated learning rates; "" if the comparison names none.
+        runs: Runs to draw.
+        on_left_out: Callback with the reason for a missing figure.
+        names: As in `findings`.
     """
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    sentence = tuning.rates_sentence(entries) or learning_rates(finished, rates_from)
-    return [sentence] if sentence else []
+    for found in _drawn(runs, names):
+        yield from found.figures
+        for reason in found.left_out:
+            on_left_out(reason)
 
 
-def over_model_tasks(sentences: Mapping[ModelTask, Sequence[str]]) -> list[str]:
-    """Merge sentences over (model, task) pairs; prefix those not common to all.
+def _drawn(runs: Sequence[Run], names: str) -> Iterator[Finding]:
+    compared = Compared.of_runs(runs, names)
+    pairs = by_model_task(compared.drawn)
+    for pair in pairs:
+        for found in _found("plot", compared.of_model_task(pair)):
+            figures = [_named(figure, pair, len(pairs)) for figure in found.figures]
+            yield replace(found, figures=figures, title=name_in(found.title, pair, len(pairs)))
+
+
+def _found(place: str, compared: Compared) -> Iterator[Finding]:
+    for entry in FINDINGS:
+        if place in entry.on and entry.applies(compared):
+            try:
+                yield entry.of(compared)
+            except Refusal as refused:
+                if "page" not in entry.on:  # on the page, the reason is the answer
+                    raise
+                log.info("no figure %s: %s", entry.name, refused)
+
+
+def _named(figure: Figure, pair: ModelTask, pairs: int) -> Figure:
+    """Name a figure, with its model and task among several, for a file."""
+    name = f"{figure.name}_{pair}" if pairs > 1 else figure.name
+    title = name_in(figure.title or figure.name, pair, pairs) if pairs > 1 else figure.title
+    return replace(figure, name=_file_name(name), title=title)
+
+
+def _file_name(name: str) -> str:
+    """Return a name of letters, digits, dots, dashes and single underscores."""
+    slug = "".join(c if c.isalnum() or c in ".-" else "_" for c in name)
+    return "_".join(filter(None, slug.split("_")))
+
+
+def draw_finding(name: str, sources: Iterable[str | Path | Run], **options: Any) -> Figure:
+    """Draw a finding on any runs.
+
+    Args:
+        name: Name of the finding, from `PAGE`.
+        sources: Ids, directories, folders of runs, or runs.
+        options: Options of the finding (`PAGE[name].options`).
+
+    Raises:
+        Refusal: If the finding is unknown or does not apply to these runs.
 
     Example:
-        >>> qa, chat = ModelTask("tiny", "qa"), ModelTask("tiny", "chat")
-        >>> over_model_tasks({qa: ["The same start.", "lora wins."], chat: ["The same start."]})
-        ['The same start.', 'tiny, qa: lora wins.']
+        >>> draw_finding("loss_by_rate", ["out/sweep"]).export("rate.pdf")  # doctest: +SKIP
     """
-    everywhere = [
-        sentence
-        for sentence in next(iter(sentences.values()), ())
-        if all(sentence in others for others in sentences.values())
-    ]
-    apart = [
-        f"{model_task}: {sentence}"
-        for model_task, of in sentences.items()
-        for sentence in of
-        if sentence not in everywhere
-    ]
-    return [*everywhere, *apart]
+    if name not in PAGE:
+        raise unknown("finding", name, PAGE)
+    runs = [row.run for row in run_values(sources)]
+    return draw_of(PAGE[name], Compared({}, given=runs), **options)
 
 
-def same_start(entries: list[dict[str, Any]]) -> str | None:
-    """Compare the initial evaluation losses of all methods per seed; None without a pair."""
-    starts: dict[int, list[float]] = {}
-    for entry in entries:
-        if entry.get("eval_loss_start") is not None:
-            starts.setdefault(entry["seed"], []).append(entry["eval_loss_start"])
-    compared = [losses for losses in starts.values() if len(losses) > 1]
-    if not compared:
-        return None
-    gap = max(max(losses) - min(losses) for losses in compared)
-    if gap == 0:
-        return "All methods of a seed started from the same evaluation loss (exactly)."
-    if gap <= 1e-5 * max(map(max, compared)):
-        return (
-            "All methods of a seed started from the same evaluation loss "
-            f"(largest difference {gap:.1e}: rounding)."
-        )
-    return (
-        f"The methods did not start from the same evaluation loss: they differ by up to {gap:.4g}."
-    )
-
-
-def quantization(entries: list[dict[str, Any]]) -> str | None:
-    """State the loss increase by base quantisation, and each method's recovery."""
-    losses: dict[str, list[float]] = {}
-    costs = []
-    for entry in entries:
-        if None in (whole := entry.get("eval_loss_whole_base"), entry.get("eval_loss_start")):
-            continue
-        costs.append(entry["eval_loss_start"] - whole)
-        losses.setdefault(entry["label"], []).append(entry["eval_loss_start"] - entry["eval_loss"])
-    if not costs:
-        return None
-    gains = ", ".join(f"{label} {statistics.fmean(values):.3f}" for label, values in losses.items())
-    name = entries[0]["quantization"]
-    stored = "" if name in STORED else " It is fake-quantised: no memory is saved."
-    return (
-        f"Quantising the base to {name} raised the evaluation loss by {statistics.fmean(costs):.3f}"
-        f" before any training; the adapters lowered it by: {gains}.{stored}"
-    )
-
-
-def splits(entries: list[dict[str, Any]]) -> list[str]:
-    """State the split key of user rows, and labels missing from a split."""
-    keys = dict.fromkeys(entry["split_key"] for entry in entries if entry.get("split_key"))
-    lacks = dict.fromkeys(e["missing_labels"] for e in entries if e.get("missing_labels"))
-    sentences = [f"Rows are split by {key}: no {key} stands on two sides." for key in keys]
-    if lacks:
-        sentences.append(
-            f"Labels or answers are missing on a side: {' / '.join(lacks)}. Add rows with them: a"
-            " label that was not trained on cannot be learnt, and one that is not tested says"
-            " nothing."
-        )
-    return sentences
-
-
-def sizes(entries: list[dict[str, Any]]) -> list[str]:
-    """Compare each method's parameter count to that of the largest LoRA."""
-    counts = {tuning.family(entry): entry["trainable_parameters"] for entry in entries}
-    methods = {tuning.family(entry): entry["method"] for entry in entries}
-    loras = [label for label, method in methods.items() if method == "lora"]
-    if not loras:
-        return []
-    reference = max(loras, key=counts.__getitem__)
-    return [
-        f"{label} trains {counts[label]:,} parameters, {_against(counts[label], counts[reference])}"
-        f" {reference} ({counts[reference]:,})."
-        for label in counts
-        if label != reference
-    ]
-
-
-def scales(entries: list[dict[str, Any]]) -> str | None:
-    """Compare the scales s of all methods; None for fewer than two."""
-    by_label = {tuning.family(e): e["scale"] for e in entries if e.get("scale") is not None}
-    if len(by_label) < 2:
-        return None
-    if len(set(by_label.values())) == 1:
-        return (
-            "All methods with a scale have the same: s = alpha / r ="
-            f" {next(iter(by_label.values())):g}."
-        )
-    text = ", ".join(f"{label} {scale:.3g}" for label, scale in by_label.items())
-    return f"Scales s = alpha / r differ, and so do the steps at one rate: {text}."
-
-
-def threads(entries: list[dict[str, Any]]) -> str | None:
-    """State different thread counts of step times; None if they are equal."""
-    counts = {tuning.family(entry): set() for entry in entries}
-    for entry in entries:
-        if entry.get("threads") is not None:
-            counts[tuning.family(entry)].add(entry["threads"])
-    if len(set().union(*counts.values())) < 2:
-        return None
-    text = "; ".join(f"{label} {', '.join(map(str, sorted(n)))}" for label, n in counts.items())
-    return (
-        f"Seconds per step were taken with different numbers of CPU threads ({text}): "
-        "set `threads` to compare speed."
-    )
-
-
-def side_by_side(entries: list[dict[str, Any]]) -> str | None:
-    """Name methods whose step times were measured during other runs; None without any."""
-    known: dict[str, set[bool | None]] = {}
-    for entry in entries:
-        known.setdefault(tuning.family(entry), set()).add(entry.get("side_by_side"))
-    marked = [label for label, values in known.items() if True in values]
-    if not marked:
-        return None
-    unknown = [label for label, values in known.items() if None in values]
-    rest = f" Of {', '.join(unknown)} it is not known of every run." if unknown else ""
-    return (
-        f"Seconds per step marked {SIDE_BY_SIDE} were taken while other runs trained on the machine"
-        f" ({', '.join(marked)}): train one run at a time (`QTHA_LAB_SLOTS=1`) to compare"
-        f" speed.{rest}"
-    )
-
-
-def learning_rates(entries: list[dict[str, Any]], rates_from: str = "") -> str | None:
-    """State the learning rate of each method and that no tuning here selected it."""
-    rates = {entry["label"]: entry["learning_rate"] for entry in entries}
-    if not rates:
-        return None
-    beside = {label: rate for label, rate in rates.items() if "learning_rate=" not in label}
-    text = ", ".join(f"{label} {rate:g}" for label, rate in beside.items()) or "as in the names"
-    if rates_from:
-        return (
-            f"Not tuned here: learning rates were chosen in {rates_from}. Peak learning rates:"
-            f" {text}."
-        )
-    reversal = "" if len(rates) < 2 else "; another learning rate may reverse the order"
-    return f"Not tuned: no setting was chosen among several{reversal}. Peak learning rates: {text}."
-
-
-def seeds(entries: list[dict[str, Any]]) -> str | None:
-    """State the statistical weight of the number of seeds."""
-    if not entries:
-        return None
-    count = len({entry["seed"] for entry in entries})
-    if count == 1:
-        return (
-            "One seed: a difference between methods may be chance. Take three or more to compare."
-        )
-    return (
-        f"{count} seeds: a dash in brackets joins the smallest and the largest value over the"
-        " seeds, which is no confidence interval."
-    )
-
-
-def missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
-    """Name the runs without a result, and count the runs to come."""
-    waiting = expected - len(entries)
-    to_come = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
-    return [*outcomes(entries), *to_come]
-
-
-def _against(count: int, reference: int) -> str:
-    share = count / reference - 1
-    if count == reference:
-        return "as many as"
-    return f"{abs(share):.0%} {'more' if share > 0 else 'fewer'} than"
+def draw_of(entry: Entry, compared: Compared, **options: Any) -> Figure:
+    """Draw a finding on compared runs; refuse unknown options."""
+    if not compared.rows:
+        raise Refusal("Runs to draw must be at least one, got none. Tick some runs.")
+    if wrong := [option for option in options if option not in entry.options]:
+        known = ", ".join(entry.options) or "none"
+        raise Refusal(f"Options of {entry.name} must be {known}, got {', '.join(wrong)}.")
+    (figure,) = entry.of(compared, **options).figures
+    return figure

@@ -11,7 +11,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.axes import Axis
 from qtha_lab.experiment.description import ModelTask, by_model_task
-from qtha_lab.studies.comparison import findings
+from qtha_lab.studies.comparison import notes
 from qtha_lab.studies.comparison.sealed_pool import sealed_sentences
 from qtha_lab.studies.comparison.tuning import family
 
@@ -107,7 +107,7 @@ def tuning(
     """
     tuned = comparison.tuning
     if tuned is None:
-        return findings.tuning_of(entries, comparison.rates_from)
+        return notes.tuning_of(entries, comparison.rates_from)
     seeds = ", ".join(map(str, tuned.seeds))
     won = "; ".join(f"{r['declared']} at {calls.write_options(r['point'])}" for r in contenders)
     text = (

@@ -13,7 +13,6 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
 from qtha_lab.core.metrics import with_units
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.figures.pareto import Point
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run
@@ -56,33 +55,6 @@ def _run_at(place: str | Path) -> Run:
 def entries(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """Return one entry per run as in `summary.json`, with MiB and KiB units."""
     return [with_units(entry_of(run, run.status())) for run in runs]
-
-
-def points(entries: list[dict[str, Any]], cost: str, quality: str) -> list[Point]:
-    """Return one Pareto point per label: means over seeds of finished runs.
-
-    Args:
-        entries: Result of the function `entries`.
-        cost: Name of the cost measure.
-        quality: Name of the quality measure.
-
-    Example:
-        >>> two = [{"label": "a", "state": "finished", "cost": 2, "loss": x} for x in (3.0, 4.0)]
-        >>> points(two, "cost", "loss")
-        [{'label': 'a', 'cost': 2.0, 'quality': 3.5, 'quality_low': 3.0, 'quality_high': 4.0}]
-    """
-    rows: list[Point] = []
-    for label in dict.fromkeys(entry["label"] for entry in entries):
-        finished = [e for e in entries if e["label"] == label and e["state"] == "finished"]
-        pairs = [
-            (e[cost], e[quality]) for e in finished if None not in (e.get(cost), e.get(quality))
-        ]
-        if pairs:
-            costs, values = zip(*pairs, strict=True)
-            mean = sum(values) / len(values)
-            rows.append({"label": label, "cost": sum(costs) / len(costs), "quality": mean,
-                         "quality_low": min(values), "quality_high": max(values)})  # fmt: skip
-    return rows
 
 
 class SpectrumHistory(NamedTuple):

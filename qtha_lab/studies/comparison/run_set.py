@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas
 
     from qtha_lab.figures.machinery.figure import Figure
+    from qtha_lab.studies.comparison.finding import Finding
 
 
 class RunSet:
@@ -96,14 +97,20 @@ class RunSet:
 
         return pandas.DataFrame(numbers(self.summary()))
 
+    def findings(self) -> list[Finding]:
+        """Return the findings in words and in figures, as `explain` and `qtha-lab plot` do."""
+        from qtha_lab.studies.comparison.findings import findings
+
+        return list(findings(list(self.runs)))
+
     def figures(self) -> list[Figure]:
         """Draw curves, seed spreads, Pareto plots, table, circuits and recorded spectra.
 
         Figures of unfinished runs show the data recorded so far.
         """
-        from qtha_lab.studies.comparison.figure_set import figure_set
+        from qtha_lab.studies.comparison.findings import figures
 
-        return list(figure_set(list(self.runs)))
+        return list(figures(list(self.runs)))
 
     def __repr__(self) -> str:
         states = [status.state for status in self.statuses()]

@@ -7,7 +7,7 @@ from typing import Any
 
 from qtha_lab.experiment import Comparison
 from qtha_lab.runs.run import Run
-from qtha_lab.studies.comparison.findings import notes
+from qtha_lab.studies.comparison.notes import notes
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import protocol_sentences
 from qtha_lab.studies.comparison.shared_names import names_in, renamed, shared_names
@@ -40,7 +40,7 @@ def summary_of(
     # imported here, since lists of runs do not need NumPy and SciPy
     from qtha_lab.studies.comparison import rounding_noise
     from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
-    from qtha_lab.studies.comparison.decomposition import decompose
+    from qtha_lab.studies.comparison.controls import decompose
     from qtha_lab.studies.comparison.neighbouring_rates import robustness_sentences
     from qtha_lab.studies.comparison.row_losses import read_items
 

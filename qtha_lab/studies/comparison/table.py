@@ -9,7 +9,7 @@ from typing import Any
 from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES, Measure, recorded, with_units, written
 from qtha_lab.experiment.description import ModelTask, by_model_task
-from qtha_lab.studies.comparison.findings import SIDE_BY_SIDE
+from qtha_lab.studies.comparison.notes import SIDE_BY_SIDE
 from qtha_lab.studies.comparison.protocol import NOT_TUNED, matches
 from qtha_lab.studies.comparison.tuning import family, rates
 

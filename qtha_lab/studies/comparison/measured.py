@@ -1,4 +1,4 @@
-"""Report section on the comparison protocol: methods, seeds, rows, versions and commands."""
+"""Finding on the comparison protocol: methods, seeds, rows, versions and commands."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.studies.comparison import protocol as rules
 from qtha_lab.studies.comparison import tuning
-from qtha_lab.studies.comparison.report.contents import Compared
-from qtha_lab.studies.comparison.report.section import CodeListing, Section
-from qtha_lab.studies.comparison.report.sections import missing, stated
+from qtha_lab.studies.comparison.compared import Compared
+from qtha_lab.studies.comparison.differences import missing, stated
+from qtha_lab.studies.comparison.finding import CodeListing, Finding
 from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.studies.comparison.shared_names import renamed
 
 FILE = "comparison.yaml"
 
 
-def measured(compared: Compared) -> Section:
-    """Build the section on the comparison protocol."""
+def measured(compared: Compared) -> Finding:
+    """State the comparison protocol."""
     tables = {
         "The methods: what they are called in figures, and in full": _methods(compared),
         "The machines, libraries, model and rows of the runs": _environment(compared),
@@ -38,7 +38,7 @@ def measured(compared: Compared) -> Section:
         ),
         CodeListing("The file that repeats it", compared.yaml, FILE),
     ]
-    return Section("measured", "How it was measured", sentences, (), present, listings)
+    return Finding(sentences, (), present, listings)
 
 
 def command(compared: Compared) -> str:
@@ -109,10 +109,10 @@ def _tuning(compared: Compared) -> Iterator[str]:
 
 
 def _other_notes(compared: Compared) -> list[str]:
-    """Return the notes of the summary that no other section has."""
-    in_other_sections = {tuning.rates_sentence(compared.entries)}
-    in_other_sections |= {*missing(compared), *stated(compared)}
-    return [note for note in compared.summary["notes"] if note not in in_other_sections]
+    """Return the notes of the summary that no other finding has."""
+    in_other_findings = {tuning.rates_sentence(compared.entries)}
+    in_other_findings |= {*missing(compared), *stated(compared)}
+    return [note for note in compared.summary["notes"] if note not in in_other_findings]
 
 
 def _methods(compared: Compared) -> Table:

@@ -1,20 +1,25 @@
-"""Report of a comparison: ordered sections, written to three files."""
+"""Report of a comparison as an HTML page, as data and as a notebook.
+
+Shows the list of findings on the files that `compare` wrote; runs no experiment.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, write_atomically, write_json
+from qtha_lab.core.notebook_format import code, markdown, notebook_text
 from qtha_lab.core.settings import unknown
-from qtha_lab.studies.comparison.report.section import Section
+from qtha_lab.studies.comparison.finding import Finding, as_page
 from qtha_lab.studies.comparison.shared_names import renamed
 
 if TYPE_CHECKING:
-    from qtha_lab.studies.comparison.report.contents import Compared
+    from qtha_lab.studies.comparison.compared import Compared
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Report:
     Attributes:
         title: Heading of the report.
         folder: Folder that `compare` wrote.
-        sections: Sections in the order of the page.
+        findings: Findings in the order of the page.
         data: Differences, effects of parts and notes as in `summary.json`, and the command and
             file that repeat the comparison.
 
@@ -36,7 +41,7 @@ class Report:
 
     title: str
     folder: Path
-    sections: tuple[Section, ...]
+    findings: tuple[Finding, ...]
     data: dict[str, Any]
 
     @classmethod
@@ -47,28 +52,11 @@ class Report:
             Refusal: If the folder has no comparison, or no run of it has ended.
         """
         # imported here, since lists of runs do not need NumPy and SciPy
-        from qtha_lab.studies.comparison.report import pooled as across
-        from qtha_lab.studies.comparison.report import sections as of
-        from qtha_lab.studies.comparison.report.contents import Compared
-        from qtha_lab.studies.comparison.report.protocol import command, measured
+        from qtha_lab.studies.comparison.compared import Compared
+        from qtha_lab.studies.comparison.findings import reported
+        from qtha_lab.studies.comparison.measured import command
 
         compared = Compared.of(folder)
-        model_tasks = compared.model_tasks
-        title = _title(compared)
-        if len(model_tasks) < 2:
-            makers = (of.verdict_section, *of.OF_MODEL_TASK, measured)
-            sections = [maker(compared) for maker in makers]
-        else:
-            parts = [
-                across.model_task(compared.of_model_task(model_task), number)
-                for number, model_task in enumerate(model_tasks, 1)
-            ]
-            sections = [
-                across.pooled_verdicts(compared),
-                across.across(compared),
-                *parts,
-                measured(compared),
-            ]
         data = {
             "claims": compared.claims,
             "decomposition": compared.parts,
@@ -77,11 +65,11 @@ class Report:
             "command": command(compared),
             "yaml": compared.yaml,
         }
-        return cls(title, Path(folder), tuple(sections), data)
+        return cls(_title(compared), Path(folder), tuple(reported(compared)), data)
 
-    def __getitem__(self, name: str) -> Section:
-        """Return a section by name."""
-        by_name = {section.name: section for section in self.sections}
+    def __getitem__(self, name: str) -> Finding:
+        """Return a finding by name."""
+        by_name = {finding.name: finding for finding in self.findings}
         if name not in by_name:
             raise unknown("section", name, by_name)
         return by_name[name]
@@ -89,13 +77,13 @@ class Report:
     def html(self) -> str:
         """Return the self-contained HTML page."""
         from qtha_lab.figures.machinery.provenance import Provenance
-        from qtha_lab.studies.comparison.report.page import page
 
-        return page(self.title, self.sections, f"Written with {Provenance().words()['versions']}.")
+        written_by = f"Written with {Provenance().words()['versions']}."
+        return as_page(self.title, self.findings, written_by)
 
     def plain(self) -> dict[str, Any]:
         """Return the content of the page as data."""
-        sections = [section.plain() for section in self.sections]
+        sections = [finding.plain() for finding in self.findings]
         return {"title": self.title, "sections": sections, **self.data}
 
     def write(self, out: Path | str) -> list[Path]:
@@ -110,8 +98,6 @@ class Report:
         Raises:
             Refusal: If `out` is a file.
         """
-        from qtha_lab.studies.comparison.report.notebook import notebook
-
         out = Path(out)
         if out.exists() and not out.is_dir():
             raise Refusal(f"out must be a folder, got the file {out}.")
@@ -120,21 +106,8 @@ class Report:
         write_atomically(files[0], self.html())
         write_json(files[1], self.plain())
         from_there = os.path.relpath(self.folder.resolve(), out.resolve())
-        write_atomically(files[2], notebook(self.title, self.sections, from_there))
+        write_atomically(files[2], _notebook(self.title, self.findings, from_there))
         return files
-
-
-def _title(compared: Compared) -> str:
-    """Return the number of methods with the models and tasks."""
-    count, model_tasks = len(compared.comparison.methods), compared.model_tasks
-    methods = "1 method" if count == 1 else f"{count} methods"
-    if len(model_tasks) < 2:
-        return f"{methods} on {renamed(str(compared.comparison.model_tasks[0]), compared.places)}"
-    models, tasks = (
-        dict.fromkeys(names)
-        for names in zip(*((c.model, c.task_with_options) for c in model_tasks), strict=True)
-    )
-    return f"{methods} on {', '.join(models)} with {', '.join(tasks)}"
 
 
 def report(folder: Path | str, out: Path | str | None = None) -> Report:
@@ -157,3 +130,34 @@ def report(folder: Path | str, out: Path | str | None = None) -> Report:
     whole = Report.of(folder)
     whole.write(folder if out is None else out)
     return whole
+
+
+def _title(compared: Compared) -> str:
+    """Return the number of methods with the models and tasks."""
+    count, model_tasks = len(compared.comparison.methods), compared.model_tasks
+    methods = "1 method" if count == 1 else f"{count} methods"
+    if len(model_tasks) < 2:
+        return f"{methods} on {renamed(str(compared.comparison.model_tasks[0]), compared.places)}"
+    models, tasks = (
+        dict.fromkeys(names)
+        for names in zip(*((c.model, c.task_with_options) for c in model_tasks), strict=True)
+    )
+    return f"{methods} on {', '.join(models)} with {', '.join(tasks)}"
+
+
+def _notebook(title: str, findings: Sequence[Finding], folder: str) -> str:
+    """Return a notebook that rebuilds the report, one cell per finding, without outputs."""
+    head = (
+        f"# {title}\n\nThe report beside this notebook, made again from the runs. A section shows"
+        " itself; `report[name].figures` are its figures, which show themselves with their numbers"
+        " under the mouse, and `figure.export(...)` writes one for a paper."
+    )
+    load = "from qtha_lab.studies.comparison import Report\n\nreport = Report.of(folder)"
+    sources = [load, *(f'report["{finding.name}"]' for finding in findings)]
+    foot = "The page again, with whatever runs have ended since:"
+    again = (
+        'from pathlib import Path\n\nPath("report.html").write_text(report.html(),'
+        ' encoding="utf-8")'
+    )
+    cells = [markdown(head), code(f"folder = {folder!r}", "parameters"), *map(code, sources)]
+    return notebook_text([*cells, markdown(foot), code(again)])

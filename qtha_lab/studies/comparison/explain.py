@@ -19,25 +19,25 @@ from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
 from qtha_lab.experiment.run_directory.status import SUMMARISED, TERMINAL
 from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run
-from qtha_lab.studies.comparison import findings, tuning
+from qtha_lab.studies.comparison import notes, tuning
 from qtha_lab.studies.comparison.claims import (
     WORDS,
     Claim,
     against_the_first,
+    claims,
     measure_of,
     pairs_to_first,
 )
+from qtha_lab.studies.comparison.controls import control_pairs
 from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.folder import comparison_of
+from qtha_lab.studies.comparison.next_steps import NextStep, Planner, resume_step
 from qtha_lab.studies.comparison.outcomes import outcomes
-from qtha_lab.studies.comparison.outlying_seeds import outlying_sentences
-from qtha_lab.studies.comparison.own_controls import against_their_controls, control_pairs
 from qtha_lab.studies.comparison.paired import what_decides
 from qtha_lab.studies.comparison.protocol import choices_within_noise
 from qtha_lab.studies.comparison.row_losses import TestItems, read_items
 from qtha_lab.studies.comparison.run_data import find_runs
 from qtha_lab.studies.comparison.tuning import family
-from qtha_lab.studies.next_steps import NextStep, Planner, resume_step
 
 NO_EFFECT = {
     "threads", "processes", "report_to", "checkpoint_every", "eval_every", "spectrum_every",
@@ -113,11 +113,10 @@ def findings_of(
         items: Test rows by run id, for the runs that have them.
     """
     entries = [dict(each) for each in entries]
-    claims = against_the_first(entries, items or {})
-    of_controls = control_pairs(entries)
-    every = [*claims, *against_their_controls(entries, items or {})]
+    to_first, of_controls = against_the_first(entries, items), control_pairs(entries)
+    every = [*to_first, *claims(entries, of_controls, items or {}, len(of_controls))]
     claimed = {(claim.model_task, claim.first, claim.second): claim for claim in every}
-    found = Findings([], claims, [])
+    found = Findings([], to_first, [])
     model_tasks, best = by_model_task(entries), by_model_task(tuning.at_their_best(entries))
     for model_task, in_model_task in model_tasks.items():
         place = name_in("", model_task, len(model_tasks))
@@ -181,7 +180,7 @@ def _protocol(experiment: Experiment) -> dict[str, Any]:
 def _explain_group(runs: Sequence[Run]) -> Findings:
     entries = [entry(run, run.status()) for run in runs]
     found = findings_of(entries, read_items(runs))
-    sentences, claims = [*outcomes(entries), *found.sentences], found.claims
+    sentences = [*outcomes(entries), *found.sentences]
     if any(e["state"] not in SUMMARISED for e in entries):
         sentences += _live(runs, any(e["state"] not in TERMINAL for e in entries))
     if len({family(e) for e in entries}) < 2:
@@ -191,13 +190,12 @@ def _explain_group(runs: Sequence[Run]) -> Findings:
     for model_task, in_model_task in model_tasks.items():
         of_model_task = [run for run in runs if run.experiment.model_task == model_task]
         place = f"{model_task}: " if len(model_tasks) > 1 else ""
-        finished = [e for e in in_model_task if e["state"] == "finished"]
-        sentences += [place + text for text in _protocol_sentences(finished)]
-        sentences += [place + text for text in _trial_sentences(of_model_task, model_task)]
+        words = notes.in_words(in_model_task) + _trial_sentences(of_model_task, model_task)
+        sentences += [place + text for text in words]
         steps += Planner(
-            of_model_task, in_model_task, [c for c in claims if c.model_task == model_task]
+            of_model_task, in_model_task, [c for c in found.claims if c.model_task == model_task]
         ).steps()
-    return Findings(_shortened(sentences, entries), claims, steps, found.verdicts)
+    return Findings(_shortened(sentences, entries), found.claims, steps, found.verdicts)
 
 
 def _unequal(groups: Mapping[str, Sequence[Run]]) -> list[str]:
@@ -247,12 +245,6 @@ def _shortened(sentences: Sequence[str], entries: Sequence[dict[str, Any]]) -> l
     for label, method in short.items():
         texts = [text.replace(label, method) for text in texts]
     return texts
-
-
-def _protocol_sentences(entries: list[dict[str, Any]]) -> list[str]:
-    """State sizes, outlying seeds and learning rates of one (model, task) pair."""
-    outlying = outlying_sentences(entries)
-    return [*findings.sizes(entries), *outlying, *findings.tuning_of(entries)]
 
 
 def _trial_sentences(runs: Sequence[Run], model_task: ModelTask) -> list[str]:

@@ -1,14 +1,13 @@
-"""Decomposition of QTHA: paired difference of methods with and without each part.
+"""Claims on methods and their classical controls, and on each part of QTHA.
 
-The rows use existing runs at each method's best learning rate, per model and task. A part has no
-row unless both methods ran with three common seeds.
+Claims use existing runs at each method's best learning rate, per model and task. A part of QTHA
+has no claim unless the methods with it and without it ran with three common seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from qtha_lab.adapters.registry import controls_of
 from qtha_lab.experiment import method_list
@@ -36,8 +35,7 @@ _OF_BRANCH = ("n_layers", "input_scale", "stand_in_layers", "fusion")
 _OF_CIRCUIT = ("ansatz", "readout", "engine", "reupload", "train_circuit")
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """Part of QTHA with the claim on its effect."""
 
     part: str
@@ -132,3 +130,31 @@ def _essence(method: str, options: Mapping[str, Any]) -> str:
         unread += ("n_layers", "input_scale")
     read = {name: value for name, value in options.items() if name not in unread}
     return MethodChoice(name=method, options=read).meaning
+
+
+def control_pairs(entries: Iterable[dict[str, Any]]) -> dict[ModelTask, list[tuple[str, str]]]:
+    """Return the labels of methods with those of their controls, by (model, task) pair.
+
+    Leaves out pairs with the first method, to which every method is compared anyway.
+    """
+    return {model_task: _control_pairs(of) for model_task, of in by_model_task(entries).items()}
+
+
+def _control_pairs(entries: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    choices = {
+        family(dict(entry)): MethodChoice(
+            name=entry["method"],
+            options=entry.get("options", {}),
+            target_modules=entry.get("target_modules"),
+        )
+        for entry in entries
+    }
+    by_meaning = {choice.meaning: name for name, choice in choices.items()}
+    first = next(iter(choices), "")
+    return [
+        (name, by_meaning[meaning])
+        for name, choice in choices.items()
+        for control in controls_of(choice.name, choice.options)
+        for meaning in [choice.replace(name=control.method, options=control.options).meaning]
+        if by_meaning.get(meaning, first) != first and name != first
+    ]

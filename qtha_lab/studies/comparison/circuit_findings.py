@@ -1,0 +1,175 @@
+"""Findings on the circuits of compared runs: diagrams, inputs and outputs."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from qtha_lab.circuits.gate_table import gate_rows
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.reproduction_run import Reproduced
+from qtha_lab.figures.circuit import GateRow, circuit_diagram
+from qtha_lab.figures.circuit_history import circuit_history
+from qtha_lab.figures.circuit_inputs import Blocks, by_block, circuit_inputs, over_steps
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.studies.comparison.compared import Compared
+from qtha_lab.studies.comparison.finding import Finding, drawn_seeds, noted
+
+log = logging.getLogger(__name__)
+
+
+def why(compared: Compared) -> Finding:
+    """Draw circuit inputs and outputs of one run per method, with their affine parts."""
+    if not compared.runs:
+        return Finding(["The directories of the runs are not here to be read."])
+    facts = {}
+    for name, entries in compared.by_name().items():
+        first = [e for e in entries if e.get("run_id", "") in compared.runs][:1]
+        if by_run := [blocks for e in first if (blocks := by_block(compared.events_of(e)))]:
+            facts[name] = by_run[0]
+    if not facts:
+        sentence = (
+            "No run recorded what a circuit is fed: none of these methods has one, or they ran"
+            " before it was recorded."
+        )
+        return Finding([sentence])
+    sentence = (
+        "One run of each method that has a circuit or something in its place, at its best learning"
+        " rate."
+    )
+    sentences = [sentence, *_affine_parts(facts)]
+    return Finding(sentences, [circuit_inputs(facts)], names=compared.names)
+
+
+def _affine_parts(facts: Mapping[str, Mapping[str, Blocks]]) -> list[str]:
+    """State the share of circuit output power that an affine map reproduces."""
+    shares = {}
+    for name, times in facts.items():
+        blocks = times.get("end", {}).values()
+        known = [part for block in blocks if (part := block.get("affine_part")) is not None]
+        if known:
+            shares[name] = f"{name} {100 * float(np.mean(known)):.0f} %"
+    if not shares:
+        return []
+    return [
+        "An affine map of what the bottleneck is fed would give as much of the power of ⟨Z⟩ at the"
+        f" end, in the mean over blocks: {', '.join(shares.values())}; the rest is what a linear"
+        " branch and a bias cannot do."
+    ]
+
+
+def diagrams(compared: Compared) -> Finding:
+    """Draw each different circuit once, with the labels of its methods."""
+    drawn: dict[str, tuple[Any, list[str]]] = {}
+    left_out = []
+    for name, experiment in _experiments(compared).items():
+        try:
+            different = circuits_of(experiment)
+        except Refusal as refused:
+            left_out.append(f"no circuit of {name}: {refused}")
+            continue
+        for circuit in different:
+            size = f", {circuit.n_qubits} qubits" if len(different) > 1 else ""
+            drawn.setdefault(repr(gate_rows(circuit)), (circuit, []))[1].append(f"{name}{size}")
+    figures = []
+    for circuit, names in drawn.values():
+        rows, label = cast(list[GateRow], gate_rows(circuit)), ", ".join(names)
+        figure = circuit_diagram(circuit.n_qubits, rows)
+        figures.append(replace(figure, name=f"circuit_{label}", title=f"Circuit of {label}"))
+    return Finding(figures=figures, left_out=left_out)
+
+
+def _experiments(compared: Compared) -> dict[str, Experiment | Reproduced]:
+    first = {name: entries[0] for name, entries in compared.by_name().items()}
+    return {name: compared.runs[entry["run_id"]].experiment for name, entry in first.items()}
+
+
+def circuits_of(experiment: Experiment | Reproduced) -> list[Any]:
+    """Return the different circuits of an experiment, built without model weights."""
+    if isinstance(experiment, Reproduced):
+        return []
+    from qtha_lab.adapters import OUR_METHODS
+    from qtha_lab.circuits.ansatze.registry import ANSATZE
+    from qtha_lab.models.catalogue import locate
+    from qtha_lab.models.loading import files_of
+
+    folder, revisions = locate(experiment.model), (OUR_METHODS.revision, ANSATZE.revision)
+    files = files_of(folder) if folder else ()
+    text = experiment.method.model_dump_json()
+    return list(_circuits(text, experiment.model, files, revisions))
+
+
+@functools.lru_cache(256)
+def _circuits(method: str, model: str, files: tuple, revisions: tuple[int, int]) -> tuple[Any, ...]:
+    """Return the circuits of a method; `files` and `revisions` change with model and plugins."""
+    from qtha_lab import adapters, models
+
+    choice = MethodChoice.model_validate_json(method)
+    described = adapters.get_method(choice.name)
+    if not described.ours:
+        return ()
+    targets = choice.target_modules or models.default_target_modules(model)
+    config = described.make_config(None, targets, **choice.options)
+    # the circuits do not depend on the head
+    empty = models.empty_model(model, head="classification", n_labels=2)
+    return tuple(adapters.circuits_of(empty, config))
+
+
+def _has_circuit(experiment: Experiment | Reproduced) -> bool:
+    """Return True if a method runs a circuit; True if its model is unavailable."""
+    try:
+        return bool(circuits_of(experiment))
+    except Refusal as refused:
+        log.debug("circuits of %s: %s", experiment, refused)
+        return True
+
+
+def circuit_numbers(compared: Compared) -> Finding:
+    """Draw recorded circuit inputs and outputs, at first and last step and over training."""
+    with_circuit = {name for name, of in _experiments(compared).items() if _has_circuit(of)}
+    recorded, seeds = {}, {}
+    for entry in sorted(compared.drawn, key=lambda entry: entry["seed"]):
+        name = entry["name"]
+        if name in with_circuit and name not in recorded:
+            events = compared.events_of(entry)
+            if any(event["kind"] == "bottleneck" for event in events):
+                recorded[name], seeds[name] = events, compared.seed_of(entry)
+    histories = {name: history for name, of in recorded.items() if (history := over_steps(of))}
+    if not histories:
+        return Finding()
+    figures = [circuit_inputs({name: by_block(recorded[name]) for name in histories})]
+    # more than first and last step
+    if histories := {name: history for name, history in histories.items() if len(history) > 2}:
+        figures.append(circuit_history(histories))
+    return Finding(figures=[noted(figure, drawn_seeds(seeds)) for figure in figures])
+
+
+def circuits(compared: Compared) -> Figure:
+    """Draw circuit inputs and outputs by block, for one recorded run per method."""
+    labels, histories, without = compared.labels, {}, {}
+    seeds: dict[str, tuple[int, int]] = {}
+    for row in compared.rows:
+        events, label = compared.events(row.run), labels[row.id]
+        if not _has_circuit(row.run.experiment):
+            without[label] = None
+        elif history := over_steps(events):
+            histories.setdefault(label, history)
+            count = len({other.seed for other in compared.rows if labels[other.id] == label})
+            seeds.setdefault(label, (row.seed, count))
+        elif any(event["kind"] in ("eval", "train") for event in events):
+            without[label] = None  # runs with a circuit record it before their first evaluation
+    if not histories:
+        names = ", ".join(without)
+        why = (
+            f"no circuit, or from before it was recorded: {names}" if names else "no run has begun"
+        )
+        raise Refusal(f"A run must have recorded circuit inputs, got none ({why}).")
+    none = [label for label in without if label not in histories]
+    return noted(circuit_history(histories, none), drawn_seeds(seeds))

@@ -1,0 +1,274 @@
+"""Compared runs as findings read them: entries, names, claims and protocol.
+
+Read from the folder that `compare` wrote, or from runs of any launch. The numbers of a folder are
+those of its summary; only the selection of each method's best learning rate is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read_mapping
+from qtha_lab.core.method_styles import shown
+from qtha_lab.core.metrics import with_units
+from qtha_lab.experiment import Comparison
+from qtha_lab.experiment.comparison import MARGIN
+from qtha_lab.experiment.description import ModelTask, by_model_task
+from qtha_lab.experiment.run_directory.plugins import trusted
+from qtha_lab.figures.machinery.legends import short_names
+from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run
+from qtha_lab.studies.comparison import run_data
+from qtha_lab.studies.comparison.claims import against_the_first, measure_of
+from qtha_lab.studies.comparison.folder import described
+from qtha_lab.studies.comparison.pivot_table import PivotTable
+from qtha_lab.studies.comparison.protocol import protocol_sentences
+from qtha_lab.studies.comparison.row_losses import read_items
+from qtha_lab.studies.comparison.run_values import RunValues, run_values, short_labels
+from qtha_lab.studies.comparison.shared_names import names_in, renamed, shared_names
+from qtha_lab.studies.comparison.tuning import at_their_best, family, rates
+
+Entry = dict[str, Any]
+Events = Callable[[Run], list[dict[str, Any]]]
+NAMES = ("short", "full")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Compared runs, with their description and summary as far as they have one.
+
+    Attributes:
+        summary: Content of `summary.json`, or the same parts computed from runs.
+        folder: Folder that `compare` wrote.
+        comparison: Description of the comparison; the default for runs of any launch.
+        yaml: Text of the file that repeats the comparison.
+        places: Short names of models and tasks with an absolute path, by path.
+        given: Runs of any launch; None reads those of the summary from the folder.
+        events: Function that reads the valid events of a run.
+        bars: Bars of mean losses: intervals of the means or of the paired differences, or ranges.
+    """
+
+    summary: dict[str, Any]
+    folder: Path = Path()
+    comparison: Comparison = field(default_factory=Comparison)
+    yaml: str = ""
+    places: dict[str, str] = field(default_factory=dict)
+    given: Sequence[Run] | None = None
+    events: Events = Run.valid_events
+    bars: Literal["interval", "paired", "range"] = "interval"
+
+    @classmethod
+    def of(cls, folder: Path | str) -> Compared:
+        """Read the contents of a comparison's folder.
+
+        Raises:
+            Refusal: If the folder has no comparison, no run of it has ended, or its plugins are
+                not trusted.
+        """
+        folder = Path(folder)
+        file, summary = folder / "comparison.yaml", read_mapping(folder / "summary.json")
+        if not file.is_file():
+            raise Refusal(
+                f"{folder} must be a folder that `qtha-lab compare` wrote, got one without a "
+                "comparison."
+            )
+        if summary is None or not {"runs", "notes"} <= summary.keys():
+            raise Refusal(
+                f"{folder} must have a readable summary, got none. Run `qtha-lab compare` with "
+                "the same --out to write it."
+            )
+        comparison = trusted(folder, described(file))
+        pairs = comparison.model_tasks
+        places = shared_names([n for p in pairs for n in (p.model, p.task)] + names_in(summary))
+        yaml = renamed(comparison.to_yaml(), places)
+        return cls(renamed(summary, places), folder, comparison, yaml, places)
+
+    @classmethod
+    def of_runs(cls, given: Sequence[Run], names: str = "short") -> Compared:
+        """Compute the contents of runs of any launch, each method at its best learning rate.
+
+        Args:
+            given: Runs.
+            names: "short" names methods by their distinctive options, "full" by all.
+
+        Raises:
+            Refusal: If `names` is neither.
+        """
+        before = _summary_beside(given)
+        entries = _in_order(run_data.entries(given), before)
+        claims = against_the_first(entries, read_items(given), _margin(before))
+        tuned = any(
+            len(by_rate) > 1
+            for of in by_model_task(entries).values()
+            for by_rate in rates(of).values()
+        )
+        drawn = (tuned and at_their_best(entries)) or entries
+        named = names_of((entry["label"] for entry in drawn), names)
+        summary = {
+            "runs": entries,
+            "drawn": [entry | {"name": named[entry["label"]]} for entry in drawn],
+            "claims": [claim.plain() for claim in claims],
+        }
+        return cls(summary, given=given, bars="paired")
+
+    @cached_property
+    def model_tasks(self) -> list[ModelTask]:
+        """The (model, task) pairs in order, from the contenders and then the runs."""
+        known = by_model_task(self.summary.get("contenders") or [])
+        return [*dict.fromkeys([*known, *by_model_task(self.summary["runs"])])]
+
+    @cached_property
+    def pivot_table(self) -> PivotTable | None:
+        """Pivot table over several (model, task) pairs; None for one pair or method."""
+        return PivotTable.of(self.summary)
+
+    def of_model_task(self, model_task: ModelTask) -> Compared:
+        """Return the contents restricted to one model and task."""
+        parts = {
+            name: by_model_task(self.summary[name] or ()).get(model_task, [])
+            for name in ("runs", "drawn", "contenders", "claims", "decomposition")
+            if name in self.summary
+        }
+        given = self.given and [r for r in self.given if r.experiment.model_task == model_task]
+        return replace(self, summary=self.summary | parts, given=given)
+
+    @cached_property
+    def protocol(self) -> list[str]:
+        """Sentences on matching and tuning, for a comparison of one (model, task) pair."""
+        rules = protocol_sentences(
+            self.comparison, self.summary.get("contenders") or [], self.entries
+        )
+        return [sentence for of_model_task in rules.values() for sentence in of_model_task]
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """Entries of all ended runs, with label without learning rate under `family`."""
+        named = ((with_units(entry), family(entry)) for entry in self.summary["runs"])
+        return [entry | {"family": name, "name": name} for entry, name in named]
+
+    @cached_property
+    def best(self) -> list[Entry]:
+        """Entries of finished runs at the best learning rate of their method."""
+        return at_their_best(self.entries)
+
+    @cached_property
+    def drawn(self) -> list[Entry]:
+        """Entries of the runs in figures, with the name of their method in the figures."""
+        if "drawn" in self.summary:
+            return self.summary["drawn"]
+        return [entry for group in self.by_family(self.best).values() for entry in group]
+
+    @cached_property
+    def families(self) -> list[str]:
+        """Labels of the methods without learning rate, in order."""
+        return list(dict.fromkeys(entry["family"] for entry in self.entries))
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Short name of each method label."""
+        return short_names(self.families)
+
+    def name_of(self, of_family: str) -> str:
+        """Return the name in figures of a method label without learning rate."""
+        return {family(entry): entry["name"] for entry in self.drawn}.get(of_family, of_family)
+
+    @cached_property
+    def measure(self) -> str:
+        """Measure of the comparison: "test_loss" or "eval_loss"."""
+        return measure_of([entry for entry in self.drawn if entry["state"] == "finished"])
+
+    @cached_property
+    def claims(self) -> list[dict[str, Any]]:
+        """Differences to the first method; empty for older summaries."""
+        return self.summary.get("claims") or []
+
+    @cached_property
+    def parts(self) -> list[dict[str, Any]]:
+        """Effect of each part of QTHA; empty for older summaries."""
+        return self.summary.get("decomposition") or []
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """Runs of the summary with an existing directory, by id."""
+        ids = {entry["run_id"] for entry in self.entries if "run_id" in entry}
+        here = runs.list_runs(self.folder / "runs") if self.given is None else self.given
+        return {run.id: run for run in here if run.id in ids}
+
+    @cached_property
+    def rows(self) -> list[RunValues]:
+        """Settings and measures of the given runs, oldest first."""
+        return run_values(self.given or ())
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Short labels of the given runs, by run id."""
+        return short_labels(self.rows)
+
+    def events_of(self, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the valid events of the run of an entry, or those that the entry holds."""
+        return entry.get("events") or self.events(self.runs[entry["run_id"]])
+
+    def seed_of(self, entry: Mapping[str, Any]) -> tuple[int, int]:
+        """Return the seed of a drawn entry, and the number of drawn seeds of its method."""
+        return entry["seed"], len({each["seed"] for each in self.by_name()[entry["name"]]})
+
+    def by_family(self, entries: list[Entry]) -> dict[str, list[Entry]]:
+        """Group entries by method, in the order of the methods."""
+        groups: dict[str, list[Entry]] = {name: [] for name in self.families}
+        for entry in entries:
+            groups[entry["family"]].append(entry)
+        return {name: group for name, group in groups.items() if group}
+
+    def by_name(self) -> dict[str, list[Entry]]:
+        """Group the drawn entries by the name of their method in figures."""
+        names = dict.fromkeys(entry["name"] for entry in self.drawn)
+        return {name: [entry for entry in self.drawn if entry["name"] == name] for name in names}
+
+
+def names_of(labels: Iterable[str], names: str = "short") -> dict[str, str]:
+    """Map each method label to its name in figures; titled methods keep their title.
+
+    Raises:
+        Refusal: If `names` is neither.
+
+    Example:
+        >>> names_of(["lora(r=2,learning_rate=0.01)", "qtha(r=4,waist=16)"])
+        {'lora(r=2,learning_rate=0.01)': 'lora', 'qtha(r=4,waist=16)': 'qtha'}
+    """
+    if names not in NAMES:
+        raise Refusal(f"names must be one of {', '.join(NAMES)}, got {names!r}.")
+    labels = list(dict.fromkeys(labels))
+    if names == "full":
+        return {label: label for label in labels}
+    untitled = short_names(label for label in labels if shown(label) == label)
+    return {label: untitled.get(label, label) for label in labels}
+
+
+def _summary_beside(given: Sequence[Run]) -> dict[str, Any]:
+    """Read the summary of the comparison that contains all runs; empty without one."""
+    folders = {run.path.parent.parent for run in given if run.path.parent.name == "runs"}
+    if len(folders) != 1:
+        return {}
+    return read_mapping(folders.pop() / "summary.json") or {}
+
+
+def _in_order(entries: Sequence[Entry], summary: Mapping[str, Any]) -> list[Entry]:
+    """Sort entries by the method order of a comparison; other methods come last."""
+    contenders = summary.get("contenders")
+    places: dict[Any, int] = {}
+    for record in contenders if isinstance(contenders, list) else ():
+        if isinstance(record, dict) and isinstance(record.get("method"), str):
+            places.setdefault(record["method"], len(places))
+    return sorted(entries, key=lambda entry: places.get(family(entry), len(places)))
+
+
+def _margin(summary: Mapping[str, Any]) -> float:
+    """Return the margin that a comparison declared, or the default."""
+    described = summary.get("comparison")
+    margin = described.get("margin") if isinstance(described, dict) else None
+    return float(margin) if isinstance(margin, int | float) else MARGIN
