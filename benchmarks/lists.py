@@ -16,8 +16,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import index, record
 from qtha_lab.runs.run import list_runs
 from qtha_lab.runs.table.columns import column_text, worth_showing
-from qtha_lab.runs.table.rows import rows
-from qtha_lab.runs.table.table import query
+from qtha_lab.runs.table.frame import frame, query
 from qtha_lab.studies.comparison import run
 
 WHERE, SORT = "method == qtha and learning_rate >= 0.003 and not bad in tags", "r,-eval_loss"
@@ -46,11 +45,13 @@ def bench_list(runs: int = 10_000, rounds: int = 5, show: Show = unseen) -> dict
 
 def _stages(folder: Path) -> dict[str, float]:
     listing, runs = _seconds(lambda: list_runs(folder, unreadable=True))
-    making, listed = _seconds(lambda: rows(runs))
+    making, listed = _seconds(lambda: frame(runs))
     filtering, chosen = _seconds(lambda: query(listed, WHERE))
     names = worth_showing(chosen)
     text = [
-        lambda row=row, name=name: column_text(row, name) for row in chosen[:100] for name in names
+        lambda row=row, name=name: column_text(row, name)
+        for row in chosen[:100].to_dict("records")
+        for name in names
     ]
     return {
         "list": listing,

@@ -226,7 +226,7 @@ def _written(value: Any) -> str:
 def _picked(run_ids: list[str] | None, where: str, folder: Path | None = None) -> list:
     """Return the runs that are named or match an expression; refuse an empty selection."""
     from qtha_lab.runs.run import attach, list_runs
-    from qtha_lab.runs.table.table import matching
+    from qtha_lab.runs.table.frame import matching
 
     if bool(run_ids) == bool(where.strip()):
         raise Refusal(
@@ -319,18 +319,18 @@ def _print_rows(folder: Path, where: str, sort: str, group: str, chosen: str, fo
     """Print the table: default columns for users, all present columns for programs."""
     from qtha_lab.runs.run import list_runs
     from qtha_lab.runs.table.columns import check_column, column_text, known, present, worth_showing
-    from qtha_lab.runs.table.rows import rows
-    from qtha_lab.runs.table.table import needs_disk, query
+    from qtha_lab.runs.table.frame import frame, needs_disk, query
 
     runs = list_runs(folder, unreadable=True)
-    listed = query(rows(runs, needs_disk(where, sort, chosen)), where, sort, group)
+    table = query(frame(runs, needs_disk(where, sort, chosen)), where, sort, group)
     if chosen and chosen != "all":
-        names = [check_column(name, known(listed)) for name in split_list(chosen)]
+        names = [check_column(name, known(table)) for name in split_list(chosen)]
     else:
         is_data = form in ("json", "csv")
-        names = present(listed) if chosen or is_data else worth_showing(listed)
+        names = present(table) if chosen or is_data else worth_showing(table)
+    listed = table.to_dict("records")
     if form == "json":
-        print_json([{name: row.get(name) for name in names} for row in listed])
+        print_json(table[names].to_dict("records"))
     elif form == "csv":
         _print_csv(names, listed)
     else:

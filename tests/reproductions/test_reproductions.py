@@ -20,11 +20,11 @@ from qtha_lab.reproductions.machinery import listing
 from qtha_lab.reproductions.machinery.registry import LEAST_SEEDS, QUICK_SEEDS, reproduction_of
 from qtha_lab.reproductions.machinery.verdicts import word
 from qtha_lab.runs import run as runs
-from qtha_lab.runs.table.rows import rows as rows_of
+from qtha_lab.runs.table import frame
+from qtha_lab.runs.table.varied import filled, short_labels
 from qtha_lab.studies.comparison import rows
 from qtha_lab.studies.comparison.findings import figures
 from qtha_lab.studies.comparison.paired import PairedDifference
-from qtha_lab.studies.comparison.run_values import run_values
 
 WORDS = {
     "title": "Coins",
@@ -93,7 +93,7 @@ def test_lists_tables_figures_and_views_read_them(coins, tmp_path):
     there = in_order(tmp_path / "coins")
     assert {run.status().state for run in there} == {"finished"}
     assert all(run.record.flaw is None for run in there)
-    row = rows_of(there)[0]
+    row = frame(there).iloc[0]
     assert (row["model"], row["task"], row["method"]) == ("coins", "thrown coins", "fair")
     assert row["origin"] == "reproduction coins"
     summary = there[0].summary
@@ -107,7 +107,7 @@ def test_lists_tables_figures_and_views_read_them(coins, tmp_path):
     assert names[:3] == ["forest_eval_loss", "results", "seeds_eval_loss"]
     assert names[3] == "loss_curves"
     assert sentences == []
-    assert {value.label for value in run_values(there)} == {"loaded", "fair"}
+    assert {*short_labels(filled(there)).values()} == {"loaded", "fair"}
 
 
 def verdict_entries(folder):

@@ -135,7 +135,7 @@ def test_the_workbench_shows_a_bad_run_in_its_history_and_opens(folder, damage):
     bench = Workbench()
     table = bench.table
     table.wait()
-    assert {row["run"]: row["state"] for row in table.shown}[bad.id] == state
+    assert table.shown.set_index("run")["state"][bad.id] == state
     table.ticked = (bad.id,)
     if state == "unreadable":
         assert f"{bad.id}: unreadable: " in bench.banner.text.value

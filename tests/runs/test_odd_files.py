@@ -20,8 +20,7 @@ from qtha_lab.experiment.run_directory.events import (
     read_tail,
 )
 from qtha_lab.runs import run as runs
-from qtha_lab.runs.table.rows import row as row_of
-from qtha_lab.runs.table.rows import rows
+from qtha_lab.runs.table import frame
 
 FILES = (
     "events.jsonl",
@@ -71,10 +70,10 @@ def test_a_strange_file_in_a_run_leaves_every_view_of_the_folder(folder, file, p
     (bad.path / file).unlink(missing_ok=True)
     PLACES[place](bad.path / file)
     for _ in range(2):  # read, then from the index
-        listed = {row["run"]: row for row in rows(runs.list_runs(unreadable=True), disk=True)}
-        assert set(listed) == {good.id, bad.id}
-        assert listed[good.id]["state"] == "finished"
-        assert all(len(row["message"]) <= 300 for row in listed.values())
+        listed = frame(runs.list_runs(unreadable=True), disk=True)
+        assert set(listed.index) == {good.id, bad.id}
+        assert listed["state"][good.id] == "finished"
+        assert all(len(message) <= 300 for message in listed["message"])
     for view in (bad.events, bad.log_tail, bad.history, bad.status):
         view()
     _ = bad.summary
@@ -121,7 +120,7 @@ def test_an_index_line_of_another_form_is_ignored_and_written_anew(folder, line)
     run = ended(folder)
     (folder / index.NAME).write_bytes(index_line(filled(line, run)))
     for _ in range(3):
-        (row,) = rows(runs.list_runs())
+        (row,) = frame(runs.list_runs()).to_dict("records")
         assert (row["state"], row["eval_loss"], row["tags"]) == ("finished", 4.0, ["tag"])
     assert index.Index(folder).get(run.id, record.stamp(run.path)) is not None
 
@@ -158,7 +157,7 @@ def test_no_field_of_an_index_line_takes_the_list_down(folder, field):
     for value in VALUES:
         line = [index.qtha_lab.__version__, run.id, plain | {field: value}]
         (folder / index.NAME).write_bytes(index_line(json.dumps(line).encode()))
-        assert [row["run"] for row in rows(runs.list_runs(unreadable=True))] == [run.id]
+        assert list(frame(runs.list_runs(unreadable=True))["run"]) == [run.id]
 
 
 @settings(
@@ -181,9 +180,9 @@ def test_any_changed_byte_is_a_value_or_one_sentence(folder, file, place, bits):
     at = int(place * len(whole))
     path.write_bytes(whole[:at] + bytes([whole[at] ^ bits]) + whole[at + 1 :])
     try:
-        (row,) = rows(runs.list_runs(unreadable=True))
-        assert len(row["message"]) <= 300
+        (message,) = frame(runs.list_runs(unreadable=True))["message"]
+        assert len(message) <= 300
         history(read_events(run.files.events)[0])
-        assert row_of(run)["run"] == run.id
+        assert list(frame([run])["run"]) == [run.id]
     finally:
         path.write_bytes(whole)

@@ -10,10 +10,9 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import index, record, write_json
 from qtha_lab.experiment.run_directory.annotations import annotate
 from qtha_lab.runs import run as runs
-from qtha_lab.runs.table import query
+from qtha_lab.runs.table import frame, query
 from qtha_lab.runs.table.columns import column_text, differing, present, worth_showing
-from qtha_lab.runs.table.order import ordered
-from qtha_lab.runs.table.rows import rows
+from qtha_lab.runs.table.frame import as_frame
 
 
 def finished(folder, method, seed, loss, **training):
@@ -36,13 +35,13 @@ def folder(tmp_path):
 
 
 def listed(folder):
-    return rows(runs.list_runs(folder, unreadable=True))
+    return frame(runs.list_runs(folder, unreadable=True))
 
 
 def test_a_row_is_who_where_what_was_set_what_came_of_it_and_marks(folder):
     run = runs.list_runs(folder)[-1]
     annotate(run.files, name="my best", add=["best"], note="for the paper", pinned=True)
-    row = listed(folder)[-1]
+    row = listed(folder).iloc[-1]
     expected = {
         "run": run.id, "name": "my best", "state": "finished", "step": 1, "origin": "launch",
         "model": "tiny", "task": "qa", "method": "lora", "r": 2, "seed": 0, "steps": 1, "batch_size": 8,
@@ -54,13 +53,13 @@ def test_a_row_is_who_where_what_was_set_what_came_of_it_and_marks(folder):
 
 def test_an_option_with_the_name_of_another_column_keeps_both(tmp_path):
     run = run_folder(tmp_path, "lora(seed=7)", 3)
-    (row,) = rows([run])
-    assert (row["seed"], row["method.seed"]) == (3, 7)
+    table = frame([run])
+    assert (table["seed"][run.id], table["method.seed"][run.id]) == (3, 7)
 
 
 def test_only_settings_that_differ_are_columns_of_a_first_look(folder):
     table = listed(folder)
-    assert differing(table) == {
+    assert {*differing(table)} == {
         "method",
         "r",
         "seed",
@@ -76,7 +75,7 @@ def test_only_settings_that_differ_are_columns_of_a_first_look(folder):
 
 def test_runs_that_differ_in_their_seed_only_are_one_row_with_mean_and_range(folder):
     groups = query(listed(folder), group="seeds", sort="eval_loss")
-    first, second = groups
+    first, second = groups.to_dict("records")
     assert (first["method"], first["runs"], first["seeds"]) == ("lora", 2, [0, 1])
     assert (first["eval_loss"], first["eval_loss_min"], first["eval_loss_max"]) == (4.3, 4.0, 4.6)
     assert column_text(first, "eval_loss") == "4.300 [4.000–4.600]"
@@ -97,15 +96,21 @@ def test_a_filter_and_an_order_name_the_runs(folder):
 def test_pinned_runs_come_first_and_the_rest_newest_first(folder):
     oldest = runs.list_runs(folder)[-1]
     annotate(oldest.files, pinned=True)
-    names = [row["run"] for row in query(listed(folder))]
+    names = list(query(listed(folder))["run"])
     assert names[0] == oldest.id
     assert names[1:] == sorted(names[1:], reverse=True)
 
 
 def test_what_has_no_value_comes_last_in_either_direction():
-    table = [{"x": None}, {"x": 2}, {"x": "text"}, {"x": 1}, {}]
-    assert [row.get("x") for row in ordered(table, "x", ["x"])] == [1, 2, "text", None, None]
-    assert [row.get("x") for row in ordered(table, "-x", ["x"])] == ["text", 2, 1, None, None]
+    table = as_frame([{"x": None}, {"x": 2}, {"x": "text"}, {"x": 1}, {}])
+    assert list(query(table, sort="x")["x"]) == [1, 2, "text", None, None]
+    assert list(query(table, sort="-x")["x"]) == ["text", 2, 1, None, None]
+
+
+def test_several_columns_sort_in_their_order():
+    table = as_frame([{"r": 2, "seed": 0}, {"r": 8, "seed": 0}, {"r": 2, "seed": 1}, {}])
+    pairs = query(table, sort="-seed, r")[["r", "seed"]].to_numpy().tolist()
+    assert pairs == [[2, 1], [2, 0], [8, 0], [None, None]]
 
 
 def test_the_disk_is_looked_at_when_it_is_asked_for(folder):
@@ -119,7 +124,7 @@ def test_the_disk_is_looked_at_when_it_is_asked_for(folder):
 def test_a_broken_run_is_a_row_that_says_so(folder):
     runs.list_runs(folder)[0].files.experiment_file.write_text("no: experiment")
     table = listed(folder)
-    assert [row["state"] for row in table].count("unreadable") == 1
+    assert list(table["state"]).count("unreadable") == 1
     assert len(query(table, "state = unreadable", group="seeds")) == 1
 
 
@@ -128,10 +133,9 @@ def test_ten_thousand_runs_are_filtered_sorted_and_grouped_from_one_file(tmp_pat
     monkeypatch.setattr(record, "YOUNG_SECONDS", -1.0)  # files of a moment ago count as old
     names = make_runs(tmp_path, 10_000)
     with watched(tmp_path) as seen:
-        table = rows(runs.list_runs(tmp_path, unreadable=True))
+        table = frame(runs.list_runs(tmp_path, unreadable=True))
         chosen = query(table, "method = qtha and learning_rate >= 0.003", "eval_loss", "seeds")
     assert seen == [("list", str(tmp_path)), ("open", str(tmp_path / index.NAME))]
-    assert [row["run"] for row in table] == names[::-1]
-    assert sum(row["runs"] for row in chosen) == 4_000  # of four methods two, of five rates four
-    losses = [row["eval_loss"] for row in chosen]
-    assert losses == sorted(losses)
+    assert list(table["run"]) == names[::-1]
+    assert chosen["runs"].sum() == 4_000  # of four methods two, of five rates four
+    assert chosen["eval_loss"].is_monotonic_increasing

@@ -21,13 +21,13 @@ from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import plain_parts
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.figures.pareto import pareto
+from qtha_lab.runs.table.varied import filled
 from qtha_lab.studies.comparison.compared import names_of
 from qtha_lab.studies.comparison.explain import explain
 from qtha_lab.studies.comparison.finding import drawn_seeds
 from qtha_lab.studies.comparison.findings import draw_finding, figures, findings
 from qtha_lab.studies.comparison.paired import paired_difference
 from qtha_lab.studies.comparison.run_data import find_runs
-from qtha_lab.studies.comparison.run_values import run_values
 from qtha_lab.studies.comparison.trial_statistics import contenders
 
 SEEDS, ROWS = (10, 11, 12), 8
@@ -202,11 +202,13 @@ def test_circuit_angles_are_drawn_of_methods_with_a_circuit_alone(drawn, compari
 
 
 def test_controls_are_no_trials_of_their_method(comparison, tmp_path):
-    assert all(len(rows) == len(SEEDS) for rows in contenders(run_values([comparison])).values())
-    assert len(contenders(run_values([comparison]))) == len(METHODS)
+    assert all(
+        len(rows) == len(SEEDS) for rows in contenders(filled(find_runs([comparison]))).values()
+    )
+    assert len(contenders(filled(find_runs([comparison])))) == len(METHODS)
     for option in ("waist=8", "waist=16", "waist=8,use_circuit=false"):
         finish(run_folder(tmp_path, f"qtha(r=2,{option})"), eval_loss=4.0)
-    groups = contenders(run_values([tmp_path]))
+    groups = contenders(filled(find_runs([tmp_path])))
     assert {name: len(rows) for name, rows in groups.items()} == {
         "qtha": 2,
         "qtha(use_circuit=false)": 1,

@@ -11,16 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.run_folders import finish, run_folder, status, two_steps, write
 
+from qtha_lab.core.metrics import MEASURES
 from qtha_lab.core.paths import data_dir
 from qtha_lab.figures.history import run_history, smooth
 from qtha_lab.figures.learning_rate import loss_against_rate
 from qtha_lab.figures.parallel import parallel_coordinates
 from qtha_lab.figures.parallel_scales import inside, scale
 from qtha_lab.figures.scatter import run_scatter, unbeaten
+from qtha_lab.runs.table.varied import filled, short_labels, varied
 from qtha_lab.studies.comparison.findings import PAGE, draw_finding, figures
 from qtha_lab.studies.comparison.over_training import history_of
 from qtha_lab.studies.comparison.run_data import find_runs
-from qtha_lab.studies.comparison.run_values import differing, run_values, short_labels
 from qtha_lab.studies.comparison.trial_statistics import (
     LEAST_TRIALS,
     Trial,
@@ -58,9 +59,9 @@ def sweep(tmp_path):
 
 
 def test_runs_are_named_as_short_as_tells_them_apart(sweep):
-    rows = run_values([sweep])
+    rows = filled(find_runs([sweep]))
     assert len(rows) == 12
-    assert differing(rows) == ["method", "learning_rate"]
+    assert varied(rows) == ["method", "learning_rate"]
     assert set(short_labels(rows).values()) == {
         f"{method}(learning_rate={rate:g})" for method in LOSSES for rate in RATES
     }
@@ -69,16 +70,17 @@ def test_runs_are_named_as_short_as_tells_them_apart(sweep):
 
 def test_an_option_that_only_some_chose_has_the_default_of_its_method(tmp_path):
     runs = [finish(run_folder(tmp_path, method), eval_loss=4.0) for method in ("lora", "lora(r=2)")]
-    rows = run_values(runs)
-    assert sorted(row.settings["r"] for row in rows) == [2, 8]
+    rows = filled(runs)
+    assert sorted(rows["r"]) == [2, 8]
     assert set(short_labels(rows).values()) == {"lora(r=2)", "lora(r=8)"}
 
 
 def test_a_run_that_still_goes_has_settings_and_no_measures(tmp_path):
     run = run_folder(tmp_path, "lora(learning_rate=0.02)", seed=3)
     write(run, status("running", 0))
-    (row,) = run_values([run])
-    assert (row.settings["learning_rate"], row.settings["seed"], row.measures) == (0.02, 3, {})
+    (row,) = filled([run]).to_dict("records")
+    assert (row["learning_rate"], row["seed"]) == (0.02, 3)
+    assert not any(row[name] for name in MEASURES)
 
 
 # ---- loss against learning rate
@@ -114,9 +116,9 @@ def test_a_best_at_the_edge_of_what_was_tried_is_said_to_be_there():
 def test_a_ratio_of_rates_is_a_setting_by_its_name_as_an_axis(tmp_path):
     for ratios in ({}, {"B": 8}):
         finish(run_folder(tmp_path, "lora", rate_ratios=ratios), eval_loss=4.0)
-    rows = run_values([tmp_path])
-    assert differing(rows) == ["rate_ratios.B"]
-    assert sorted(row.settings["rate_ratios.B"] for row in rows) == [1, 8]
+    rows = filled(find_runs([tmp_path]))
+    assert varied(rows) == ["rate_ratios.B"]
+    assert sorted(rows["rate_ratios.B"]) == [1, 8]
 
 
 # ---- curves
@@ -189,8 +191,8 @@ def test_a_trial_that_diverged_counts_as_the_worst_that_did_not():
 
 
 def test_trials_are_points_with_the_mean_over_their_seeds(sweep):
-    rows = [row for row in run_values([sweep]) if row.method == "qtha"]
-    trials = trials_of(rows, "eval_loss")
+    rows = filled(find_runs([sweep]))
+    trials = trials_of(rows[rows["method"] == "qtha"], "eval_loss")
     assert sorted(trial.value for trial in trials) == pytest.approx([4.4, 4.6, math.inf])
     assert all(len(trial.runs) == 2 for trial in trials)
     figure = draw_finding("best_of", [sweep])
@@ -306,7 +308,7 @@ def test_the_figures_of_a_sweep_are_among_those_that_the_command_writes(sweep):
 
 def test_every_view_is_drawn_from_run_ids_or_says_why_not(sweep, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(sweep))
-    ids = [row.id for row in run_values([sweep])]
+    ids = [run.id for run in find_runs([sweep])]
     reasons = {
         "what_counts": "must rest on at least 12 finished trials",
         "spectra": "must have recorded spectra, got none",

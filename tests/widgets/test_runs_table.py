@@ -79,7 +79,7 @@ class Page:
 
 def ids(table: RunsTable) -> list[str]:
     table.wait()
-    return [row["run"] for row in table.shown]
+    return list(table.shown["run"])
 
 
 def test_a_page_holds_what_is_in_sight_and_fetches_the_rest_when_it_gets_there(table, folder):
@@ -97,12 +97,12 @@ def test_where_sort_group_and_columns_are_traits_that_the_table_follows(table):
     table.where = "method = qtha and learning_rate >= 0.03"
     table.sort = "-eval_loss"
     assert len(ids(table)) == 20
-    assert {row["method"] for row in table.shown} == {"qtha"}
-    losses = [row["eval_loss"] for row in table.shown]
+    assert {*table.shown["method"]} == {"qtha"}
+    losses = list(table.shown["eval_loss"])
     assert losses == sorted(losses, reverse=True)
     table.group = "seeds"
     table.wait()
-    assert [row["runs"] for row in table.shown] == [5, 5, 5, 5]
+    assert list(table.shown["runs"]) == [5, 5, 5, 5]
     table.columns = ("method", "eval_loss")
     table.wait()
     assert Page(table).look().columns == ["method", "eval_loss"]
@@ -158,7 +158,7 @@ def test_marks_are_written_in_the_table_and_shown_first_where_pinned(table):
     table.grid.act("tags", [oldest], "warm")
     table.grid.act("pin", [oldest], "")
     assert ids(table)[-1] == oldest
-    assert table.shown[-1]["tags"] == ["warm"]
+    assert table.shown["tags"].iloc[-1] == ["warm"]
 
 
 def test_ticked_runs_are_tagged_deleted_and_restored(table, folder):
@@ -169,7 +169,7 @@ def test_ticked_runs_are_tagged_deleted_and_restored(table, folder):
     add, remove, delete, restore, clear = table.of_ticked
     add.click()
     table.wait()
-    assert [row["tags"] for row in table.shown[:3]] == [["best"], ["best"], []]
+    assert list(table.shown["tags"])[:3] == [["best"], ["best"], []]
     delete.click()
     assert two[0] not in ids(table)
     assert set(bin.list_trash(folder)) == set(two)
@@ -341,22 +341,20 @@ def test_the_table_that_is_shown_is_saved_with_every_digit_or_as_it_is_read(tabl
     with path.open() as file:
         rows = list(csv.DictReader(file))
     shown = table.shown
-    assert [row["run"] for row in rows] == [row["run"] for row in shown]
-    assert [float(row["eval_loss"]) for row in rows] == [row["eval_loss"] for row in shown]
+    assert [row["run"] for row in rows] == list(shown["run"])
+    assert [float(row["eval_loss"]) for row in rows] == list(shown["eval_loss"])
     assert rows[0]["tags"] == "best, warm"
     assert save.write().name == "runs-2.csv"  # none is written over
 
     table.columns, table.group = ("method", "learning_rate", "eval_loss"), "seeds"
     with save.write().open() as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["eval_loss_max"]) for row in rows] == [
-        row["eval_loss_max"] for row in table.shown
-    ]
+    assert [float(row["eval_loss_max"]) for row in rows] == list(table.shown["eval_loss_max"])
     save.form.value = "md"
     lines = save.write().read_text().splitlines()
     assert lines[0] == "| method | learning rate | evaluation loss (nats) |"
     assert len(lines) == 2 + len(table.shown)
-    assert lines[2].startswith(f"| qtha | {table.shown[0]['learning_rate']:g} | ")
+    assert lines[2].startswith(f"| qtha | {table.shown['learning_rate'].iloc[0]:g} | ")
     assert "–" in lines[2]  # the least and the most
     save.form.value = "tex"
     assert "\\toprule" in save.write().read_text()

@@ -135,7 +135,7 @@ def test_it_follows_a_run_until_its_end(folder):
         views.figures["view"].alt
         == "Evaluation loss against step: lora from 5.000 to 4.500 (1 run)."
     )
-    assert views.rows[0].state == "finished"
+    assert list(views.frame["state"]) == ["finished"]
 
 
 def test_the_code_below_a_view_draws_the_same_without_the_panel(folder):

@@ -5,10 +5,11 @@ Runs selected by a brush in one view are highlighted in the others. Ties
 """
 
 import asyncio
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
 
@@ -20,12 +21,12 @@ from qtha_lab.experiment.run_directory.record import Stamp, stamp
 from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.parallel_scales import inside, scale
 from qtha_lab.runs.run import Run
-from qtha_lab.runs.table.table import matching
+from qtha_lab.runs.table.frame import matching
+from qtha_lab.runs.table.varied import filled, short_labels, varied
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.findings import PAGE, draw_of
-from qtha_lab.studies.comparison.over_settings import measures_of
+from qtha_lab.studies.comparison.over_settings import measures_of, points_of
 from qtha_lab.studies.comparison.over_training import ALONG, OVER_TRAINING, history_of
-from qtha_lab.studies.comparison.run_values import RunValues, differing, run_values
 
 from ..figures.curves_view import CurvesView
 from ..figures.figure_view import FigureView, Sheet
@@ -34,6 +35,9 @@ from ..kit import controls as ui
 from ..kit import styles
 from ..kit.choice import Choice
 from .explorer import Drawing, Explorer
+
+if TYPE_CHECKING:
+    import pandas
 
 TICK_SECONDS = 0.5
 SMOOTHING = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -61,7 +65,6 @@ class Views(Explorer):
         runs = tuple(runs)
         self.found_runs: dict[str, Any] = {}
         self.events: dict[str, tuple[int, list[dict]]] = {}
-        self.rows: list[RunValues] = []
         self.stamps: dict[str, Stamp] = {}
         self.curves_view = CurvesView(nothing("Tick some runs to draw."))
         self.clear = ui.Button(
@@ -107,12 +110,17 @@ class Views(Explorer):
             key: self.found_runs.get(key) or _find(key) for key in keys if _is_there(key)
         }
         self.stamps = {key: stamp(run.path) for key, run in self.found_runs.items()}
-        self.rows = run_values(self.found_runs.values(), defaults=False)
+        self.readable = {r.id: r for r in self.found_runs.values() if not r.unreadable}
+        self.__dict__.pop("frame", None)
+
+    @functools.cached_property
+    def frame(self) -> "pandas.DataFrame":
+        """Settings and measures of the runs."""
+        return filled(self.readable.values(), defaults=False)
 
     def settle(self) -> None:
         """Restrict the brushed ids to the present runs."""
-        ids = {row.id for row in self.rows}
-        self.brushed = tuple(key for key in self.brushed if key in ids)
+        self.brushed = tuple(key for key in self.brushed if key in self.readable)
 
     def events_of(self, run: Run) -> list[dict]:
         """Return the valid events of a run, reading only new ones."""
@@ -133,15 +141,16 @@ class Views(Explorer):
         if self.view == "curves":
             names = OVER_TRAINING if name == "y" else ALONG
             return [(labels.label_of(n).words, n) for n in names if self._recorded(n)]
-        names = measures_of(self.rows)
-        names = [*names, *differing(self.rows)] if name == "x" else names
+        names = measures_of(self.frame)
+        names = [*names, *varied(self.frame)] if name == "x" else names
         return [(labels.axis(n), n) for n in names or ("eval_loss",)]
 
     def _recorded(self, name: str) -> bool:
         """Return True if a run has recorded a quantity, so that it is offered."""
         along, y = (name, "train_loss") if name in ALONG else ("step", name)
         always = name in ("step", "seconds", "eval_loss", "train_loss")
-        return always or any(history_of(self.events_of(row.run), along, y)[0] for row in self.rows)
+        runs = self.readable.values()
+        return always or any(history_of(self.events_of(run), along, y)[0] for run in runs)
 
     def usual(self, name: str) -> Any:
         """Return the default: the loss on y, steps or parameters on x, if offered."""
@@ -220,28 +229,22 @@ class Views(Explorer):
         """
         boxes, ids = change["new"].get("boxes", []), change["new"].get("ids", [])
         if self.view == "parallel":
-            points = {
-                row.id: {"id": row.id, "label": row.label, "values": row.values}
-                for row in self.rows
-            }
-            names = [*differing(self.rows), cast(str, self.y)]
-            scales = {n: scale(n, [p["values"].get(n) for p in points.values()]) for n in names}
+            points = points_of(self.frame, short_labels(self.frame))
+            names = [*varied(self.frame), cast(str, self.y)]
+            scales = {n: scale(n, [point["values"].get(n) for point in points]) for n in names}
             at = {
                 name: [(low, high) for left, right, low, high in boxes if left <= place <= right]
                 for place, name in enumerate(names)
             }
             at = {name: ranges for name, ranges in at.items() if ranges}
-            ids = (
-                [key for key, p in points.items() if inside(cast(Any, p), scales, at)] if at else []
-            )
+            ids = [point["id"] for point in points if at and inside(point, scales, at)]
         self.brushed = tuple(dict.fromkeys(key for key in ids if key))
 
     def _brush_where(self) -> None:
         """Brush by keyboard: select runs by an expression like that of `qtha-lab runs --where`."""
         expression = self.where.value.strip()
         chosen = matching(self.found_runs.values(), expression) if expression else []
-        ids = {run.id for run in chosen}
-        self.brushed = tuple(row.id for row in self.rows if row.id in ids)
+        self.brushed = tuple(run.id for run in chosen if run.id in self.readable)
 
     def _unbrush(self) -> None:
         self.where.value, self.brushed = "", ()

@@ -1,10 +1,9 @@
 """Cells and columns of the table of runs: text, width and kind."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qtha_lab.runs.table.columns import column_text
-from qtha_lab.runs.table.rows import Row
 
 from .runs_grid import Column, GridRow
 
@@ -13,18 +12,18 @@ WRONG = ("dead", "failed", "diverged", "unreadable")
 WIDEST = 40  # characters
 
 
-def grid_row(row: Row, names: Sequence[str]) -> GridRow:
+def grid_row(row: Mapping[str, Any], names: Sequence[str]) -> GridRow:
     """Return a row of the grid with the text of its cells."""
     cells = tuple(cell_text(row, name) for name in names)
     return GridRow(ids_of(row), cells, bool(row.get("pinned")), row["state"] in WRONG)
 
 
-def ids_of(row: Row) -> tuple[str, ...]:
+def ids_of(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the ids of the runs that a row represents."""
-    return tuple(row["members"]) if "members" in row else (row["run"],)
+    return tuple(row["members"] or (row["run"],))
 
 
-def cell_text(row: Row, name: str) -> str:
+def cell_text(row: Mapping[str, Any], name: str) -> str:
     """Format a cell; a running run shows its progress."""
     cell = column_text(row, name)
     if name == "state" and row.get("step") and row.get("steps") and cell == "running":
@@ -37,7 +36,7 @@ def plain_value(value: Any) -> Any:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-def column_of(name: str, sample: list[Row]) -> Column:
+def column_of(name: str, sample: Iterable[Mapping[str, Any]]) -> Column:
     """Return a column as wide as its cells, within bounds."""
     cells = [cell_text(row, name) for row in sample]
     least = 16 if name in (*EDITABLE, "state") else 4

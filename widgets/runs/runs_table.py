@@ -4,6 +4,7 @@ Ties `qtha_lab.runs.table` to a page. The headless equivalents are `qtha_lab.run
 `qtha-lab runs`.
 """
 
+import functools
 import logging
 import threading
 import time
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import traitlets
 
@@ -30,9 +31,8 @@ from qtha_lab.runs.table.columns import (
     present,
     worth_showing,
 )
+from qtha_lab.runs.table.frame import as_frame, needs_disk, query
 from qtha_lab.runs.table.listing import Listing
-from qtha_lab.runs.table.rows import Row
-from qtha_lab.runs.table.table import needs_disk, query
 
 from ..figures.save_table import SaveTable
 from ..kit import controls as ui
@@ -43,6 +43,9 @@ from .brief_rows import COLUMNS, brief_rows, of_yesterday
 from .log_view import LogView
 from .row_cells import EDITABLE, column_of, grid_row, ids_of, plain_value
 from .runs_grid import Column, RunsGrid
+
+if TYPE_CHECKING:
+    import pandas
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +93,6 @@ class RunsTable(Shown):
         self.announce = announce or self.aria.say
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="runs-table")
         self.asked, self.lock = 0, threading.Lock()
-        self.shown: list[Row] = []
-        self.places: dict[str, int] = {}
         self.due, self.stale = 0.0, False
         self.listing = Listing(Path(folder or paths.runs_dir()))
         self.grid = RunsGrid(guarded(self._do, self.error.report), self._look)
@@ -105,11 +106,17 @@ class RunsTable(Shown):
         self._ask(self._open)
         self._show_ticked()
 
+    @functools.cached_property
+    def shown(self) -> "pandas.DataFrame":
+        """The rows of the page, in their order."""
+        return as_frame([])
+
     def still(self) -> dict[str, str]:
         """Return the first rows as HTML and as text, for pages without a kernel."""
         self.wait()
         names = self._on_page()
-        rows = [{name: column_text(row, name) for name in names} for row in self.shown[:STILL_ROWS]]
+        first = self.shown[:STILL_ROWS].to_dict("records")
+        rows = [{name: column_text(row, name) for name in names} for row in first]
         lines = ["  ".join(filter(None, row.values())) for row in rows]
         page = f"<h3>Runs</h3>{styles.html_table(rows)}<p>{self.count.value}</p>"
         return {"text/html": page, "text/plain": "\n".join(["Runs", *lines])}
@@ -126,17 +133,16 @@ class RunsTable(Shown):
     def exact(self) -> Table:
         """Return the displayed rows as plain values; seed means add minimum and maximum columns."""
         self.wait()
-        shown, names = self.shown, []
-        for column in self._on_page():
-            ends = [column + end for end in SPREAD]
-            names += [column, *(end for end in ends if any(end in row for row in shown))]
-        return Table(names, [[plain_value(row.get(name)) for name in names] for row in shown])
+        ends = [[name, *(name + end for end in SPREAD)] for name in self._on_page()]
+        names = [name for part in ends for name in part if name in self.shown]
+        return Table(names, self.shown[names].map(plain_value).to_numpy().tolist())
 
     def written(self) -> Table:
         """Return the displayed rows as formatted text."""
         self.wait()
         names = self._on_page()
-        return Table(names, [[column_text(row, name) for name in names] for row in self.shown])
+        rows = self.shown.to_dict("records")
+        return Table(names, [[column_text(row, name) for name in names] for row in rows])
 
     def refresh(self) -> None:
         """Read the folder again."""
@@ -167,19 +173,13 @@ class RunsTable(Shown):
         self.stale |= bool(changed)
         if self.stale and time.monotonic() >= self.due:
             self._arrange(quiet=True)
-        elif here := changed & self.places.keys() & self.listing.by_id.keys():
+        elif here := [*changed & {*self.shown.index} & {*self.listing.frame.index}]:
             self._replace(here)
 
-    def _replace(self, changed: set[str]) -> None:
+    def _replace(self, changed: list[str]) -> None:
         """Update changed rows in place; their order changes at the next arrangement."""
-        for name in changed:
-            self.shown[self.places[name]] = self.listing.by_id[name]
-        if self.is_brief:
-            lines = brief_rows(self.shown, datetime.now(UTC))
-            places = [place for place, line in enumerate(lines) if changed & {*line.ids}]
-            ids, live = [line.ids for line in lines], bool(self.listing.going)
-            return self.grid.show(COLUMNS, ids, lines.__getitem__, places, live)
-        self._show(list(self.grid.columns), [self.places[name] for name in changed])
+        self.shown.loc[changed] = self.listing.frame.loc[changed, self.shown.columns]
+        self._show_brief() if self.is_brief else self._show(list(self.grid.columns))
 
     def _open(self) -> None:
         folder = Path(self.folder)
@@ -193,40 +193,32 @@ class RunsTable(Shown):
         """Show the filtered rows in their order; an invalid filter leaves the table unchanged."""
         if needs_disk(self.where, self.sort, *self.columns) and not self.listing.disk:
             return self._open()
-        begin, listed = time.monotonic(), self.listing.rows
+        begin, listed = time.monotonic(), self.listing.frame
         of_day = of_yesterday(listed, datetime.now(UTC)) if self.yesterday else listed
         shown = query(of_day, self.where, _pinned_first(self.sort), self.group)
-        names = self._names(shown)
-        places = enumerate(zip(self.shown, shown, strict=False))
-        changed = [index for index, (before, row) in places if before is not row]
-        self.shown = shown
-        self.places = {} if self.group else {row["run"]: i for i, row in enumerate(shown)}
+        names, self.shown = self._names(shown), shown
         if self.is_brief:
-            return self._arrange_brief(shown, listed, quiet, begin)
-        sample = shown[:: max(1, len(shown) // SAMPLE)]
-        columns = [column_of(name, sample) for name in names]
-        if quiet and names == [column.name for column in self.grid.columns]:
-            columns = self.grid.columns  # automatic updates keep the column widths
-        self._show(columns, changed)
-        self._end_of_arranging(shown, listed, quiet, begin)
+            self._show_brief()
+        elif quiet and names == [column.name for column in self.grid.columns]:
+            self._show(self.grid.columns)  # automatic updates keep the column widths
+        else:
+            sample = shown[:: max(1, len(shown) // SAMPLE)].to_dict("records")
+            self._show([column_of(name, sample) for name in names])
+        self._end_of_arranging(quiet, begin)
 
     @property
     def is_brief(self) -> bool:
         """True if title, result, differences and age are shown, grouped by launch."""
         return self.brief and not (self.columns or self.sort or self.group)
 
-    def _arrange_brief(
-        self, shown: list[Row], listed: list[Row], quiet: bool, begin: float
-    ) -> None:
-        lines = brief_rows(shown, datetime.now(UTC))
+    def _show_brief(self) -> None:
+        lines = brief_rows(self.shown, datetime.now(UTC))
         ids, live = [line.ids for line in lines], bool(self.listing.going)
         self.grid.show(COLUMNS, ids, lines.__getitem__, range(len(lines)), live)
-        self._end_of_arranging(shown, listed, quiet, begin)
 
-    def _end_of_arranging(
-        self, shown: list[Row], listed: list[Row], quiet: bool, begin: float
-    ) -> None:
-        self._count(shown, listed)
+    def _end_of_arranging(self, quiet: bool, begin: float) -> None:
+        listed = self.listing.frame
+        self._count()
         if not quiet:
             self.error.show("")
             self._offer(listed)
@@ -235,20 +227,23 @@ class RunsTable(Shown):
         end = time.monotonic()
         self.due, self.stale = end + REST * (end - begin), False
 
-    def _show(self, columns: list[Column], changed: list[int]) -> None:
+    def _show(self, columns: list[Column]) -> None:
         shown, names = self.shown, [column.name for column in columns]
-        ids = [ids_of(row) for row in shown]
+        ids = [ids_of(row) for row in shown[["run", "members"]].to_dict("records")]
         live = bool(self.listing.going)
-        self.grid.show(columns, ids, lambda i: grid_row(shown[i], names), changed, live)
+        self.grid.show(
+            columns, ids, lambda i: grid_row(shown.iloc[i], names), range(len(ids)), live
+        )
 
-    def _names(self, shown: list[Row]) -> list[str]:
+    def _names(self, shown: "pandas.DataFrame") -> list[str]:
         if self.columns:
             names = known(shown)
             return [check_column(name, names) for name in self.columns]
         names = [name for name in worth_showing(shown) if name not in EDITABLE]
         return [*names[:1], "name", *names[1:], "tags", "note"] if not self.group else names
 
-    def _count(self, shown: list[Row], listed: list[Row]) -> None:
+    def _count(self) -> None:
+        shown, listed = self.shown, self.listing.frame
         what = "runs in the trash" if self.binned else "runs"
         parts = [f"{len(listed):,} {what}" if len(listed) != 1 else what.replace("runs", "1 run")]
         if self.group or len(shown) != len(listed):
@@ -258,7 +253,7 @@ class RunsTable(Shown):
         if self.ticked:
             parts.append(f"{len(self.ticked):,} ticked")
         if self.listing.disk:
-            parts.append(f"{sum(row.get('disk_mib', 0) for row in listed):,.1f} MiB")
+            parts.append(f"{listed['disk_mib'].sum():,.1f} MiB")
         self.count.value = " · ".join(parts)
 
     # ---- user actions
@@ -284,7 +279,7 @@ class RunsTable(Shown):
 
     def _write_tags(self, ids: Sequence[str], value: str) -> None:
         words = [part.strip() for part in value.split(",") if part.strip()]
-        before = [tag for name in ids for tag in self.listing.by_id[name]["tags"]]
+        before = self.listing.frame.loc[list(ids), "tags"].sum()
         self._annotate(ids, add=words, remove=[tag for tag in before if tag not in words])
 
     def _delete(self, ids: Sequence[str]) -> None:
@@ -331,7 +326,7 @@ class RunsTable(Shown):
                 raise Refusal(
                     "At least one run must be ticked, got none. Tick some in the first column."
                 )
-            ids = [name for name in self.ticked if name in self.listing.by_id]
+            ids = [name for name in self.ticked if name in self.listing.runs]
             self._ask(lambda: work(ids))
 
         return self.error.guard(answer)
@@ -341,7 +336,7 @@ class RunsTable(Shown):
             self.grid.ticked = list(map(str, self.ticked))
         for button in self.of_ticked:
             button.disabled = not self.ticked
-        self._ask(lambda: self._count(self.shown, self.listing.rows))
+        self._ask(self._count)
 
     def _take_ticked(self, change: Any) -> None:
         ids = tuple(change["new"])
@@ -352,7 +347,7 @@ class RunsTable(Shown):
             raise
 
     def _tick_all(self) -> None:
-        shown = (name for row in self.shown for name in ids_of(row))
+        shown = (name for ids in self.grid.ids for name in ids)
         self._tick(tuple(dict.fromkeys([*self.ticked, *shown])))
 
     def _tick(self, ids: tuple[str, ...]) -> None:
@@ -468,7 +463,7 @@ class RunsTable(Shown):
 
         return answer
 
-    def _offer(self, listed: list[Row]) -> None:
+    def _offer(self, listed: "pandas.DataFrame") -> None:
         """List the columns to show and hide, with check marks at visible ones."""
         on_page = [] if self.is_brief else self._on_page()
         names = [*on_page, *(n for n in [*present(listed), "disk_mib"] if n not in on_page)]

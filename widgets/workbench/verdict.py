@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run
-from qtha_lab.runs.table import query
+from qtha_lab.runs.table import frame, query
 from qtha_lab.runs.table.columns import column_text, worth_showing
-from qtha_lab.runs.table.rows import rows
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies.comparison.differences import forest_of
 from qtha_lab.studies.comparison.explain import Findings, NextStep, change, explain
@@ -202,6 +201,7 @@ def equal_columns(table: list[dict[str, str]]) -> dict[str, str]:
 
 def rows_of(runs: Iterable[Run]) -> list[dict[str, str]]:
     """Format runs of several launches as rows, seeds grouped, with their differing settings."""
-    groups = query(rows(runs), sort="eval_loss", group="seeds")
+    groups = query(frame(runs), sort="eval_loss", group="seeds")
     names = worth_showing(groups)
-    return [{name: column_text(row, name) for name in names} for row in groups]
+    rows = groups.to_dict("records")
+    return [{name: column_text(row, name) for name in names} for row in rows]

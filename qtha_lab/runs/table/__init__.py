@@ -1,5 +1,5 @@
-"""All runs of a folder as one table of settings and results, with filters."""
+"""All runs of a folder as one pandas frame of settings and results, with filters."""
 
-from qtha_lab.runs.table.table import query, runs_table
+from qtha_lab.runs.table.frame import frame, query, runs_table
 
-__all__ = ["query", "runs_table"]
+__all__ = ["frame", "query", "runs_table"]

@@ -1,23 +1,43 @@
-"""The columns of a table of runs, a default selection, and the format of cells."""
+"""The columns of the frame of runs: declared names, a default selection, and the text of cells.
+
+Measures are declared in `core.metrics`. Every other column is a setting of the description.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Any
+import functools
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES, written
-from qtha_lab.core.settings import nearest
-from qtha_lab.runs.table.rows import ANNOTATIONS, DISK, GROUPED, HEAD, SAME, Row, taken
+from qtha_lab.core.settings import nearest, settings_of
+from qtha_lab.experiment import Experiment, Training
 
-RESULTS, SIZES = ("eval_loss", "accuracy"), ("trainable_parameters", "wall_seconds")
+if TYPE_CHECKING:
+    import pandas
+
+HEAD = ("run", "name", "state", "step", "message", "origin")
+ANNOTATIONS = ("tags", "note", "pinned")
+GROUPED = ("runs", "seeds", "members")
+DISK = "disk_mib"
+SAME = "same"  # text that is equal for runs that differ only in their seed
+HIDDEN = (SAME, "path")
 SPREAD = ("_min", "_max")
+RESULTS, SIZES = ("eval_loss", "accuracy"), ("trainable_parameters", "wall_seconds")
 NOTHING = (None, "", [], False)
 
 
-def known(rows: Iterable[Row]) -> set[str]:
+@functools.cache
+def taken() -> frozenset[str]:
+    """Return the column names that no option of a method or a task may have."""
+    plain = {*Experiment.model_fields, *settings_of(Training), "learning_rate", "target_modules"}
+    return frozenset({*plain, *HEAD, *ANNOTATIONS, *MEASURES, *GROUPED, *HIDDEN, DISK})
+
+
+def known(table: pandas.DataFrame) -> set[str]:
     """Return every column that a filter or a sort order may name."""
-    return set(taken()).union(*rows) - {SAME}
+    return {*taken(), *table.columns} - {*HIDDEN}
 
 
 def check_column(name: str, names: Collection[str]) -> str:
@@ -33,25 +53,34 @@ def check_column(name: str, names: Collection[str]) -> str:
     return name
 
 
-def present(rows: Iterable[Row]) -> list[str]:
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort columns: identity, settings, measures with their ends, annotations."""
+    names = dict.fromkeys(names)
+    last = [*MEASURES, DISK, *ANNOTATIONS, GROUPED[2]]
+    ends = [each for name in last for each in (name, *(name + end for end in SPREAD))]
+    first = [*HEAD, *GROUPED[:2]]
+    order = [*first, *(name for name in names if name not in {*first, *ends}), *ends]
+    return [name for name in order if name in names]
+
+
+def settings_in(table: pandas.DataFrame) -> list[str]:
+    """Return the columns that are settings, the seed included."""
+    fixed = {*HEAD, *ANNOTATIONS, *MEASURES, *GROUPED, *HIDDEN, DISK}
+    ends = {name + end for name in MEASURES for end in SPREAD}
+    return [name for name in table.columns if name not in fixed | ends]
+
+
+def present(table: pandas.DataFrame) -> list[str]:
     """Return every column with a value in some row: identity, settings, measures, annotations."""
-    names: dict[str, None] = {}
-    for row in rows:
-        names |= {n: None for n, v in row.items() if n not in names and v not in NOTHING}
-    names.pop(SAME, None)
-    order = [*HEAD, *GROUPED[:2]]
-    last = [*MEASURES, DISK, *ANNOTATIONS, *GROUPED[2:]]
-    settings = [n for n in names if n not in {*order, *last} and not is_spread(n)]
-    measures = [[n, *(n + end for end in SPREAD)] for n in last]
-    return [n for n in [*order, *settings, *(n for part in measures for n in part)] if n in names]
+    return [n for n in table.columns if n not in HIDDEN and _has_value(table[n])]
 
 
-def worth_showing(rows: list[Row]) -> list[str]:
+def worth_showing(table: pandas.DataFrame) -> list[str]:
     """Return the default columns of a table.
 
     These are identity, state, method, results, the settings that differ, sizes, tags and notes.
     """
-    names, different = present(rows), differing(rows)
+    names, different = present(table), differing(table)
     settings = [n for n in names if n in different and n not in ("method", "seed")]
     seed = ["seed"] if "seed" in different else []
     results, sizes = ([n for n in of if n in names] for of in (RESULTS, (*SIZES, DISK)))
@@ -60,15 +89,21 @@ def worth_showing(rows: list[Row]) -> list[str]:
     return [*who, "state", "method", *results, *settings, *seed, *sizes, *annotations]
 
 
-def differing(rows: Iterable[Row]) -> set[str]:
-    """Return the settings that differ between rows."""
-    rows = [row for row in rows if row["state"] != "unreadable"]
-    fixed = {*HEAD, *ANNOTATIONS, *MEASURES, *GROUPED, SAME, DISK}
-    names = {name for row in rows for name in row if not is_spread(name)} - fixed
-    return {name for name in names if _differs(row.get(name) for row in rows)}
+def differing(table: pandas.DataFrame) -> list[str]:
+    """Return the settings that differ between readable runs; a missing value counts as one."""
+    readable = table[table["state"] != "unreadable"]
+    return [name for name in settings_in(table) if len(distinct(readable[name])) > 1]
 
 
-def column_text(row: Row, column: str) -> str:
+def distinct(column: pandas.Series) -> list[Any]:
+    """Return the different values of a column, in order; lists and mappings as text."""
+    try:
+        return list(dict.fromkeys(column))
+    except TypeError:  # a list or a mapping among the values
+        return list(dict.fromkeys(v if v.__hash__ else repr(v) for v in column))
+
+
+def column_text(row: Mapping[str, Any], column: str) -> str:
     """Format a cell; a mean over seeds is followed by [minimum–maximum].
 
     Example:
@@ -84,9 +119,8 @@ def column_text(row: Row, column: str) -> str:
     return f"{cell} [{_text(low, column)}–{_text(high, column)}]"
 
 
-def is_spread(name: str) -> bool:
-    """Return True if a column is the minimum or maximum of a measure over seeds."""
-    return name.removesuffix("_min").removesuffix("_max") in MEASURES and name not in MEASURES
+def _has_value(column: pandas.Series) -> bool:
+    return any(value not in NOTHING for value in column)
 
 
 def _text(value: Any, column: str) -> str:
@@ -99,8 +133,3 @@ def _text(value: Any, column: str) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return "yes" if value is True else str(value)
-
-
-def _differs(values: Iterable[Any]) -> bool:
-    first, *others = [v if v.__hash__ else repr(v) for v in values] or [None]
-    return any(other != first for other in others)

@@ -1,4 +1,4 @@
-"""The rows of a folder, kept up to date.
+"""The frame of a folder's runs, kept up to date.
 
 Running runs are read at each poll, the folder when it has changed. Draws nothing. The caller sets
 the rate of polls; a large folder is read completely at a limited rate.
@@ -6,21 +6,26 @@ the rate of polls; a large folder is read completely at a limited rate.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.experiment.run_directory.status import TERMINAL
 from qtha_lab.runs.run import Run, list_runs
-from qtha_lab.runs.table.rows import DISK, Row, row, rows
+from qtha_lab.runs.table.frame import as_frame, values
+
+if TYPE_CHECKING:
+    import pandas
 
 SHARE = 0.05  # maximum share of the time for reading an unchanged folder
 PATIENCE = 5.0  # minimum seconds between two such readings
 
 
 class Listing:
-    """All rows of a folder, newest first.
+    """All runs of a folder, newest first.
 
     Args:
         folder: A folder of runs, or its trash.
@@ -35,19 +40,19 @@ class Listing:
     def __init__(self, folder: Path, disk: bool = False):
         self.folder, self.disk = folder, disk
         self.runs: dict[str, Run] = {}
-        self.by_id: dict[str, Row] = {}
+        self._values: dict[str, dict[str, Any]] = {}
         self._stamp: int | None = None
         self._due = 0.0
 
-    @property
-    def rows(self) -> list[Row]:
+    @functools.cached_property
+    def frame(self) -> pandas.DataFrame:
         """One row per run, newest first."""
-        return list(self.by_id.values())
+        return as_frame(self._values.values())
 
     @property
     def going(self) -> list[str]:
         """The runs that have not ended."""
-        return [name for name, row in self.by_id.items() if row["state"] not in TERMINAL]
+        return list(self.frame.index[~self.frame["state"].isin(TERMINAL)])
 
     def look(self) -> set[str]:
         """Update the rows; return the ids of changed, new and removed runs."""
@@ -57,30 +62,24 @@ class Listing:
 
     def read(self) -> set[str]:
         """Read the whole folder; return the ids of changed, new and removed runs."""
-        begin, before, self._stamp = time.monotonic(), self.by_id, _stamp(self.folder)
-        runs = list_runs(self.folder, unreadable=True)
-        self.runs = {run.id: run for run in runs}
-        self.by_id = {row["run"]: row for row in rows(runs, self.disk)}
+        begin, self._stamp = time.monotonic(), _stamp(self.folder)
+        self.runs = {run.id: run for run in list_runs(self.folder, unreadable=True)}
+        changed = self.renew(self.runs)
         end = time.monotonic()
         self._due = end + max(PATIENCE, (end - begin) / SHARE)
-        for name, row_before in before.items():  # an unchanged row stays the same object
-            if self.by_id.get(name) == row_before:
-                self.by_id[name] = row_before
-        names = before.keys() | self.by_id.keys()
-        return {name for name in names if before.get(name) is not self.by_id.get(name)}
+        return changed
 
     def renew(self, names: Collection[str]) -> set[str]:
-        """Read these runs again; return the ids of those that have changed."""
-        changed = set()
-        for name in names:
-            if name in self.runs:
-                before = self.by_id[name]
-                disk = {key: before[key] for key in (DISK,) if key in before}
-                present = row(self.runs[name]) | disk
-                if present != before:
-                    self.by_id[name] = present
-                    changed.add(name)
-        return changed
+        """Read these runs again; return the ids of changed, new and removed runs."""
+        before, fresh = self._values, {n: values(self.runs[n], self.disk) for n in names}
+        changed = {name for name, row in fresh.items() if row != before.get(name)}
+        self._values = {name: fresh.get(name) or before[name] for name in self.runs}
+        if list(self._values) != list(before):
+            self.__dict__.pop("frame", None)
+        elif changed:
+            rows = as_frame(fresh[name] for name in changed).reindex(columns=self.frame.columns)
+            self.frame.loc[rows.index] = rows.where(rows.notna(), None)
+        return changed | (before.keys() - self._values.keys())
 
     def _changed_on_disk(self) -> bool:
         return self._stamp != _stamp(self.folder)

@@ -155,14 +155,15 @@ def circuits(compared: Compared) -> Figure:
     """Draw circuit inputs and outputs by block, for one recorded run per method."""
     labels, histories, without = compared.labels, {}, {}
     seeds: dict[str, tuple[int, int]] = {}
-    for row in compared.rows:
-        events, label = compared.events(row.run), labels[row.id]
-        if not _has_circuit(row.run.experiment):
+    for run in compared.oldest_first:
+        events, label = compared.events(run), labels[run.id]
+        if not _has_circuit(run.experiment):
             without[label] = None
         elif history := over_steps(events):
             histories.setdefault(label, history)
-            count = len({other.seed for other in compared.rows if labels[other.id] == label})
-            seeds.setdefault(label, (row.seed, count))
+            others = [other for other in compared.oldest_first if labels[other.id] == label]
+            count = len({other.experiment.seed for other in others})
+            seeds.setdefault(label, (run.experiment.seed, count))
         elif any(event["kind"] in ("eval", "train") for event in events):
             without[label] = None  # runs with a circuit record it before their first evaluation
     if not histories:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
@@ -23,15 +23,18 @@ from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.run import Run
+from qtha_lab.runs.table.varied import filled, short_labels
 from qtha_lab.studies.comparison import run_data
 from qtha_lab.studies.comparison.claims import against_the_first, measure_of
 from qtha_lab.studies.comparison.folder import described
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import protocol_sentences
 from qtha_lab.studies.comparison.row_losses import read_items
-from qtha_lab.studies.comparison.run_values import RunValues, run_values, short_labels
 from qtha_lab.studies.comparison.shared_names import names_in, renamed, shared_names
 from qtha_lab.studies.comparison.tuning import at_their_best, family, rates
+
+if TYPE_CHECKING:
+    import pandas
 
 Entry = dict[str, Any]
 Events = Callable[[Run], list[dict[str, Any]]]
@@ -200,14 +203,20 @@ class Compared:
         return {run.id: run for run in here if run.id in ids}
 
     @cached_property
-    def rows(self) -> list[RunValues]:
+    def frame(self) -> pandas.DataFrame:
         """Settings and measures of the given runs, oldest first."""
-        return run_values(self.given or ())
+        return filled(self.given or ())
+
+    @cached_property
+    def oldest_first(self) -> list[Run]:
+        """The given runs that can be read, oldest first."""
+        readable = (run for run in self.given or () if not run.unreadable)
+        return sorted(readable, key=lambda run: run.id)
 
     @cached_property
     def labels(self) -> dict[str, str]:
         """Short labels of the given runs, by run id."""
-        return short_labels(self.rows)
+        return short_labels(self.frame)
 
     def events_of(self, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the valid events of the run of an entry, or those that the entry holds."""

@@ -29,7 +29,7 @@ from qtha_lab.studies.comparison import (
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.finding import Finding
 from qtha_lab.studies.comparison.over_settings import tuned, tuned_rates
-from qtha_lab.studies.comparison.run_values import run_values
+from qtha_lab.studies.comparison.run_data import find_runs
 
 log = logging.getLogger(__name__)
 
@@ -209,13 +209,12 @@ def draw_finding(name: str, sources: Iterable[str | Path | Run], **options: Any)
     """
     if name not in PAGE:
         raise unknown("finding", name, PAGE)
-    runs = [row.run for row in run_values(sources)]
-    return draw_of(PAGE[name], Compared({}, given=runs), **options)
+    return draw_of(PAGE[name], Compared({}, given=find_runs(sources)), **options)
 
 
 def draw_of(entry: Entry, compared: Compared, **options: Any) -> Figure:
     """Draw a finding on compared runs; refuse unknown options."""
-    if not compared.rows:
+    if not compared.oldest_first:
         raise Refusal("Runs to draw must be at least one, got none. Tick some runs.")
     if wrong := [option for option in options if option not in entry.options]:
         known = ", ".join(entry.options) or "none"

@@ -6,7 +6,8 @@ Those without a comparison take runs of any launch, and refuse runs that they ca
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +20,11 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.parallel import parallel_coordinates
 from qtha_lab.figures.scatter import RunPoint, run_scatter
 from qtha_lab.figures.seeds import seed_spread
+from qtha_lab.runs.table.columns import settings_in
+from qtha_lab.runs.table.varied import short_labels, varied
 from qtha_lab.studies.comparison import tuning
 from qtha_lab.studies.comparison.compared import Compared, Entry
 from qtha_lab.studies.comparison.finding import Finding
-from qtha_lab.studies.comparison.run_values import RunValues, differing, short_labels
 from qtha_lab.studies.comparison.trial_statistics import (
     are_tuned,
     budget,
@@ -30,6 +32,9 @@ from qtha_lab.studies.comparison.trial_statistics import (
     importance,
     trials_of,
 )
+
+if TYPE_CHECKING:
+    import pandas
 
 MOST_BANDS = 3
 
@@ -106,7 +111,7 @@ def _tried_rates(entries: Sequence[Entry]) -> dict[str, list[float]]:
 
 def tuned(compared: Compared) -> bool:
     """Return True if a method was run with several settings."""
-    return are_tuned(compared.rows)
+    return are_tuned(compared.frame)
 
 
 def tuned_rates(compared: Compared) -> bool:
@@ -115,9 +120,9 @@ def tuned_rates(compared: Compared) -> bool:
     return tuned(compared) and any(len(by_rate) > 1 for by_rate in tried)
 
 
-def measures_of(rows: Sequence[RunValues]) -> list[str]:
+def measures_of(table: pandas.DataFrame) -> list[str]:
     """Return the measures that some runs have, learning results first."""
-    present = [name for name in MEASURES if any(name in row.measures for row in rows)]
+    present = [name for name in MEASURES if table[name].notna().any()]
     learnt = ("eval_loss", *recorded("eval"), *recorded("generation"))
     return list(dict.fromkeys([*(name for name in learnt if name in present), *present]))
 
@@ -144,16 +149,12 @@ def _ends_of_entries(compared: Compared, y: str) -> list[End]:
 
 
 def _ends_of_runs(compared: Compared, y: str) -> list[End]:
-    names = short_labels(compared.rows, ["learning_rate"])
+    table = compared.frame
+    names = short_labels(table, ["learning_rate"])
+    ended = table[table["state"].eq("diverged") | table[y].notna()]
     return [
-        End(
-            label=names[row.id],
-            seed=row.seed,
-            learning_rate=row.settings["learning_rate"],
-            value=row.measures.get(y),
-        )
-        for row in compared.rows
-        if row.state == "diverged" or y in row.measures
+        End(label=names[run], seed=seed, learning_rate=rate, value=value)
+        for run, seed, rate, value in ended[["run", "seed", "learning_rate", y]].to_numpy().tolist()
     ]
 
 
@@ -171,13 +172,13 @@ def parallel(
         y: Result on the last axis.
         brushed: Ids of highlighted runs.
     """
-    names = list(axes) or differing(compared.rows)
+    names = list(axes) or varied(compared.frame)
     if not names:
         raise Refusal(
             "The runs must differ in a setting other than the seed, got none. There is no axis "
             "to draw."
         )
-    if not any(y in row.measures for row in compared.rows):
+    if not compared.frame[y].notna().any():
         raise Refusal(f"A run must have ended with a value of {y}, got none.")
     return parallel_coordinates(_points(compared), names, y, brushed)
 
@@ -211,7 +212,7 @@ def best_of(compared: Compared, y: str = "eval_loss") -> Figure:
     lower = MEASURES[y].better == "lower"
     budgets = {
         method: curve
-        for method, rows in contenders(compared.rows).items()
+        for method, rows in contenders(compared.frame).items()
         if (curve := budget([trial.value for trial in trials_of(rows, y)], lower))
     }
     if not budgets:
@@ -222,9 +223,8 @@ def best_of(compared: Compared, y: str = "eval_loss") -> Figure:
 def importances(compared: Compared, y: str = "eval_loss") -> Figure:
     """Draw each setting's share of the variance of results, per method."""
     shares, counts, reasons = {}, {}, []
-    for method in dict.fromkeys(row.method for row in compared.rows):
-        rows = [row for row in compared.rows if row.method == method]
-        of_method, settings = trials_of(rows, y), differing(rows)
+    for method, members in compared.frame.groupby("method", sort=False):
+        of_method, settings = trials_of(members, y), varied(members)
         if not settings:
             reasons.append(f"{method}: no setting was varied")
             continue
@@ -238,7 +238,13 @@ def importances(compared: Compared, y: str = "eval_loss") -> Figure:
 
 
 def _points(compared: Compared) -> list[RunPoint]:
+    return points_of(compared.frame, compared.labels)
+
+
+def points_of(table: pandas.DataFrame, labels: Mapping[str, str]) -> list[RunPoint]:
+    """Return the settings and measures of runs as points of a figure."""
+    values = table[[*settings_in(table), *MEASURES]].to_dict("records")
     return [
-        RunPoint(id=row.id, label=compared.labels[row.id], values=row.values)
-        for row in compared.rows
+        RunPoint(id=run, label=labels[run], values={n: v for n, v in of.items() if v is not None})
+        for run, of in zip(table["run"], values, strict=True)
     ]

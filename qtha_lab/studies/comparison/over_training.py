@@ -73,9 +73,9 @@ def curves(
     if x not in ALONG:
         raise Refusal(f"x must be one of {', '.join(ALONG)}, got {x}.")
     lines = [
-        Line(label=compared.labels[row.id], seed=row.seed, x=along, y=up)
-        for row in compared.rows
-        for along, up in [history_of(compared.events(row.run), x, y)]
+        Line(label=compared.labels[run.id], seed=run.experiment.seed, x=along, y=up)
+        for run in compared.oldest_first
+        for along, up in [history_of(compared.events(run), x, y)]
     ]
     return run_history(lines, x, y, smoothing, log_x, log_y, bands)
 
@@ -113,7 +113,7 @@ def spectra(compared: Compared) -> Figure:
 
     The layer is the one with the largest final singular value.
     """
-    by_run = {row.id: run_data.spectra(compared.events(row.run)) for row in compared.rows}
+    by_run = {run.id: run_data.spectra(compared.events(run)) for run in compared.oldest_first}
     largest: dict[str, float] = {}
     for layers in by_run.values():
         for name, of in layers.items():
@@ -122,9 +122,9 @@ def spectra(compared: Compared) -> Figure:
         raise Refusal("A run must have recorded spectra, got none. Set spectrum_every above 0.")
     layer = max(largest, key=lambda name: largest[name])
     histories = {
-        f"{compared.labels[row.id]} seed {row.seed}": (of.steps, of.values)
-        for row in compared.rows
-        if (of := by_run[row.id].get(layer))
+        f"{compared.labels[run.id]} seed {run.experiment.seed}": (of.steps, of.values)
+        for run in compared.oldest_first
+        if (of := by_run[run.id].get(layer))
     }
     return updates_side_by_side(histories, f"the linear path of {layer}")
 
@@ -134,13 +134,13 @@ def bonds(compared: Compared) -> Figure:
 
     The run is the newest with recorded bonds; the layer has the highest final entropy.
     """
-    for row in reversed(compared.rows):
-        recorded = run_data.spectra(compared.events(row.run)).values()
+    for run in reversed(compared.oldest_first):
+        recorded = run_data.spectra(compared.events(run)).values()
         if layers := [of for of in recorded if of.bonds]:
             most = max(
                 layers, key=lambda of: sum(value for b in of.bonds.values() for value in b[-1])
             )
-            of = f"{most.layer}, {compared.labels[row.id]} seed {row.seed}"
+            of = f"{most.layer}, {compared.labels[run.id]} seed {run.experiment.seed}"
             return bond_history(most.steps, most.bonds, of=of)
     raise Refusal(
         "A run must have recorded bonds, got none. Use a tensor network with spectrum_every"

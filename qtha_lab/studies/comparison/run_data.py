@@ -19,7 +19,7 @@ from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.entries import entry as entry_of
 
 
-def find_runs(places: Iterable[str | Path]) -> list[Run]:
+def find_runs(places: Iterable[str | Path | Run]) -> list[Run]:
     """Return runs by id, by directory, or from a folder of runs or comparison.
 
     Raises:
@@ -27,6 +27,9 @@ def find_runs(places: Iterable[str | Path]) -> list[Run]:
     """
     by_path: dict[Path, Run] = {}
     for place in places:
+        if isinstance(place, Run):
+            by_path.setdefault(place.path, place)
+            continue
         folder_runs = [
             run for folder in (Path(place), Path(place) / "runs") for run in runs.list_runs(folder)
         ]

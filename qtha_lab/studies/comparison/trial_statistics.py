@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,12 +19,11 @@ from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.best_of_trials import Budget
 from qtha_lab.figures.importance import Share
-from qtha_lab.studies.comparison.run_values import (
-    OF_NO_EFFECT,
-    RunValues,
-    differing,
-    short_labels,
-)
+from qtha_lab.runs.table.columns import settings_in
+from qtha_lab.runs.table.varied import OF_NO_EFFECT, short_labels, varied
+
+if TYPE_CHECKING:
+    import pandas
 
 LEAST_TRIALS = 12
 TRIALS_PER_SETTING = 5
@@ -41,66 +41,60 @@ class Trial(NamedTuple):
     runs: tuple[str, ...]
 
 
-def trials_of(rows: Sequence[RunValues], measure: str) -> list[Trial]:
+def trials_of(table: pandas.DataFrame, measure: str) -> list[Trial]:
     """Return the ended trials among runs, in the order of their beginning."""
-    points: dict[str, list[RunValues]] = {}
-    for row in sorted(rows, key=lambda row: row.id):
-        settings = {n: v for n, v in row.settings.items() if n not in OF_NO_EFFECT}
-        points.setdefault(repr(sorted(settings.items(), key=str)), []).append(row)
+    settings = [name for name in settings_in(table) if name not in OF_NO_EFFECT]
+    points = [repr(values) for values in table[settings].to_numpy().tolist()]
     worst = math.inf if MEASURES[measure].better == "lower" else -math.inf
     trials = []
-    for members in points.values():
-        if any(row.state not in ("finished", "diverged") for row in members):
+    for _, members in table.groupby(points, sort=False):
+        unknown = members[measure].isna()
+        if not members["state"].isin(("finished", "diverged")).all():
             continue
-        values = [row.measures.get(measure, worst) for row in members]
-        if any(row.state == "finished" and measure not in row.measures for row in members):
+        if (unknown & members["state"].eq("finished")).any():
             continue
-        ids = tuple(row.id for row in members)
-        trials.append(Trial(members[0].settings, float(np.mean(values)), ids))
+        value = float(np.mean(members[measure].mask(unknown, worst).astype(float)))
+        trials.append(Trial(members.iloc[0].to_dict(), value, tuple(members["run"])))
     return trials
 
 
-def contenders(rows: Sequence[RunValues]) -> dict[str, list[RunValues]]:
+def contenders(table: pandas.DataFrame) -> dict[str, pandas.DataFrame]:
     """Group runs by separately tuned contender; a control is no trial of its method.
 
     A comparison has one contender per method, with all options except the learning rate. Outside a
     comparison, a contender is a method or one of its controls, and all other settings vary between
     its trials.
     """
-    compared = {row.id: row for row in rows if is_compared(row)}
-    names = short_labels([*compared.values()], ["learning_rate"]) if compared else {}
-    groups: dict[str, list[RunValues]] = {}
-    for row in rows:
-        name = names.get(row.id) or calls.call(row.method, control_in(row))
-        groups.setdefault(name, []).append(row)
-    return groups
+    names = short_labels(table[table["path"].map(_is_compared)], ["learning_rate"])
+    labels = [
+        names.get(row["run"]) or calls.call(row["method"], control_in(row))
+        for row in table.to_dict("records")
+    ]
+    return {str(name): members for name, members in table.groupby(labels, sort=False)}
 
 
-def is_compared(row: RunValues) -> bool:
-    """Return True if a run is one of the compared runs of a comparison."""
-    folder = row.run.path.parent
+def _is_compared(path: str) -> bool:
+    folder = Path(path).parent
     return folder.name == "runs" and (folder.parent / "comparison.yaml").is_file()
 
 
-def control_in(row: RunValues) -> dict[str, Any]:
+def control_in(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that make a run a control; empty for the method itself."""
     from qtha_lab import adapters
 
-    if row.method not in adapters.method_names():
+    if values["method"] not in adapters.method_names():
         return {}
     matching = [
         control.options
-        for control in adapters.get_method(row.method).controls
-        if all(
-            name in row.settings and row.settings[name] == v for name, v in control.options.items()
-        )
+        for control in adapters.get_method(values["method"]).controls
+        if all(name in values and values[name] == v for name, v in control.options.items())
     ]
     return dict(max(matching, key=len, default={}))
 
 
-def are_tuned(rows: Sequence[RunValues]) -> bool:
+def are_tuned(table: pandas.DataFrame) -> bool:
     """Return True if some contender was run with several settings."""
-    return any(len(differing(members)) > 0 for members in contenders(rows).values())
+    return any(varied(members) for members in contenders(table).values())
 
 
 def budget(values: Sequence[float], lower_is_better: bool = True) -> Budget | None:

@@ -93,14 +93,11 @@ def _forms(described: Any) -> None:
     words="method r seed tag = != < >= : in ( ) , and or not none 'a' qtha pinned",
 )
 def filters(text: str) -> None:
-    from qtha_lab.runs.table.filters import where
-    from qtha_lab.runs.table.order import ordered
+    from qtha_lab.runs.table import query
+    from qtha_lab.runs.table.frame import as_frame
 
     rows = [{"method": "qtha", "r": 4, "tags": ["best"], "name": ""}, {"r": None, "eval_loss": 1.5}]
-    names = ["method", "r", "tags", "name", "eval_loss", "seed", "pinned", "learning_rate"]
-    test = where(text, names)
-    [test(row) for row in rows]
-    ordered(rows, "-r,method", names)
+    query(as_frame(rows), text, "-r,method")
 
 
 @reader(
