@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from qtha_lab.figures.machinery import ticks
-from qtha_lab.figures.scatter import RunPoint
+from qtha_lab.figures.run_scatter import RunPoint
 
 FAR = 12  # a positive axis with at least this ratio of its ends is logarithmic
 

@@ -21,7 +21,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.plan import HEADS
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins
-from qtha_lab.figures.evaluation_variants import START, loss_by_variant
+from qtha_lab.figures.loss_by_variant import START, loss_by_variant
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.simulators import check_engine
 from qtha_lab.training.evaluation import evaluating, predict

@@ -41,7 +41,7 @@ from qtha_lab.analysis.circuits.trainability import (
 )
 from qtha_lab.circuits import Angle, Circuit, Gate, ansatze
 from qtha_lab.figures.expressibility import expressibility
-from qtha_lab.figures.trainability import fall, gradient_variance
+from qtha_lab.figures.gradient_variance import fall, gradient_variance
 from qtha_lab.simulators import expval, state
 
 NONE = torch.empty(0, dtype=torch.float64)

@@ -15,7 +15,7 @@ from qtha_lab.analysis.circuits.gate_gradients import gate_gradients
 from qtha_lab.analysis.circuits.noise import gate_noise, shot_noise
 from qtha_lab.analysis.circuits.random_angles import draw_angles
 from qtha_lab.circuits import GATES, Angle, Circuit, Gate, ansatze, to_pennylane
-from qtha_lab.figures.circuit import circuit_diagram
+from qtha_lab.figures.circuit_diagram import circuit_diagram
 from qtha_lab.simulators import expval, expval_z, state
 
 X, P = Angle.input, Angle.param

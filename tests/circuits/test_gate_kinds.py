@@ -27,7 +27,7 @@ from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.circuits.schedule import commute
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.cost.circuit import count_circuit
-from qtha_lab.figures.circuit import circuit_diagram
+from qtha_lab.figures.circuit_diagram import circuit_diagram
 from qtha_lab.simulators import expval
 
 PAULIS = {

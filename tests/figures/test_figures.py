@@ -11,7 +11,7 @@ import pytest
 from support.preloaded import PYTHON
 
 from qtha_lab.adapters import method_names
-from qtha_lab.figures import curves
+from qtha_lab.figures.loss_curves import curve_text, decimate, from_events, loss_curves
 from qtha_lab.figures.machinery import theme
 
 COLORS = [theme.BLUE, theme.VERMILLION, theme.GREEN, theme.PINK, theme.SKY, theme.GREY]
@@ -98,7 +98,7 @@ def run_of(label, seed, end):
 @pytest.mark.parametrize("page_style", ["light", "dark", "page"])
 def test_seeds_become_a_mean_and_a_band_from_the_smallest_to_the_largest(page_style):
     seeds = [run_of("lora", s, end) for s, end in enumerate((5.0, 5.2))]
-    figure = curves.loss_curves(seeds, page_style).plotly
+    figure = loss_curves(seeds, page_style).plotly
     low, high, mean = figure.data
     assert (low.y[-1], high.y[-1], mean.y[-1]) == (5.0, 5.2, pytest.approx(5.1))
     assert high.fill == "tonexty"
@@ -107,14 +107,14 @@ def test_seeds_become_a_mean_and_a_band_from_the_smallest_to_the_largest(page_st
 
 def test_each_label_stands_once_in_the_legend_by_the_curve_with_the_symbol():
     train = {**run_of("qtha", 0, 5.1), "kind": "train"}
-    figure = curves.loss_curves([train, run_of("qtha", 0, 5.1), run_of("lora", 0, 5.0)])
+    figure = loss_curves([train, run_of("qtha", 0, 5.1), run_of("lora", 0, 5.0)])
     named = [trace for trace in figure.plotly.data if trace.showlegend]
     assert [trace.name for trace in named] == ["qtha", "lora"]
     assert all(trace.mode == "lines+markers" for trace in named)
 
 
 def test_axes_carry_units_and_the_alt_text_states_the_finding():
-    figure = curves.loss_curves([run_of("lora", 0, 5.0), run_of("lora", 1, 5.2)])
+    figure = loss_curves([run_of("lora", 0, 5.0), run_of("lora", 1, 5.2)])
     assert figure.plotly.layout.yaxis2.title.text == "evaluation loss (nats)"
     assert figure.alt == (
         "Evaluation loss: lora falls from 6.000 to 5.100 (2 seeds, 5.000 to 5.200)."
@@ -123,19 +123,19 @@ def test_axes_carry_units_and_the_alt_text_states_the_finding():
 
 
 def test_a_run_that_got_worse_is_not_said_to_fall():
-    assert "lora goes from 6.000 to 7.000" in curves.curve_text([run_of("lora", 0, 7.0)])
+    assert "lora goes from 6.000 to 7.000" in curve_text([run_of("lora", 0, 7.0)])
 
 
 def test_nothing_yet_is_a_figure_too():
-    titled = curves.curve_text([run_of("lora(r=2,title='small one')", 0, 5.0)])
+    titled = curve_text([run_of("lora(r=2,title='small one')", 0, 5.0)])
     assert titled == "Evaluation loss: small one falls from 6.000 to 5.000 (1 seed)."
-    assert curves.loss_curves([]).alt == "Evaluation loss: nothing evaluated yet."
+    assert loss_curves([]).alt == "Evaluation loss: nothing evaluated yet."
 
 
 def test_a_long_curve_is_thinned_without_losing_its_spike():
     values = np.ones(50_000)
     values[31_234] = 9.0
-    steps, remaining = curves.decimate(np.arange(50_000), values)
+    steps, remaining = decimate(np.arange(50_000), values)
     assert len(steps) <= 802
     assert steps[remaining.argmax()] == 31_234
     assert (steps[0], steps[-1]) == (0, 49_999)
@@ -143,4 +143,4 @@ def test_a_long_curve_is_thinned_without_losing_its_spike():
 
 def test_losses_that_were_no_numbers_leave_a_gap():
     events = [{"kind": "train", "step": 1, "loss": 5.0}, {"kind": "train", "step": 2, "loss": None}]
-    assert curves.from_events("lora", 0, events)[0]["steps"] == [1]
+    assert from_events("lora", 0, events)[0]["steps"] == [1]

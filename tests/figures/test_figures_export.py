@@ -17,20 +17,20 @@ from support.preloaded import PYTHON
 
 from qtha_lab.circuits.ansatze import build
 from qtha_lab.circuits.gate_table import gate_rows
-from qtha_lab.figures.circuit import circuit_diagram
-from qtha_lab.figures.curves import loss_curves
+from qtha_lab.figures.circuit_diagram import circuit_diagram
 from qtha_lab.figures.forest import forest
+from qtha_lab.figures.loss_curves import loss_curves
 from qtha_lab.figures.machinery import metadata as embed
 from qtha_lab.figures.machinery.browser import find_browser, render
 from qtha_lab.figures.machinery.export import export_figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.provenance import Provenance
 from qtha_lab.figures.machinery.registry import figure_functions
-from qtha_lab.figures.mpo import mpo_diagram
-from qtha_lab.figures.parallel import parallel_coordinates
+from qtha_lab.figures.mpo_diagram import mpo_diagram
+from qtha_lab.figures.parallel_coordinates import parallel_coordinates
 from qtha_lab.figures.pareto import pareto
-from qtha_lab.figures.rank_views import rank_by_layer
-from qtha_lab.figures.seeds import seed_spread
+from qtha_lab.figures.rank_by_layer import rank_by_layer
+from qtha_lab.figures.seed_spread import seed_spread
 
 pytestmark = [
     pytest.mark.browser,

@@ -9,21 +9,21 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.gate_table import gate_rows
-from qtha_lab.figures.circuit import circuit_diagram, depth
+from qtha_lab.figures.circuit_diagram import circuit_diagram, depth, hover
 from qtha_lab.figures.circuit_inputs import circuit_inputs
-from qtha_lab.figures.circuit_page import hover
 from qtha_lab.figures.circuit_state import circuit_state, phase_colors
 from qtha_lab.figures.forest import forest
+from qtha_lab.figures.gradient_variance import fall, gradient_variance
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.provenance import Provenance, build_date
 from qtha_lab.figures.machinery.table import Table
-from qtha_lab.figures.mpo import largest_bonds, mpo_diagram, n_parameters
+from qtha_lab.figures.mpo_diagram import largest_bonds, mpo_diagram, n_parameters
 from qtha_lab.figures.pareto import front, pareto
-from qtha_lab.figures.rank_views import rank_by_layer, short
-from qtha_lab.figures.results import results_table
-from qtha_lab.figures.spectra import singular_values, spectrum_over_training
-from qtha_lab.figures.trainability import fall, gradient_variance
+from qtha_lab.figures.rank_by_layer import rank_by_layer, short
+from qtha_lab.figures.results_table import results_table
+from qtha_lab.figures.spectra import spectra
+from qtha_lab.figures.spectrum_over_training import spectrum_over_training
 
 
 def point(label, cost, quality):
@@ -127,7 +127,7 @@ def test_gates_on_wires_that_cross_are_not_drawn_above_each_other():
 
 
 def test_counted_singular_values_are_those_above_a_hundredth():
-    assert "lora has 2 of 4" in singular_values({"lora": [1.0, 0.5, 0.01, 0.0]}).alt
+    assert "lora has 2 of 4" in spectra({"lora": [1.0, 0.5, 0.01, 0.0]}).alt
     steps = spectrum_over_training([0, 9], [[0.0, 0.0], [1.0, 0.5]])
     assert steps.alt.endswith("0 of 2 at step 0, 2 at step 9.")
     with pytest.raises(

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.parallel import parallel_coordinates
+from qtha_lab.figures.parallel_coordinates import parallel_coordinates
 
 WORDS = {
     "schedule": ("linear", "cosine", "constant"),

@@ -9,7 +9,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown, untitled
 from qtha_lab.experiment import Comparison, MethodChoice, Sweep
 from qtha_lab.figures import loss_curves
-from qtha_lab.figures.curves import curve
+from qtha_lab.figures.loss_curves import curve
 from qtha_lab.figures.machinery.theme import method_style
 from qtha_lab.studies.comparison.table import rows
 from widgets.runs.run_list import RunRow

@@ -98,10 +98,11 @@ def test_the_front_of_the_package_gives_every_name_it_lists():
     assert [name for name in qtha_lab.__all__ if not hasattr(qtha_lab, name)] == []
 
 
-def test_every_figure_function_is_a_name_of_the_package():
+def test_every_figure_function_is_a_name_of_the_package_and_of_its_file():
     of_the_package = [
         entry for entry in figure_functions() if entry.make.__module__.startswith(figures.__name__)
     ]
     assert len(of_the_package) >= 16
     for entry in of_the_package:
         assert getattr(figures, entry.name) is entry.make
+        assert entry.make.__module__ == f"{figures.__name__}.{entry.name}"

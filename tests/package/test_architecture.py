@@ -157,7 +157,7 @@ def test_figures_take_numbers_and_import_no_torch():
         source = path.read_text()
         assert "import torch" not in source
         rooms = {room for room, _ in imported_rooms(path)}
-        if path.stem == "circuit_page":  # how a gate is drawn stands in its entry
+        if path.stem == "circuit_diagram":  # how a gate is drawn stands in its entry
             circuits = {m for m in imported_modules(path) if m.startswith("qtha_lab.circuits")}
             assert circuits == {"qtha_lab.circuits.gate_kinds"}
             rooms -= {"circuits"}

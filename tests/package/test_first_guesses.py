@@ -38,6 +38,7 @@ run.plot().alt.startswith("Evaluation loss")
 len(list(run.load())) == 2
 isinstance(run.generate("How are you?", max_new_tokens=2), str)
 qtha_lab.figures.loss_curves([run]).table.rows
+qtha_lab.figures.spectra(run).alt.startswith("Singular values")
 qtha_lab.analysis.spectrum(run)["model.layers.0.self_attn.q_proj"].effective_rank >= 1
 qtha_lab.Experiment(steps=5).training.steps == 5
 qtha_lab.Experiment(method="lora", learning_rate=0.01).method.learning_rate == 0.01
@@ -54,6 +55,7 @@ qtha_lab.QthaConfig(r=4).r == 4
 qtha_lab.Gate("RY", 0, qtha_lab.Angle.input(0)).wires == (0,)
 qtha_lab.Workbench.__name__ == "Workbench"
 qtha_lab.ansatze.build("qtha", 4, 2).n_qubits == 4
+qtha_lab.ansatze.qtha(4, 2).n_qubits == 4
 callable(qtha_lab.compare) and callable(qtha_lab.compare.summarise) and callable(qtha_lab.compare.run)
 qtha_lab.preview(qtha_lab.Experiment(method="lora")).trainable_parameters > 0
 qtha_lab.load_run(run.id).summary["eval_loss"] == run.summary["eval_loss"]

@@ -19,7 +19,7 @@ from qtha_lab.experiment.run_directory.events import (
     read_tail,
 )
 from qtha_lab.experiment.run_directory.status import last_status
-from qtha_lab.figures.curves import from_events
+from qtha_lab.figures.loss_curves import from_events
 from qtha_lab.runs import run as runs
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies.comparison import run_data as reading

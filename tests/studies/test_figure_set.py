@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from qtha_lab.cli import load_commands
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.figures.best_of_trials import Budget, best_of_trials
-from qtha_lab.figures.curves import loss_curves
-from qtha_lab.figures.learning_rate import loss_against_rate
+from qtha_lab.figures.loss_against_rate import loss_against_rate
+from qtha_lab.figures.loss_curves import loss_curves
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import plain_parts
 from qtha_lab.figures.machinery.table import Table

@@ -13,11 +13,11 @@ from support.run_folders import finish, run_folder, status, two_steps, write
 
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.core.paths import data_dir
-from qtha_lab.figures.history import run_history, smooth
-from qtha_lab.figures.learning_rate import loss_against_rate
-from qtha_lab.figures.parallel import parallel_coordinates
+from qtha_lab.figures.loss_against_rate import loss_against_rate
+from qtha_lab.figures.parallel_coordinates import parallel_coordinates
 from qtha_lab.figures.parallel_scales import inside, scale
-from qtha_lab.figures.scatter import run_scatter, unbeaten
+from qtha_lab.figures.run_history import run_history, smooth
+from qtha_lab.figures.run_scatter import run_scatter, unbeaten
 from qtha_lab.runs.table.varied import filled, short_labels, varied
 from qtha_lab.studies.comparison.findings import PAGE, draw_finding, figures
 from qtha_lab.studies.comparison.over_training import history_of

@@ -14,7 +14,7 @@ from support.chart_wire import Wire, line
 from support.jupyter_browser import FLAGS, chromium
 from support.waiting import PATIENCE
 
-from qtha_lab.figures import curves
+from qtha_lab.figures.loss_curves import curve, empty_curves
 from widgets.figures.chart import Chart
 
 # What a widget manager gives to chart.js: a model whose messages go to and come from this test.
@@ -90,7 +90,7 @@ def on_a_page(chart: Chart):
 def bare():
     """A chart of one empty curve on a page."""
     series = {"label": "lora", "seed": 0, "kind": "train", "steps": [], "values": []}
-    figure = curves.empty_curves("page").add_traces(curves.curve(series))
+    figure = empty_curves("page").add_traces(curve(series))
     with on_a_page(Chart(figure, "Nothing yet.")) as bare:
         yield bare
 
@@ -164,7 +164,7 @@ def test_by_keyboard_alone_a_chart_is_reached_zoomed_moved_and_shown_whole_again
 def test_a_panel_without_a_point_beside_a_legend_is_drawn_without_an_error():
     names = {"lora": {}, "qtha": {}, "lora, evaluation": {"xaxis": "x2", "yaxis": "y2"}}
     lines = [go.Scatter(name=name, x=[], y=[], **axes) for name, axes in names.items()]
-    figure = curves.empty_curves("page").add_traces(lines)
+    figure = empty_curves("page").add_traces(lines)
     figure.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1})  # it takes of the width
     chart = Chart(figure, "Nothing yet.")
     chart.extend({0: line(0, 60), 1: line(0, 60)})

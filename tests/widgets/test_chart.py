@@ -14,7 +14,7 @@ import pytest
 from support.chart_wire import LONG, Wire, line
 from support.run_folders import run_folder, status, train, write
 
-from qtha_lab.figures import curves
+from qtha_lab.figures.loss_curves import curve, empty_curves
 from widgets.figures.chart import MOST_POINTS, MOST_POINTS_OF_ALL, Chart
 from widgets.figures.plotly_js import script
 from widgets.runs.live import LivePlot
@@ -33,7 +33,7 @@ class Page:
 
     def ask(self) -> None:
         self.questions += 1
-        counts = [curve[2] for curve in self.curves]
+        counts = [part[2] for part in self.curves]
         question = {"kind": "points", "page": "p", "version": self.version, "counts": counts}
         self.chart._handle_custom_msg(question, [])
 
@@ -44,13 +44,13 @@ class Page:
         if message["version"] != self.version:
             return False
         numbers = np.frombuffer(buffers[0])
-        for curve, start, end, count in message["parts"]:
+        for number, start, end, count in message["parts"]:
             (x, y), numbers = numbers[: 2 * count].reshape(2, -1), numbers[2 * count :]
-            if start == self.curves[curve][2]:
-                known = self.curves[curve]
+            if start == self.curves[number][2]:
+                known = self.curves[number]
                 joined = [np.concatenate([known[0], x]), np.concatenate([known[1], y])]
-                self.curves[curve] = [*joined, end]
-        return [curve[2] for curve in self.curves] == message["counts"]
+                self.curves[number] = [*joined, end]
+        return [part[2] for part in self.curves] == message["counts"]
 
     def listen(self, wire: Wire) -> None:
         """Hear all that was sent, and ask until nothing is missing."""
@@ -66,7 +66,7 @@ def chart() -> Chart:
         {"label": label, "seed": 0, "kind": "train", "steps": [], "values": []}
         for label in ("qtha", "lora")
     ]
-    chart = Chart(curves.empty_curves("page").add_traces([curves.curve(s) for s in series]))
+    chart = Chart(empty_curves("page").add_traces([curve(s) for s in series]))
     chart.comm = Wire()
     return chart
 
@@ -110,8 +110,8 @@ def test_a_lost_message_is_asked_for_again_and_every_point_arrives(chart):
         page.listen(chart.comm)
     page.ask()
     page.listen(chart.comm)
-    for curve in page.curves:
-        assert list(zip(*curve[:2], strict=True)) == line(0, 60)
+    for drawn in page.curves:
+        assert list(zip(*drawn[:2], strict=True)) == line(0, 60)
 
 
 def test_a_page_that_opens_late_gets_all_in_messages_of_bounded_size(chart):
@@ -131,7 +131,7 @@ def test_a_page_that_opens_late_gets_all_in_messages_of_bounded_size(chart):
 def test_more_curves_than_one_message_takes_come_in_several():
     many = 3 * MOST_POINTS_OF_ALL // MOST_POINTS
     series = {"label": "lora", "seed": 0, "kind": "train", "steps": [], "values": []}
-    figure = curves.empty_curves().add_traces([curves.curve(series) for _ in range(many)])
+    figure = empty_curves().add_traces([curve(series) for _ in range(many)])
     chart = Chart(figure)
     chart.extend({curve: line(0, 3 * MOST_POINTS) for curve in range(many)})
     chart.comm = Wire()

@@ -163,7 +163,7 @@ def in_views(plant: Callable, tmp_path) -> str:
 def in_spectrum_explorer(plant: Callable, tmp_path) -> str:
     events = [{"kind": "spectrum", "step": s, "layers": {"0.q": [2.0, 1.0]}} for s in (0, 5)]
     explorer = widgets.SpectrumExplorer({"lora": events})
-    plant("widgets.explorers.update_explorer.singular_values")
+    plant("widgets.explorers.update_explorer.spectra")
     explorer.step = 0
     return explorer.error.panel.value
 
@@ -190,7 +190,7 @@ def in_update_explorer(plant: Callable, tmp_path) -> str:
     run = run_folder(tmp_path)
     write(run, *({"kind": "spectrum", "step": s, "layers": {"0.q": [2.0]}} for s in (0, 5)))
     explorer = widgets.UpdateExplorer([run])
-    plant("widgets.explorers.update_explorer.singular_values")
+    plant("widgets.explorers.update_explorer.spectra")
     explorer.step = 0
     return explorer.error.panel.value
 

@@ -7,7 +7,7 @@ from support.waiting import PATIENCE
 
 from qtha_lab.experiment.run_directory import exit_status as ending
 from qtha_lab.experiment.run_directory.events import history
-from qtha_lab.figures import curves
+from qtha_lab.figures.loss_curves import from_events
 from qtha_lab.runs import run as runs
 from widgets.kit.loop import Background
 from widgets.runs.live import LivePlot
@@ -35,7 +35,7 @@ def test_live_curves_of_a_resumed_run_are_its_history(tmp_path):
     write(run, status("stopped", 7), status("running", 5), train(6, 9.0))
     plot = LivePlot([run])
     asyncio.run(plot.tick())
-    series = curves.from_events("lora", 0, history(run.events()[0]))[0]
+    series = from_events("lora", 0, history(run.events()[0]))[0]
     assert list(plot.chart.curves[0].x) == series["steps"] == [1, 2, 3, 4, 5, 6]
     assert list(plot.chart.curves[0].y) == series["values"]
 

@@ -17,7 +17,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.cost.preview import Cancelled, preview
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.figures.learning_rate import End, loss_against_rate
+from qtha_lab.figures.loss_against_rate import End, loss_against_rate
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.launch_order import in_launch_order
 from widgets.kit.guard import ErrorLine

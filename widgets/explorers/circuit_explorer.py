@@ -10,7 +10,7 @@ from typing import Any, cast
 import traitlets
 
 from qtha_lab.circuits import ansatze
-from qtha_lab.figures.circuit import GateRow, circuit_diagram
+from qtha_lab.figures.circuit_diagram import GateRow, circuit_diagram
 from qtha_lab.figures.circuit_state import circuit_state
 
 from ..kit import controls as ui

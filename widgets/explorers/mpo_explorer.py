@@ -15,8 +15,8 @@ from torch import Tensor
 
 from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.core.errors import Refusal
-from qtha_lab.figures.mpo import mpo_diagram
-from qtha_lab.figures.truncation import truncation_error
+from qtha_lab.figures.mpo_diagram import mpo_diagram
+from qtha_lab.figures.truncation_error import truncation_error
 
 from ..kit import controls as ui
 from ..kit import styles

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.curves import Series, loss_curves
-from qtha_lab.figures.learning_rate import End, loss_against_rate
+from qtha_lab.figures.loss_against_rate import End, loss_against_rate
+from qtha_lab.figures.loss_curves import Series, loss_curves
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.lessons.recordings import RecordedComparison, recorded, recording_names
 from qtha_lab.studies.comparison.paired import PairedDifference

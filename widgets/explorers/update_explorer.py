@@ -15,8 +15,9 @@ from qtha_lab.analysis import Spectrum, snapshot
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory.events import history
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.spectra import singular_values, spectrum_over_training
-from qtha_lab.figures.spectra_history import updates_side_by_side
+from qtha_lab.figures.spectra import spectra
+from qtha_lab.figures.spectrum_over_training import spectrum_over_training
+from qtha_lab.figures.updates_side_by_side import updates_side_by_side
 from qtha_lab.runs import run as runs_
 from qtha_lab.studies.comparison import run_data as reading
 
@@ -54,7 +55,7 @@ class UpdateExplorer(Follower, Explorer):
         >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
         >>> explorer = UpdateExplorer({"lora": [event]})
         >>> explorer.code.splitlines()[-1]
-        "singular_values({'lora': [2.0, 1.0]}, of='the linear path of 0.q, step 5')"
+        "spectra({'lora': [2.0, 1.0]}, of='the linear path of 0.q, step 5')"
     """
 
     STATE = ("runs", "layer", "step", "leading", "history")
@@ -177,10 +178,10 @@ class UpdateExplorer(Follower, Explorer):
         digits = {label: [float(f"{v:.4g}") for v in row] for label, row in leading.items()}
         figures = {
             "history": self._history(state, of),
-            "decay": singular_values(leading, of=of_step),
+            "decay": spectra(leading, of=of_step),
         }
         rows = [_ranks(label, row) for label, row in values.items()]
-        return Drawing(figures, rows, f"singular_values({digits!r}, of={of_step!r})")
+        return Drawing(figures, rows, f"spectra({digits!r}, of={of_step!r})")
 
     def _history(self, state: SimpleNamespace, of: str) -> Figure:
         """Draw lines of all runs side by side, or one run's heat map."""

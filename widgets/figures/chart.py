@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 import traitlets
 
 from qtha_lab.core.io import parse_json
-from qtha_lab.figures.curves import decimate
+from qtha_lab.figures.loss_curves import decimate
 from qtha_lab.figures.machinery import static_svg as still
 
 from ..kit.page_module import PageModule

@@ -1,6 +1,6 @@
 """Loss curves of runs during training: a chart of the events in their directories.
 
-Reads and draws; starts and stops nothing. `qtha_lab.figures.curves.loss_curves` is the static
+Reads and draws; starts and stops nothing. `qtha_lab.figures.loss_curves.loss_curves` is the static
 figure.
 """
 
@@ -12,7 +12,17 @@ from typing import Any, Self, cast
 import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures import curves
+from qtha_lab.figures.loss_curves import (
+    PANELS,
+    Kind,
+    Series,
+    curve,
+    curve_text,
+    empty_curves,
+    loss_curves,
+    name_once,
+    stacked,
+)
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.figures.machinery.theme import distinct_styles, faint
@@ -23,7 +33,7 @@ from ..kit.guard import ErrorLine
 from ..kit.loop import Background
 from .follower import Follower
 
-KINDS = tuple(curves.PANELS)
+KINDS = tuple(PANELS)
 NONE = Curve()
 WEIGHT = 0.9  # of the running mean of the train loss
 FAINT = 0.3  # opacity of the recorded train loss behind its running mean
@@ -69,7 +79,7 @@ class LivePlot(Follower, Shown):
         self, runs: Iterable = (), along: str = "step", log_x: bool = False, log_y: bool = False
     ):
         self.along, self.log_x, self.log_y = along, log_x, log_y
-        self.chart, self.error = Chart(curves.empty_curves("page")), ErrorLine()
+        self.chart, self.error = Chart(empty_curves("page")), ErrorLine()
         self.background = Background(self.error.report)
         super().__init__([self.chart, self.error.panel])
         self.add_class("qtha-plot")
@@ -92,21 +102,21 @@ class LivePlot(Follower, Shown):
         self.numbers = {(run.id, kind): number for number, (run, kind) in enumerate(pairs)}
         self.means = {run.id: RunningMean() for run in self.runs}
         self.clocks = {run.id: {"seconds": 0.0, "tokens": 0.0} for run in self.runs}
-        figure = curves.empty_curves("page")
+        figure = empty_curves("page")
         labels = short_names(run.experiment.method.label for run in self.runs)
         of_names = distinct_styles(labels.values())
         styles = {label: of_names[short] for label, short in labels.items()}
         figure.add_traces([_trace(run, kind, styles) for run, kind in pairs])
         traces = cast(tuple[go.Scatter, ...], figure.data)
-        curves.name_once(tuple(t for t in traces if cast(dict, t.meta)["kind"] != "train"))
+        name_once(tuple(t for t in traces if cast(dict, t.meta)["kind"] != "train"))
         names = {label: shown(short) for label, short in labels.items()}
         figure.for_each_trace(lambda trace: trace.update(name=names[trace.legendgroup]))
-        narrow = self._scaled(curves.stacked())
+        narrow = self._scaled(stacked())
         figure.update_layout(self._scaled(figure.to_plotly_json()["layout"]), font_size=12)
         figure.update_layout(margin=MARGIN, xaxis_domain=LEFT, xaxis2_domain=RIGHT)
         figure.update_xaxes(title_font_size=12, title_standoff=4)
         figure.update_yaxes(title_font_size=12, title_standoff=4)
-        self.chart.show(figure, curves.curve_text(()), narrow)
+        self.chart.show(figure, curve_text(()), narrow)
 
     def _scaled(self, layout: Mapping[str, Any]) -> dict[str, Any]:
         """Return the axes of a layout with their titles and scales."""
@@ -125,7 +135,7 @@ class LivePlot(Follower, Shown):
         self.show(self.runs)
         self.catch_up()
 
-    def series(self) -> list[curves.Series]:
+    def series(self) -> list[Series]:
         """Return the present curves in the format of the figure functions."""
         return [
             _series(run, kind, self.chart.curves[self.numbers[run.id, kind]])
@@ -142,7 +152,7 @@ class LivePlot(Follower, Shown):
         """The present curves as a figure by name; empty before the first point."""
         with self.chart.lock:  # the curves grow concurrently
             series = [
-                curves.Series(
+                Series(
                     label=line["label"],
                     seed=line["seed"],
                     kind=line["kind"],
@@ -152,7 +162,7 @@ class LivePlot(Follower, Shown):
                 for line in self.series()
                 if len(line["steps"])
             ]
-        return {"loss_curves": curves.loss_curves(series)} if series else {}
+        return {"loss_curves": loss_curves(series)} if series else {}
 
     def feed(self, news: dict[str, list[dict]]) -> None:
         """Append new events of each run id; only new points are sent to the page."""
@@ -171,7 +181,7 @@ class LivePlot(Follower, Shown):
                 points.clear()
                 self._go_back(run_id, event.get("step", 0))
         self.chart.extend(points)
-        self.chart.alt = curves.curve_text(self.series())
+        self.chart.alt = curve_text(self.series())
 
     def _count(self, run_id: str, event: Mapping[str, Any]) -> None:
         clock = self.clocks[run_id]
@@ -217,8 +227,8 @@ class LivePlot(Follower, Shown):
 def _trace(run: Any, kind: str, styles: Mapping[str, dict[str, str]]) -> go.Scatter:
     """Return the empty line of one curve; the recorded train loss is faint."""
     label = run.experiment.method.label
-    of_panel: curves.Kind = "eval" if kind == "eval" else "train"
-    line = curves.curve(_series(run, of_panel), style=styles[label])
+    of_panel: Kind = "eval" if kind == "eval" else "train"
+    line = curve(_series(run, of_panel), style=styles[label])
     if kind == "train":
         color = faint(styles[label]["color"], FAINT)
         line.update(line={"color": color, "width": 1, "dash": "solid"}, hoverinfo="skip")
@@ -228,7 +238,7 @@ def _trace(run: Any, kind: str, styles: Mapping[str, dict[str, str]]) -> go.Scat
     return line
 
 
-def _series(run: Any, kind: curves.Kind, points: Curve = NONE) -> curves.Series:
+def _series(run: Any, kind: Kind, points: Curve = NONE) -> Series:
     method, seed = run.experiment.method, run.experiment.seed
     return {
         "label": method.label,

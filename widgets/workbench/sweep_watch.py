@@ -17,9 +17,9 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.experiment import Sweep
-from qtha_lab.figures.learning_rate import End, loss_against_rate
+from qtha_lab.figures.loss_against_rate import End, loss_against_rate
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.scatter import run_scatter
+from qtha_lab.figures.run_scatter import run_scatter
 from qtha_lab.studies.sweep import TrialRecord, Trials, attach
 from qtha_lab.studies.sweep.folder import SweepDir, list_sweeps
 

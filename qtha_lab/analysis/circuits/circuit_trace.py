@@ -81,7 +81,7 @@ class CircuitTrace:
         }
 
     def rows(self) -> list[dict]:
-        """Return gate rows for `qtha_lab.figures.circuit`, each angle with its own gradient."""
+        """Return gate rows for `figures.circuit_diagram`, each angle with its own gradient."""
         rows = gate_rows(self.circuit, self.inputs, self.params)
         for row, gradients in zip(rows, self.gradients.gates, strict=True):
             for angle, gradient in zip(row["angles"], gradients, strict=True):

@@ -159,7 +159,7 @@ def gradient_variance_points(
     seed: int = 0,
     **options,
 ) -> list[dict]:
-    """Return an ansatz over sizes, as rows for `qtha_lab.figures.trainability`.
+    """Return an ansatz over sizes, as rows for `qtha_lab.figures.gradient_variance`.
 
     Variances are means over the angles.
 
@@ -181,7 +181,7 @@ def gradient_variance_points(
         Refusal: If there is no such ansatz, it has no such size or option, or n_samples is below 2.
 
     Example:
-        >>> from qtha_lab.figures.trainability import gradient_variance
+        >>> from qtha_lab.figures.gradient_variance import gradient_variance
         >>> rows = gradient_variance_points("qtha", [2, 3], [1], n_samples=50)
         >>> gradient_variance(rows).alt
         'Variance of the gradient from 2 to 3 qubits: qtha, 1 layer: ...'

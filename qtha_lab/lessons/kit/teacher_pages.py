@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from qtha_lab.figures import circuit_diagram, mpo_diagram
-from qtha_lab.figures.learning_rate import loss_against_rate
+from qtha_lab.figures.loss_against_rate import loss_against_rate
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.lessons.builds import BUILDS, BuildTask
 from qtha_lab.lessons.kit import rubrics

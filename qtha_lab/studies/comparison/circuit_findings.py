@@ -15,7 +15,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.reproduction_run import Reproduced
-from qtha_lab.figures.circuit import GateRow, circuit_diagram
+from qtha_lab.figures.circuit_diagram import GateRow, circuit_diagram
 from qtha_lab.figures.circuit_history import circuit_history
 from qtha_lab.figures.circuit_inputs import Blocks, by_block, circuit_inputs, over_steps
 from qtha_lab.figures.machinery.figure import Figure

@@ -97,7 +97,7 @@ FINDINGS = (
     Entry("scatter", "Scatter", over_settings.scatter, "page"),
     Entry("best_of", TRIALS, over_settings.best_of, "page plot", tuned),
     Entry("what_counts", IMPORTANCE, over_settings.importances, "page plot", tuned),
-    Entry("spectra", "Spectra over training", over_training.spectra, "page"),
+    Entry("spectra", "Spectra over training", over_training.spectra_at_steps, "page"),
     Entry("bonds", "Bonds over training", over_training.bonds, "page"),
     Entry("circuits", "Circuits over training", circuit_findings.circuits, "page"),
     Entry("diagrams", "Circuits", circuit_findings.diagrams, "plot"),

@@ -14,12 +14,12 @@ import numpy as np
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES, recorded
 from qtha_lab.figures.best_of_trials import best_of_trials
-from qtha_lab.figures.importance import setting_importance
-from qtha_lab.figures.learning_rate import End, loss_against_rate
+from qtha_lab.figures.loss_against_rate import End, loss_against_rate
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.parallel import parallel_coordinates
-from qtha_lab.figures.scatter import RunPoint, run_scatter
-from qtha_lab.figures.seeds import seed_spread
+from qtha_lab.figures.parallel_coordinates import parallel_coordinates
+from qtha_lab.figures.run_scatter import RunPoint, run_scatter
+from qtha_lab.figures.seed_spread import seed_spread
+from qtha_lab.figures.setting_importance import setting_importance
 from qtha_lab.runs.table.columns import settings_in
 from qtha_lab.runs.table.varied import short_labels, varied
 from qtha_lab.studies.comparison import tuning

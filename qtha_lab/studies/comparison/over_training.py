@@ -12,12 +12,13 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import scores
 from qtha_lab.figures.bond_history import bond_history
-from qtha_lab.figures.curves import from_events, loss_curves
-from qtha_lab.figures.history import Line, run_history
+from qtha_lab.figures.loss_curves import from_events, loss_curves
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.rank_views import rank_by_layer
-from qtha_lab.figures.spectra import singular_values, spectrum_over_training
-from qtha_lab.figures.spectra_history import updates_side_by_side
+from qtha_lab.figures.rank_by_layer import rank_by_layer
+from qtha_lab.figures.run_history import Line, run_history
+from qtha_lab.figures.spectra import spectra
+from qtha_lab.figures.spectrum_over_training import spectrum_over_training
+from qtha_lab.figures.updates_side_by_side import updates_side_by_side
 from qtha_lab.studies.comparison import run_data
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.finding import Finding, drawn_seeds, noted
@@ -108,7 +109,7 @@ def history_of(
     return along, up
 
 
-def spectra(compared: Compared) -> Figure:
+def spectra_at_steps(compared: Compared) -> Figure:
     """Draw the singular values of each run's linear path over training.
 
     The layer is the one with the largest final singular value.
@@ -173,7 +174,7 @@ def _spectra_figures(
             yield replace(figure, name=f"bonds_{name}", title=f"Bonds over training, {name}")
     ends = {name: spectrum.values[-1] for name, spectrum in at_layer.items()}
     note = drawn_seeds({name: seeds[name] for name in ends})
-    yield noted(singular_values(ends, of=f"{PATH} of {layer}"), note)
+    yield noted(spectra(ends, of=f"{PATH} of {layer}"), note)
     ranks = {
         name: {layer: s.effective_rank for layer, s in of.items() if s.effective_rank is not None}
         for name, of in recorded.items()

@@ -14,8 +14,8 @@ from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.figures.pareto import Point, pareto
-from qtha_lab.figures.results import results_table
-from qtha_lab.figures.seeds import seed_spread
+from qtha_lab.figures.results_table import results_table
+from qtha_lab.figures.seed_spread import seed_spread
 from qtha_lab.studies.comparison import notes, table
 from qtha_lab.studies.comparison.compared import Compared, Entry
 from qtha_lab.studies.comparison.finding import Finding

@@ -18,7 +18,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.best_of_trials import Budget
-from qtha_lab.figures.importance import Share
+from qtha_lab.figures.setting_importance import Share
 from qtha_lab.runs.table.columns import settings_in
 from qtha_lab.runs.table.varied import OF_NO_EFFECT, short_labels, varied
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.experiment import Federation
-from qtha_lab.figures.bytes_sent import RoundResult
+from qtha_lab.figures.loss_against_bytes import RoundResult
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.run import Run

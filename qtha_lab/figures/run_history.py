@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.curves import decimate
+from qtha_lab.figures.loss_curves import decimate
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure

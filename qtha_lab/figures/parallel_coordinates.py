@@ -18,7 +18,7 @@ from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, value_text
 from qtha_lab.figures.parallel_scales import Scale, scale
-from qtha_lab.figures.scatter import RunPoint
+from qtha_lab.figures.run_scatter import RunPoint
 
 PALE = 0.12
 LEVELS = 5  # of colour

@@ -1,23 +1,120 @@
-"""Layout of a circuit diagram: strokes, boxes and texts on a page.
+"""Circuit diagram with angle sources, and with values and gradients on hover.
 
-Draws the plain gate rows of `qtha_lab.figures.circuit`, without title or caption.
+Takes plain gate rows, as `qtha_lab.circuits.gate_table.gate_rows` makes them. Runs no circuit.
 """
 
-from collections.abc import Mapping, Sequence
+import collections
+import functools
+from collections.abc import Sequence
+from typing import Any, NotRequired, TypedDict
 
 from qtha_lab.circuits.gate_kinds import CONTROL, GATES
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.canvas import Canvas
+from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import Unchecked
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table
 
-Gate = Mapping  # a GateRow of `circuit`
+
+class AngleRow(TypedDict):
+    """Angle in radians with its source, such as `x0`, `p3` or `π/2`."""
+
+    source: str
+    value: NotRequired[float | None]
+    gradient: NotRequired[float | None]
 
 
-def columns_of(n_qubits: int, gates: Sequence[Gate]) -> list[list[Gate]]:
+class GateRow(TypedDict):
+    """Gate: PennyLane name, wires (controls first) and angles."""
+
+    name: str
+    wires: Sequence[int]
+    angles: NotRequired[Sequence[AngleRow]]
+
+
+def _example() -> dict:
+    gates: list[Any] = []
+    for layer in range(2):
+        first = 8 * layer
+        gates += [
+            {"name": "RY", "wires": [w], "angles": [{"source": f"x{w}", "value": 0.4 * w}]}
+            for w in range(4)
+        ]
+        for w in range(4):
+            angle = {"source": f"p{first + w}", "value": 0.1 * w, "gradient": 0.02 - 0.01 * w}
+            gates.append({"name": "CRZ", "wires": [w, (w + 1) % 4], "angles": [angle]})
+        gates += [
+            {"name": "RY", "wires": [w], "angles": [{"source": f"p{first + 4 + w}"}]}
+            for w in range(4)
+        ]
+    gates += [{"name": "CNOT", "wires": [0, 1]}, {"name": "Hadamard", "wires": [3]}]
+    return {"n_qubits": 4, "gates": gates}
+
+
+@figure_function(example=_example)
+def circuit_diagram(
+    n_qubits: int, gates: Sequence[GateRow], max_rows: int = 4, theme: str = "light"
+) -> Figure:
+    """Draw the circuit from left to right, continued below where the page is too narrow.
+
+    Args:
+        n_qubits: Number of wires; wire 0 is at the top.
+        gates: Gates in the order of application.
+        max_rows: Maximum number of rows; further gates are counted, not drawn.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> gates = [{"name": "RY", "wires": [0]}, {"name": "CNOT", "wires": [0, 1]}]
+        >>> circuit_diagram(2, gates).alt
+        'Circuit of 2 qubits with 2 gates (1 RY, 1 CNOT), depth 2.'
+    """
+    columns = columns_of(n_qubits, gates)
+    counts = collections.Counter(gate["name"] for gate in gates)
+    kinds = ", ".join(f"{count} {name}" for name, count in counts.items())
+    of = f" ({kinds})" if kinds else ""
+    alt = (
+        f"Circuit of {n_qubits} qubits with {len(gates)} gates{of}, depth {depth(n_qubits, gates)}."
+    )
+    caption = (
+        "Time runs to the right; wire 0 is the most significant bit. x: the angle is a datum; p: it"
+        " is trained (shaded); the rest are constants. A dot is a control."
+    )
+    draw = functools.partial(draw_page, n_qubits, columns, max_rows)
+    return Figure("circuit", draw, caption, alt, _table(gates), theme)
+
+
+def depth(n_qubits: int, gates: Sequence[GateRow]) -> int:
+    """Count the time steps when gates on different wires run in parallel.
+
+    Example:
+        >>> depth(2, [{"name": "RY", "wires": wires} for wires in ([0], [1], [0])])
+        2
+    """
+    level = [0] * n_qubits
+    for gate in gates:
+        step = 1 + max(level[wire] for wire in gate["wires"])
+        for wire in gate["wires"]:
+            level[wire] = step
+    return max(level, default=0)
+
+
+def _table(gates: Sequence[GateRow]) -> Table:
+    rows = []
+    for number, gate in enumerate(gates):
+        wires = " ".join(map(str, gate["wires"]))
+        for angle in gate.get("angles") or [{}]:
+            rows.append(
+                (number, gate["name"], wires, *map(angle.get, ("source", "value", "gradient")))
+            )
+    return Table(("gate", "name", "wires", "source", "value", "gradient"), rows)
+
+
+def columns_of(n_qubits: int, gates: Sequence[GateRow]) -> list[list[GateRow]]:
     """Arrange gates in columns, each gate as far left as its wires are free."""
     free_from = [0] * n_qubits
-    columns: list[list[Gate]] = []
+    columns: list[list[GateRow]] = []
     for gate in gates:
         covered = range(min(gate["wires"]), max(gate["wires"]) + 1)
         at = max(free_from[wire] for wire in covered)
@@ -28,7 +125,7 @@ def columns_of(n_qubits: int, gates: Sequence[Gate]) -> list[list[Gate]]:
     return columns
 
 
-def _labels(gate: Gate) -> list[str]:
+def _labels(gate: GateRow) -> list[str]:
     """Return the label on each wire; an empty text is a control."""
     name: str = gate["name"]
     if name in GATES:
@@ -36,12 +133,12 @@ def _labels(gate: Gate) -> list[str]:
     return [name] * len(gate["wires"])
 
 
-def _sources(gate: Gate) -> str:
+def _sources(gate: GateRow) -> str:
     return "<br>".join(angle["source"] for angle in gate.get("angles") or [])
 
 
 def draw_page(
-    n_qubits: int, columns: list[list[Gate]], max_rows: int, page_style: PageStyle
+    n_qubits: int, columns: list[list[GateRow]], max_rows: int, page_style: PageStyle
 ) -> Unchecked:
     """Draw the page of a circuit.
 
@@ -71,7 +168,7 @@ def draw_page(
     return canvas.figure(y)
 
 
-def _width(column: list[Gate], page_style: PageStyle) -> float:
+def _width(column: list[GateRow], page_style: PageStyle) -> float:
     texts = [page_style.text_width(label) for gate in column for label in _labels(gate)]
     texts += [page_style.text_width(_sources(gate), page_style.small) for gate in column]
     return max(texts) + 0.8 * page_style.font
@@ -94,7 +191,7 @@ def _rows(widths: list[float], space: float, page_style: PageStyle) -> list[list
 def _draw_row(
     canvas: Canvas,
     n_qubits: int,
-    columns: list[list[Gate]],
+    columns: list[list[GateRow]],
     left: float,
     top: float,
     tall: float,
@@ -115,7 +212,7 @@ def _draw_row(
 
 
 def _draw_gate(
-    canvas: Canvas, gate: Gate, x: float, ys: list[float], size: tuple[float, float]
+    canvas: Canvas, gate: GateRow, x: float, ys: list[float], size: tuple[float, float]
 ) -> None:
     page_style, wires = canvas.page_style, gate["wires"]
     if len(wires) > 1:
@@ -134,7 +231,7 @@ def _draw_gate(
             canvas.text((x, at[1] + 0.6 * page_style.font), sources, page_style.small, boxed=True)
 
 
-def _fill(gate: Gate, page_style: PageStyle) -> str:
+def _fill(gate: GateRow, page_style: PageStyle) -> str:
     """Return the fill colour: tinted for a gate with a trained angle, else the background.
 
     The fill is opaque, since a wire runs behind the box.
@@ -146,7 +243,7 @@ def _fill(gate: Gate, page_style: PageStyle) -> str:
     return themes.mix(themes.SKY, solid, 0.3) if trained else solid
 
 
-def hover(gate: Gate) -> str:
+def hover(gate: GateRow) -> str:
     """Return the hover text of a gate.
 
     Example:
@@ -159,7 +256,7 @@ def hover(gate: Gate) -> str:
     return "<br>".join([f"{gate['name']} on {on}", *map(_angle, gate.get("angles") or [])])
 
 
-def _angle(angle: Gate) -> str:
+def _angle(angle: AngleRow) -> str:
     text = f"angle {angle['source']}"
     if angle.get("value") is not None:
         text += f" = {angle['value']:.4g} rad"
