@@ -1,7 +1,7 @@
 """Cost of a run beside its training steps: real workers, by phase, from the events of the run.
 
-Workers start from the fork server and as new processes. Processor time is sampled while a worker
-runs, whenever an event arrives.
+A run is launched alone, or is a further run of a launch, which waits for its slot. Processor time
+is sampled while a worker runs, whenever an event arrives.
 """
 
 import contextlib
@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
@@ -24,8 +23,7 @@ from qtha_lab.experiment.run_directory import queue
 from qtha_lab.runs import run as runs
 
 SAMPLE_SECONDS = 0.01
-KEEP_SECONDS = "QTHA_LAB_WARM_SECONDS"  # idle time of the fork server; 0 for no server
-STARTS = {"new process": "0", "fork server": "600"}
+STARTS = {"alone": 1, "further": 2}  # runs of the launch, of which the last one is measured
 PHASES = (
     "libraries", "loading", "training", "evaluation", "spectra", "checkpoints", "generation", "end",
 )  # fmt: skip
@@ -56,29 +54,28 @@ def bench_start(
     before, measured = conditions(), []
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        patch.dict(os.environ, QTHA_LAB_RUNS=folder),
+        patch.dict(os.environ, QTHA_LAB_RUNS=folder, QTHA_LAB_SLOTS="1"),
     ):
-        with _server("fork server"):  # a server that has forked once
-            runs.launch(Experiment(method="lora", training={"steps": 1}), check=False).wait()
         for _ in range(rounds):
             for method in methods:
                 for start in STARTS:
                     total = len(STARTS) * rounds * len(methods)
                     show(len(measured), total, f"{method}, {start}")
-                    with _server(start):
-                        measured.append(_measure(model, method, steps) | {"start": start})
+                    measured.append(
+                        _measure(model, method, steps, STARTS[start]) | {"start": start}
+                    )
     settings = {"model": model, "methods": list(methods), "steps": steps, "rounds": rounds}
     return {"benchmark": "start", **before, "settings": settings, "runs": measured}
 
 
-def _server(start: str) -> AbstractContextManager:
-    return patch.dict(os.environ, {KEEP_SECONDS: STARTS[start]})
-
-
-def _measure(model: str, method: str, steps: int) -> dict[str, Any]:
+def _measure(model: str, method: str, steps: int, count: int) -> dict[str, Any]:
     experiment = Experiment(model=model, method=method, training={"steps": steps})
-    began = before = time.time()
-    run = runs.launch(experiment, check=False)
+    began = time.time()
+    *others, run = runs.launch_all([experiment] * count, check=False)
+    for other in others:
+        other.wait()
+        began = time.time()
+    before = began
     wall: dict[str, float] = defaultdict(float)
     cpu: dict[str, float] = defaultdict(float)
     first: dict[str, float] = {}

@@ -191,7 +191,7 @@ def _tasks() -> str:
 
 
 def _figures() -> str:
-    from qtha_lab.figures.machinery.registry import figure_functions
+    from qtha_lab.figures.machinery.figure import figure_functions
 
     rows = (
         (f"`{f.name}`", (f.make.__doc__ or "").strip().splitlines()[0]) for f in figure_functions()

@@ -24,11 +24,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="t")  # of the server that forks the runs
 
 from playwright.sync_api import Locator, expect  # noqa: E402
 from support.jupyter_browser import Lab, open_lab, serve  # noqa: E402
-from support.warm_servers import end_servers  # noqa: E402
 from support.workbench_page import ready, unfold  # noqa: E402
 
 from qtha_lab.figures.machinery.theme import method_style  # noqa: E402
@@ -285,7 +283,6 @@ def main(folder: Path, film: bool) -> None:
             sitting.whole(swept)
         sitting.every_width()
         sitting.say(f"errors of cells: {lab.errors()}, of the console: {lab.complaints}")
-    end_servers(os.environ["XDG_RUNTIME_DIR"])
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.core.settings import setting as setting
     from qtha_lab.experiment import Experiment as Experiment
     from qtha_lab.figures.machinery.figure import Figure as Figure
-    from qtha_lab.figures.machinery.registry import figure_function as figure_function
+    from qtha_lab.figures.machinery.figure import figure_function as figure_function
     from qtha_lab.figures.machinery.table import Table as Table
     from qtha_lab.lessons.grading import Function as Function
     from qtha_lab.lessons.grading import Number as Number

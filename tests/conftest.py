@@ -23,15 +23,25 @@ pytest.register_assert_rewrite("support")
 def pytest_unconfigure(config):
     """The servers that forked processes for the tests have no further use."""
     if not hasattr(config, "workerinput"):
-        from support.warm_servers import end_servers
-
-        end_servers(os.environ["XDG_RUNTIME_DIR"])
         shutil.rmtree(os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
 def _runs_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "runs"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schedulers_have_libraries():
+    """Scheduler processes of the tests are forked from a Python with the libraries."""
+    from multiprocessing import spawn
+
+    from support.preloaded import program
+
+    before = spawn.get_executable()
+    spawn.set_executable(program())
+    yield
+    spawn.set_executable(before)
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +105,7 @@ LONGEST = [
     "test_registration_with_peft",
     "test_full_disk",
     "test_figures_export",
-    "test_fork_server",
+    "test_scheduler",
     "test_compiled",
     "test_pennylane_device",
     "test_docs",

@@ -156,18 +156,13 @@ def compile_kernels(watcher: "Watcher") -> None:
 
 
 def _starts() -> Diagnosis:
-    """Check that runs start from a fork server, and state the reason if not."""
-    from qtha_lab.runs import fork_server as warm
-    from qtha_lab.runs.fork_server.address import idle_seconds
+    """Check that the runs of a launch share imported libraries, and state the reason if not."""
+    from qtha_lab.runs.process_start import fork_hindrance
 
-    try:
-        reason, seconds = warm.process_start_reason(), idle_seconds()
-    except Refusal as refused:
-        return Diagnosis("starts", "problem", str(refused), "unset QTHA_LAB_WARM_SECONDS")
-    if reason:
-        message = f"cold, each run imports its libraries, some six seconds: {reason}"
+    if reason := fork_hindrance():
+        message = f"each run imports its libraries, some six seconds: {reason}"
         return Diagnosis("starts", "note", message)
-    return Diagnosis("starts", "ok", f"fork server, which stays {seconds:g} s after the last run")
+    return Diagnosis("starts", "ok", "the scheduler process of a launch forks its runs")
 
 
 def _browser() -> Diagnosis:

@@ -2,16 +2,18 @@
 
 import os
 import sys
+from multiprocessing import spawn
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module in a new process.
 
     `python -m` searches the working folder first, before the installed packages. The new process
-    does so only if this one does: a user may call `qtha-lab` inside a received folder.
+    does so only if this one does: a user may call `qtha-lab` inside a received folder. The program
+    is that of `multiprocessing`.
     """
     safe = [] if searches_working_folder() else ["-P"]
-    return [sys.executable, *safe, "-m", module, *arguments]
+    return [os.fsdecode(spawn.get_executable()), *safe, "-m", module, *arguments]
 
 
 def searches_working_folder() -> bool:

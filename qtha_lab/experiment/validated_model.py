@@ -30,11 +30,10 @@ class FieldError(Refusal):
 
         A sentence that starts with the field's path gets the longer path.
         """
-        named = self.place and str(self).startswith(
-            self.place
-        )  # a refusal of a whole model has no place
         if not outer:
             return self
+        outer = shortened(outer)  # the name of a phase has any length
+        named = self.place and str(self).startswith(self.place)  # a whole model has no place
         place = f"{outer}.{self.place}" if self.place else outer
         return FieldError(f"{outer}.{self}" if named else str(self), place)
 

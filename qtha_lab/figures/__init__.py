@@ -25,9 +25,10 @@ from qtha_lab.figures.loss_against_rate import loss_against_rate as loss_against
 from qtha_lab.figures.loss_by_variant import loss_by_variant as loss_by_variant
 from qtha_lab.figures.loss_curves import from_events as from_events
 from qtha_lab.figures.loss_curves import loss_curves as loss_curves
+from qtha_lab.figures.machinery.figure import FIGURES as FIGURES
 from qtha_lab.figures.machinery.figure import Figure as Figure
-from qtha_lab.figures.machinery.registry import figure_function as figure_function
-from qtha_lab.figures.machinery.registry import figure_functions as figure_functions
+from qtha_lab.figures.machinery.figure import figure_function as figure_function
+from qtha_lab.figures.machinery.figure import figure_functions as figure_functions
 from qtha_lab.figures.mpo_diagram import mpo_diagram as mpo_diagram
 from qtha_lab.figures.overlap_histogram import overlap_histogram as overlap_histogram
 from qtha_lab.figures.parallel_coordinates import parallel_coordinates as parallel_coordinates

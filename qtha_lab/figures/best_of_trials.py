@@ -7,14 +7,14 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.spread import MOST_BANDS
+from qtha_lab.figures.machinery.panels import MOST_BANDS, panels
 from qtha_lab.figures.machinery.table import Table, value_text
 
 
@@ -98,44 +98,27 @@ def best_of_trials(
         for k, values in enumerate(zip(*b, strict=True), start=1)
     ]
     table = Table(("method", "trials", f"expected_{measure}", "low", "high", "so_far"), rows)
-    draw = functools.partial(_draw, dict(budgets), measure, bands)
+    draw = functools.partial(_draw, table.frame, measure, bands)
     title = f"Best {words} against trials"
     band = ", with a band in which four of five such draws lie" if bands else ""
     caption = f"The best {words} {CAPTION.format(band=band)}"
     return Figure(f"best_{measure}_of_trials", draw, caption, alt, table, theme, title)
 
 
-def _draw(
-    budgets: dict[str, Budget], measure: str, bands: bool, page_style: PageStyle
-) -> go.Figure:
-    figure = go.Figure()
-    styles = themes.distinct_styles(budgets)
-    for label, budget in budgets.items():
-        figure.add_traces(_budget(label, budget, styles[label], page_style)[0 if bands else 2 :])
-    most = max((len(budget.expected) for budget in budgets.values()), default=1)
-    step = -(-most // 8)  # half a trial is no tick
-    figure.update_xaxes(title_text=labels.axis("trials"), rangemode="tozero", tick0=0, dtick=step)
-    figure.update_yaxes(title_text=f"best {labels.axis(measure)}")
-    return page_style.with_legend(figure, list(budgets))
-
-
-def _budget(label: str, budget: Budget, style: dict, page_style: PageStyle) -> list[go.Scatter]:
-    trials = list(range(1, len(budget.expected) + 1))
-    edges = [
-        go.Scatter(x=trials, y=[*values], mode="lines", line_width=0, hoverinfo="skip",
-                   showlegend=False, legendgroup=label)
-        for values in (budget.low, budget.high)
-    ]  # fmt: skip
-    edges[1].update(fill="tonexty", fillcolor=themes.faint(style["color"]))
-    steps = go.Scatter(
-        x=trials,
-        y=[*budget.so_far],
-        mode="lines",
-        legendgroup=label,
-        showlegend=False,
-        line={"shape": "hv", "color": style["color"], "width": 0.6 * page_style.line},
-        hovertemplate=f"{label}, best so far<br>%{{x}} trials: %{{y:.5g}}<extra></extra>",
-    )
-    hover = f"{label}, expected<br>%{{x}} trials: %{{y:.5g}}<extra></extra>"
-    line = page_style.line_of(label, style, x=trials, y=[*budget.expected], hovertemplate=hover)
-    return [*edges, steps, line.update(legendgroup=label)]
+def _draw(frame: pd.DataFrame, measure: str, bands: bool, page_style: PageStyle) -> go.Figure:
+    most = int(frame["trials"].max()) if len(frame) else 1
+    trials = {"rangemode": "tozero", "tick0": 0, "dtick": -(-most // 8)}  # half a trial is no tick
+    figure = panels(
+        frame, "trials", f"expected_{measure}", "method", page_style,
+        hover="%{x} trials: %{y:.5g} expected", ends=("low", "high") if bands else (),
+        xaxis=trials, yaxis={"title_text": f"best {labels.axis(measure)}"},
+    )  # fmt: skip
+    styles = themes.distinct_styles(frame["method"])
+    for label, of in frame.groupby("method", sort=False):
+        line = {"shape": "hv", "color": styles[str(label)]["color"], "width": 0.6 * page_style.line}
+        hover = f"{label}, best so far<br>%{{x}} trials: %{{y:.5g}}<extra></extra>"
+        figure.add_scatter(
+            x=of["trials"], y=of["so_far"], mode="lines", line=line, legendgroup=label,
+            showlegend=False, hovertemplate=hover,
+        )  # fmt: skip
+    return figure

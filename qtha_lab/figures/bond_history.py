@@ -8,15 +8,14 @@ import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import traces_of
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.panels import panels
 from qtha_lab.figures.machinery.table import Table
 
 COLORS = (themes.GREEN, themes.PINK, themes.SKY, themes.GREY)  # none is the colour of QTHA or LoRA
@@ -77,24 +76,23 @@ def bond_history(
     ]
     table = Table(("step", "network", "bond", "entropy_bits"), rows)
     alt = f"Entropy of the bonds of {of}{reach}: {findings} on average."
-    draw = functools.partial(_draw, list(steps), grids)
+    draw = functools.partial(_draw, table.frame)
     return Figure("bond_history", draw, caption, alt, table, theme, "Bonds over training")
 
 
-def _draw(steps: list[int], grids: dict[str, np.ndarray], page_style: PageStyle) -> go.Figure:
-    figure = go.Figure()
-    for number, (network, grid) in enumerate(grids.items()):
-        for bond, values in enumerate(grid.T):
-            style = {
-                "color": COLORS[number % len(COLORS)],
-                "dash": themes.DASHES[bond % len(themes.DASHES)],
-                "symbol": themes.SYMBOLS[bond % len(themes.SYMBOLS)],
-            }
-            label = f"{network} {bond + 1}"
-            hover = f"{label}<br>step %{{x}}: %{{y:.3f}} bits<extra></extra>"
-            figure.add_trace(
-                page_style.line_of(label, style, x=steps, y=values, hovertemplate=hover)
-            )
-    figure.update_xaxes(title_text=labels.axis("step"))
-    figure.update_yaxes(title_text=labels.axis("entropy_bits"), rangemode="tozero")
-    return page_style.with_legend(figure, [trace.name for trace in traces_of(figure)])
+def _draw(frame: pd.DataFrame, page_style: PageStyle) -> go.Figure:
+    networks = list(dict.fromkeys(frame["network"]))
+    frame = frame.assign(line=frame["network"] + " " + frame["bond"].astype(str))
+    pairs = frame.drop_duplicates("line")[["line", "network", "bond"]].itertuples(index=False)
+    styles = {
+        line: {
+            "color": COLORS[networks.index(network) % len(COLORS)],
+            "dash": themes.DASHES[(bond - 1) % len(themes.DASHES)],
+            "symbol": themes.SYMBOLS[(bond - 1) % len(themes.SYMBOLS)],
+        }
+        for line, network, bond in pairs
+    }
+    return panels(
+        frame, "step", "entropy_bits", "line", page_style, hover="step %{x}: %{y:.3f} bits",
+        styles=styles, yaxis={"rangemode": "tozero"},
+    )  # fmt: skip

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 from plotly.colors import get_colorscale, unlabel_rgb
 
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import Unchecked, unchecked
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
 NAMED_STATES = 16  # most states with a label and a phase arrow
@@ -125,7 +125,7 @@ def _table(probs, phases, z, bits, gradients, observable: str) -> Table:
 
 def _draw(
     probs, phases, z, bits, gradients: dict, observable: str, page_style: PageStyle
-) -> Unchecked:
+) -> go.Figure:
     traces = [
         _states(probs, phases, len(z)),
         _arrows(probs, phases, page_style),

@@ -15,10 +15,9 @@ from plotly.subplots import make_subplots
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.spread import error_bar
+from qtha_lab.figures.machinery.panels import error_bar
 from qtha_lab.figures.machinery.table import Table
 
 APART = 0.035  # decades between the symbols of neighbouring lines
@@ -153,7 +152,7 @@ def _draw(lines: Lines, measure: str, reference: str, page_style: PageStyle) -> 
     )
     styles = themes.distinct_styles(names)
     rates = [row["learning_rate"] for line in lines.values() for row in line]
-    axis = _rate_axis(rates)
+    axis = ticks.axis_of_rates(rates)
     for number, place in enumerate(places):
         at: dict[str, Any] = {"row": 1 + number // across, "col": 1 + number % across}
         for label in names:
@@ -182,14 +181,6 @@ def _range(rows: list[RateDifference]) -> list[float] | None:
 
 def _zero(page_style: PageStyle) -> dict:
     return {"width": 0.7 * page_style.line, "color": page_style.inks.text}
-
-
-def _rate_axis(rates: list[float]) -> dict:
-    """Return a logarithmic axis with a tick at each rate, where they are few."""
-    axis, different = ticks.log_axis(rates), sorted(set(rates))
-    if len(different) > 6:
-        return axis
-    return axis | {"tickvals": different, "ticktext": [f"{rate:.3g}" for rate in different]}
 
 
 def _traces(

@@ -6,13 +6,13 @@ Takes measured times, which hold for one machine at one moment.
 import functools
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.panels import panels
 from qtha_lab.figures.machinery.table import Table
 
 Points = Sequence[tuple[int, float]]
@@ -60,7 +60,7 @@ def engine_speeds(
     )
     rows = [(name, n, us) for name, points in rising.items() for n, us in points]
     table = Table(("engine", "batch", "microseconds_per_sample"), rows)
-    draw = functools.partial(_draw, rising, names)
+    draw = functools.partial(_draw, table.frame, names)
     return Figure("engine_speeds", draw, caption, alt, table, theme)
 
 
@@ -79,23 +79,12 @@ def number(microseconds: float) -> str:
     return f"{microseconds:,.0f}" if microseconds >= 100 else f"{microseconds:.3g}"
 
 
-def _draw(
-    lines: Mapping[str, Points], names: Mapping[str, str], page_style: PageStyle
-) -> go.Figure:
-    figure, styles = go.Figure(), themes.distinct_styles(lines)
-    for engine, points in lines.items():
-        x, y = ([point[i] for point in points] for i in (0, 1))
-        hover = f"{engine}<br>%{{x:,}} samples: %{{y:.3g}} µs per sample<extra></extra>"
-        line = page_style.line_of(names[engine], styles[engine], x=x, y=y, hovertemplate=hover)
-        if names[engine] != engine:
-            line.update(line_width=1.8 * page_style.line)
-        figure.add_trace(line)
-    samples, microseconds = (
-        zip(*(p for points in lines.values() for p in points), strict=True) if lines else ((), ())
-    )
-    figure.update_xaxes(title_text=labels.axis("batch"), **ticks.log_axis(samples, ticks.thousands))
-    figure.update_yaxes(
-        title_text=labels.axis("microseconds_per_sample"),
-        **ticks.log_axis(microseconds, ticks.thousands),
-    )
-    return page_style.with_legend(figure, list(names.values()))
+def _draw(frame: pd.DataFrame, names: Mapping[str, str], page_style: PageStyle) -> go.Figure:
+    styles = {names[name]: style for name, style in themes.distinct_styles(names).items()}
+    frame = frame.assign(engine=frame["engine"].map(names))
+    figure = panels(
+        frame, "batch", "microseconds_per_sample", "engine", page_style,
+        hover="%{x:,} samples: %{y:.3g} µs per sample", log="xy", styles=styles,
+    )  # fmt: skip
+    chosen = {"name": next((name for name in styles if name.endswith(AUTO)), "")}
+    return figure.update_traces(line_width=1.8 * page_style.line, selector=chosen)

@@ -7,10 +7,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import Unchecked, unchecked
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
 GOT, EXPECTED = "yours", "expected"
@@ -55,7 +54,7 @@ def expected_values(
     return Figure("expected_values", draw, caption, alt, table, theme)
 
 
-def _draw(got: list[float], expected: list[float], page_style: PageStyle) -> go.Figure | Unchecked:
+def _draw(got: list[float], expected: list[float], page_style: PageStyle) -> go.Figure:
     places = [str(k) for k in range(len(got))]
     stripes = {"shape": "/", "size": 0.5 * page_style.font, "solidity": 0.25}
     striped = stripes | {"fgcolor": "#ffffff", "bgcolor": themes.GREY}

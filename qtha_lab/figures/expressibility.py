@@ -6,15 +6,12 @@ to train.
 
 import functools
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
-import plotly.graph_objects as go
+import pandas as pd
 
-from qtha_lab.figures.machinery import labels, ticks
-from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.figure import Figure, figure_function
+from qtha_lab.figures.machinery.panels import panels
 from qtha_lab.figures.machinery.table import Table
 
 
@@ -60,10 +57,13 @@ def expressibility(
     Source:
         Sim, Johnson and Aspuru-Guzik 2019, arXiv:1905.10876, equation 8.
     """
-    lines: dict[str, list[Expressed]] = {}
-    for point in sorted(points, key=lambda p: p["n_layers"]):
-        lines.setdefault(point["ansatz"], []).append(point)
-    findings = "; ".join(f"{name} {_ends(line)}" for name, line in lines.items()) or "none measured"
+    table = Table.of(
+        [{"expressibility" if k == "kl" else k: v for k, v in p.items()} for p in points],
+        ("ansatz", "n_layers", "expressibility"),
+    )
+    frame = table.frame.sort_values("n_layers", kind="stable")
+    lines = frame.groupby("ansatz", sort=False)
+    findings = "; ".join(f"{name} {_ends(line)}" for name, line in lines) or "none measured"
     of = f" of {n_qubits} qubits" if n_qubits else ""
     alt = f"Divergence from random states{of} (smaller is more expressive): {findings}."
     caption = (
@@ -71,28 +71,16 @@ def expressibility(
         " those of Haar-random states, against the layers. It depends on the number of samples and"
         " bins, and does not say whether the circuit can be trained."
     )
-    table = Table.of(
-        [{"expressibility" if k == "kl" else k: v for k, v in p.items()} for p in points]
-    )
-    return Figure("expressibility", functools.partial(_draw, lines), caption, alt, table, theme)
+    spacing = {"dtick": 1} if not len(frame) or frame["n_layers"].max() <= 12 else {}
+    draw = functools.partial(
+        panels, frame, "n_layers", "expressibility", "ansatz", hover="%{x} layers: %{y:.3g}",
+        log="y", xaxis=spacing,
+    )  # fmt: skip
+    return Figure("expressibility", draw, caption, alt, table, theme)
 
 
-def _ends(line: list[Expressed]) -> str:
-    first, last = line[0], line[-1]
-    end = f"{last['kl']:.3g} at {last['n_layers']} layer{'s' if last['n_layers'] > 1 else ''}"
-    return end if first is last else f"goes from {first['kl']:.3g} at {first['n_layers']} to {end}"
-
-
-def _draw(lines: dict[str, list[Expressed]], page_style: PageStyle) -> go.Figure:
-    styles = themes.distinct_styles(lines)
-    figure = go.Figure()
-    for name, line in lines.items():
-        x, y = [p["n_layers"] for p in line], [p["kl"] for p in line]
-        hover = f"{name}<br>%{{x}} layers: %{{y:.3g}}<extra></extra>"
-        figure.add_trace(page_style.line_of(name, styles[name], x=x, y=y, hovertemplate=hover))
-    divergences = [p["kl"] for line in lines.values() for p in line]
-    most = max((p["n_layers"] for line in lines.values() for p in line), default=1)
-    spacing: dict[str, Any] = {"dtick": 1} if most <= 12 else {}
-    figure.update_xaxes(title_text=labels.axis("n_layers"), **spacing)
-    figure.update_yaxes(title_text=labels.axis("expressibility"), **ticks.log_axis(divergences))
-    return page_style.with_legend(figure, list(lines))
+def _ends(line: pd.DataFrame) -> str:
+    ends = list(zip(line["n_layers"], line["expressibility"], strict=True))
+    (few, first), (many, last) = ends[0], ends[-1]
+    end = f"{last:.3g} at {many} layer{'s' if many > 1 else ''}"
+    return end if len(ends) == 1 else f"goes from {first:.3g} at {few} to {end}"

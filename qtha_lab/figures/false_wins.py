@@ -7,11 +7,12 @@ import functools
 import math
 from collections.abc import Mapping
 
+import plotly.graph_objects as go
+
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import Unchecked, unchecked
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
 HEADROOM = 1.25  # of the highest bar
@@ -69,7 +70,7 @@ def _error(share: float, studies: int) -> float:
     return math.sqrt(share * (1 - share) / studies)
 
 
-def _draw(shares: dict[str, float], studies: int, level: float, page_style: PageStyle) -> Unchecked:
+def _draw(shares: dict[str, float], studies: int, level: float, page_style: PageStyle) -> go.Figure:
     names = list(shares)
     errors = [_error(share, studies) for share in shares.values()]
     bars = {

@@ -11,9 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
 PRESENT = 1e-6  # a smaller coefficient is rounding noise

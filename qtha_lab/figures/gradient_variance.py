@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import traces_of
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.panels import panels
 from qtha_lab.figures.machinery.table import Table
+
+LAW = "∝ 2⁻ⁿ"
 
 
 class Variance(TypedDict):
@@ -110,35 +111,24 @@ def _rate(line: Sequence[Variance]) -> str:
 
 
 def _draw(lines: dict[str, list[Variance]], page_style: PageStyle) -> go.Figure:
-    figure = go.Figure()
-    counts: dict[str, int] = {}
+    points = [{"line": label, **point} for label, line in lines.items() for point in line]
+    frame = pd.DataFrame(points, columns=["line", "ansatz", "n_qubits", "n_layers", "variance"])
+    frame = frame.rename(columns={"variance": "gradient_variance"})
+    styles: dict[str, dict[str, str]] = {}
     for label, line in lines.items():
-        ansatz = line[0]["ansatz"]
-        number = counts[ansatz] = counts.get(ansatz, -1) + 1
-        x, y = [p["n_qubits"] for p in line], [p["variance"] for p in line]
-        hover = f"{label}<br>%{{x}} qubits: %{{y:.3g}}<extra></extra>"
-        trace = page_style.line_of(ansatz, x=x, y=y, hovertemplate=hover).update(name=label)
-        figure.add_trace(vary(trace, number))
-    law = "∝ 2⁻ⁿ"
-    if lines:
-        figure.add_trace(_law(lines, page_style).update(name=law))
-    variances = [v for trace in traces_of(figure) for v in trace.y]
-    figure.update_xaxes(title_text=labels.axis("n_qubits"), dtick=2 if page_style.narrow else 1)
-    figure.update_yaxes(title_text=labels.axis("gradient_variance"), **ticks.log_axis(variances))
-    return page_style.with_legend(figure, [*lines, law])
-
-
-def vary(trace: go.Scatter, number: int) -> go.Scatter:
-    """Set another dash and symbol for the second, third … line of one ansatz."""
-    if number:
-        dash, symbol = (kinds[number % len(kinds)] for kinds in (themes.DASHES, themes.SYMBOLS))
-        trace.update(line_dash=dash, marker_symbol=symbol)
-    return trace
-
-
-def _law(lines: dict[str, list[Variance]], page_style: PageStyle) -> go.Scatter:
-    points = [p for line in lines.values() for p in line]
-    n = np.array(sorted({p["n_qubits"] for p in points}))
-    start = max(p["variance"] for p in points if p["n_qubits"] == n[0])
-    line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
-    return go.Scatter(x=n, y=start * 2.0 ** (n[0] - n), mode="lines", line=line, hoverinfo="skip")
+        number = sum(line[0]["ansatz"] == lines[other][0]["ansatz"] for other in styles)
+        kinds = {"dash": themes.DASHES, "symbol": themes.SYMBOLS}
+        varied = {kind: choices[number % len(choices)] for kind, choices in kinds.items()}
+        styles[label] = themes.method_style(line[0]["ansatz"]) | (varied if number else {})
+    n = np.array(sorted(set(frame["n_qubits"])), dtype=float)
+    first = frame[frame["n_qubits"] == frame["n_qubits"].min()]["gradient_variance"].max()
+    law = {"line": LAW, "n_qubits": n, "gradient_variance": first * 2.0 ** (n.min(initial=99) - n)}
+    rest = {"color": page_style.inks.text, "dash": "dot", "symbol": "circle"}
+    figure = panels(
+        pd.concat([frame, pd.DataFrame(law)]) if lines else frame,
+        "n_qubits", "gradient_variance", "line", page_style, log="y",
+        hover="%{x} qubits: %{y:.3g}", styles=styles | {LAW: rest},
+        mode=dict.fromkeys(lines, "lines+markers") | {LAW: "lines"},
+        xaxis={"dtick": 2 if page_style.narrow else 1},
+    )  # fmt: skip
+    return figure.update_traces(line_width=0.7 * page_style.line, selector={"name": LAW})

@@ -8,14 +8,9 @@ import functools
 from collections.abc import Sequence
 from typing import TypedDict
 
-import plotly.graph_objects as go
-
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery import labels, ticks
-from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.figure import Figure, figure_function
+from qtha_lab.figures.machinery.panels import panels
 from qtha_lab.figures.machinery.table import Table, value_text
 
 
@@ -94,31 +89,11 @@ def loss_against_bytes(courses: Sequence[ByteHistory], theme: str = "light") -> 
         for c in courses
         for r in c["rounds"]
     ]
-    draw = functools.partial(_draw, courses)
+    table = Table.of(records, ("method", "seed", "round", "bytes_sent", "eval_loss"))
+    draw = functools.partial(
+        panels, table.frame[table.frame["bytes_sent"] > 0],  # 0 is on no logarithmic axis
+        "bytes_sent", "eval_loss", "method", each="seed", hover="%{x:,} bytes: %{y:.4g} nats",
+        log="x",
+    )  # fmt: skip
     title = "Evaluation loss against bytes sent"
-    return Figure("loss_by_bytes", draw, caption, alt, Table.of(records), theme, title)
-
-
-def _draw(courses: list[ByteHistory], page_style: PageStyle) -> go.Figure:
-    figure = go.Figure()
-    styles = themes.distinct_styles(course["label"] for course in courses)
-    first: set[str] = set()
-    for course in courses:
-        label = course["label"]
-        rounds = [
-            r for r in course["rounds"] if r["bytes_sent"]
-        ]  # 0 has no place on a logarithmic axis
-        along, up = [r["bytes_sent"] for r in rounds], [r["eval_loss"] for r in rounds]
-        hover = (
-            f"{shown(label)}, seed {course['seed']}<br>%{{x:,}} bytes: %{{y:.4g}}"
-            " nats<extra></extra>"
-        )
-        trace = page_style.line_of(label, styles[label], x=along, y=up, hovertemplate=hover)
-        figure.add_trace(trace.update(mode="lines+markers", showlegend=label not in first))
-        first.add(label)
-    sent = [r["bytes_sent"] for c in courses for r in c["rounds"] if r["bytes_sent"]]
-    figure.update_xaxes(
-        title_text=labels.axis("bytes_sent"), **ticks.log_axis(sent, ticks.thousands)
-    )
-    figure.update_yaxes(title_text=labels.axis("eval_loss"))
-    return page_style.with_legend(figure, [course["label"] for course in courses])
+    return Figure("loss_by_bytes", draw, caption, alt, table, theme, title)

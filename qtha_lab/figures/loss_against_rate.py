@@ -16,13 +16,11 @@ from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.spread import MOST_BANDS, error_bar
+from qtha_lab.figures.machinery.panels import MOST_BANDS, band, error_bar, rule
 from qtha_lab.figures.machinery.table import Table, value_text
 
-MOST_TICKS = 6
 FAR = 4  # values more than this many times as far from the best as the median leave the frame
 
 
@@ -217,9 +215,9 @@ def _draw(
     figure = go.Figure()
     styles = themes.distinct_styles(by_label)
     for label, points in by_label.items():
-        band, line = _band(label, _whole(points), styles[label], page_style)
+        edges, line = _band(label, _whole(points), styles[label], page_style)
         if len(by_label) <= MOST_BANDS:
-            figure.add_traces(band)
+            figure.add_traces(edges)
         else:
             whole = _whole(points)
             mean, low, high = ([getattr(p, e) for p in whole] for e in ("mean", "low", "high"))
@@ -238,20 +236,11 @@ def _draw(
     frame = frame_of(values, _lower_is_better(measure))
     figure.add_traces(_diverged(by_label, styles, page_style, frame))
     if shared is not None:
-        line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
-        figure.add_vline(x=shared, line=line, layer="below")
+        figure.add_vline(x=shared, line=rule(page_style), layer="below")
     rates = [p.rate for points in by_label.values() for p in points]
-    figure.update_xaxes(title_text=labels.axis("learning_rate"), **_rate_axis(rates))
+    figure.update_xaxes(title_text=labels.axis("learning_rate"), **ticks.axis_of_rates(rates))
     figure.update_yaxes(title_text=labels.axis(measure), range=frame)
     return page_style.with_legend(figure, list(by_label))
-
-
-def _rate_axis(rates: list[float]) -> dict:
-    """Return a logarithmic axis, with ticks at the rates where they are few."""
-    axis, different = ticks.log_axis(rates), sorted(set(rates))
-    if len(different) > MOST_TICKS:
-        return axis
-    return axis | {"tickvals": different, "ticktext": [f"{rate:.3g}" for rate in different]}
 
 
 def _band(
@@ -259,12 +248,8 @@ def _band(
 ) -> tuple[list[go.Scatter], go.Scatter]:
     """Draw the edges of a band over the seeds, and a line of means."""
     rates = [p.rate for p in points]
-    edges = [
-        go.Scatter(x=rates, y=[getattr(p, end) for p in points], mode="lines", line_width=0,
-                   hoverinfo="skip", showlegend=False, legendgroup=label)
-        for end in ("low", "high")
-    ]  # fmt: skip
-    edges[1].update(fill="tonexty", fillcolor=themes.faint(style["color"]))
+    low, high = ([getattr(p, end) for p in points] for end in ("low", "high"))
+    edges = band(label, rates, low, high, style["color"])
     hover = f"{label}<br>%{{x:g}}: %{{y:.5g}} over %{{customdata}} seeds<extra></extra>"
     line = page_style.line_of(
         label, style, x=rates, y=[p.mean for p in points], hovertemplate=hover

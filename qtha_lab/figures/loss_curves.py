@@ -12,12 +12,16 @@ import numpy as np
 import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery import spread
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import (
+    MOST_BANDS,
+    ends_over_seeds,
+    error_bar,
+    interval_words,
+)
 from qtha_lab.figures.machinery.parts import traces_of
-from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
 APART = (
@@ -174,10 +178,10 @@ def _spread_in_words(series: list[Series]) -> str:
     several = [count for count in seeds.values() if count > 1]
     if not several:
         return ""
-    few = len({label for label, _ in seeds}) <= spread.MOST_BANDS
+    few = len({label for label, _ in seeds}) <= MOST_BANDS
     drawn = "a band is" if few else "bars at the evaluations are"
     apart = "" if few else " Methods are drawn a little apart along the steps."
-    return f" Of several seeds: the mean, and {drawn} {spread.words(several)}.{apart}"
+    return f" Of several seeds: the mean, and {drawn} {interval_words(several)}.{apart}"
 
 
 def _draw(series: list[Series], page_style: PageStyle) -> go.Figure:
@@ -195,7 +199,7 @@ def _draw(series: list[Series], page_style: PageStyle) -> go.Figure:
             seeds = [line for line in series if (line["label"], line["kind"]) == (label, kind)]
             if len(seeds) < 2:
                 figure.add_traces([curve(line, style=style) for line in seeds])
-            elif len(labels) <= spread.MOST_BANDS:
+            elif len(labels) <= MOST_BANDS:
                 figure.add_traces(_band(seeds, style))
             else:
                 figure.add_trace(_bars(seeds, style, apart, page_style))
@@ -302,15 +306,15 @@ def _bars(
     along = [step + apart for step in steps] if evaluated else steps
     line = curve(_with(seeds[0], along, grid.mean(axis=0)), f"mean of {len(seeds)} seeds", style)
     if evaluated:
-        low, high = spread.ends_over_seeds(grid)
-        line.update(error_y=spread.error_bar(grid.mean(axis=0), low, high, 0.6 * page_style.line))
+        low, high = ends_over_seeds(grid)
+        line.update(error_y=error_bar(grid.mean(axis=0), low, high, 0.6 * page_style.line))
     return line.update(line_width=1.2)
 
 
 def _band(seeds: list[Series], style: dict[str, str]) -> list[go.Scatter]:
     """Draw the mean over seeds with a band, over the steps that all seeds share."""
     steps, grid = _over_seeds(seeds)
-    ends = spread.ends_over_seeds(grid)
+    ends = ends_over_seeds(grid)
     low, high, mean = (
         curve(_with(seeds[0], steps, values), words, style)
         for values, words in zip(

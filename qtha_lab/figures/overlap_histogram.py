@@ -6,12 +6,13 @@ Takes shares, such as those of `qtha_lab.analysis.circuits.expressibility`.
 import functools
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.panels import panels
 from qtha_lab.figures.machinery.table import Table
 
 HAAR = "random states"
@@ -57,20 +58,18 @@ def overlap_histogram(
         (name, x, float(y)) for name, of in of_all.items() for x, y in zip(centres, of, strict=True)
     ]
     table = Table(("family", "overlap", "share"), rows)
-    draw = functools.partial(_draw, of_all, centres)
+    draw = functools.partial(_draw, table.frame)
     return Figure("overlap_histogram", draw, caption, alt, table, theme)
 
 
-def _draw(shares: dict[str, list[float]], centres: list[float], page_style: PageStyle) -> go.Figure:
-    families = [name for name in shares if name != HAAR]
-    styles = themes.distinct_styles(families)
-    figure = go.Figure()
-    for name in families:
-        line = page_style.line_of(name, styles[name], x=centres, y=list(map(float, shares[name])))
-        figure.add_trace(line)
-    dotted = {"dash": "dot", "width": page_style.line, "color": page_style.inks.text}
-    haar = list(map(float, shares[HAAR]))
-    figure.add_trace(go.Scatter(x=centres, y=haar, mode="lines", line=dotted, name=HAAR))
-    figure.update_xaxes(title_text="overlap |⟨ψ|φ⟩|²")
-    figure.update_yaxes(title_text="share of pairs", rangemode="tozero")
-    return page_style.with_legend(figure, [*families, HAAR])
+def _draw(frame: pd.DataFrame, page_style: PageStyle) -> go.Figure:
+    frame = frame.sort_values("family", key=lambda of: of == HAAR, kind="stable")  # in front
+    families = list(dict.fromkeys(frame["family"]))
+    grey = {"color": page_style.inks.text, "dash": "dot", "symbol": "circle"}
+    styles = themes.distinct_styles(name for name in families if name != HAAR) | {HAAR: grey}
+    return panels(
+        frame, "overlap", "share", "family", page_style, hover="%{x:.3g}: %{y:.3g}", styles=styles,
+        mode=dict.fromkeys(families, "lines+markers") | {HAAR: "lines"},
+        xaxis={"title_text": "overlap |⟨ψ|φ⟩|²"},
+        yaxis={"title_text": "share of pairs", "rangemode": "tozero"},
+    )  # fmt: skip

@@ -9,10 +9,9 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import Unchecked, unchecked
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
 COLORS = (themes.GREEN, themes.SKY, themes.GREY, themes.PINK)  # parts are no methods
@@ -71,7 +70,7 @@ def _share(parts: Mapping[str, int], part: str, whole: int) -> str:
     return f", of which {percent:.{0 if percent >= 10 else 2}f} % are {part}"
 
 
-def _draw(counts: dict[str, dict[str, int]], page_style: PageStyle) -> go.Figure | Unchecked:
+def _draw(counts: dict[str, dict[str, int]], page_style: PageStyle) -> go.Figure:
     parts = list(dict.fromkeys(part for of in counts.values() for part in of))
     names = [page_style.wrap(label, 0.8 * page_style.width / len(counts)) for label in counts]
     traces = []

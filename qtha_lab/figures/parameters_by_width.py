@@ -7,13 +7,12 @@ import functools
 from collections.abc import Sequence
 from typing import TypedDict
 
+import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery import ticks
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.panels import panels, rule
 from qtha_lab.figures.machinery.table import Table
 
 
@@ -51,16 +50,11 @@ def parameters_by_width(
         >>> parameters_by_width(points, 128).alt
         'Trained parameters of a layer of width 128: lora 1,024.'
     """
-    lines: dict[str, list[SizeAtWidth]] = {}
-    for point in sorted(points, key=lambda point: point["width"]):
-        lines.setdefault(point["method"], []).append(point)
-    at = width or max((point["width"] for point in points), default=0)
-    found = {
-        name: point["parameters"]
-        for name, line in lines.items()
-        for point in line
-        if point["width"] == at
-    }
+    table = Table.of([dict(point) for point in points], ("method", "width", "parameters"))
+    frame = table.frame.sort_values("width", kind="stable")
+    at = width or (frame["width"].max() if len(frame) else 0)
+    here = frame[frame["width"] == at]
+    found = dict(zip(here["method"], here["parameters"], strict=True))
     listed = ", ".join(f"{name} {count:,}" for name, count in sorted(found.items(), key=_count))
     alt = f"Trained parameters of a layer of width {at:,}: {listed or 'none was counted'}."
     caption = (
@@ -68,9 +62,7 @@ def parameters_by_width(
         " A smaller number of trained parameters says nothing about the loss, nor about the"
         " numbers that a merged or generated layer stores."
     )
-    columns = ("method", "width", "parameters")
-    table = Table(columns, [(p["method"], p["width"], p["parameters"]) for p in points])
-    draw = functools.partial(_draw, lines, width)
+    draw = functools.partial(_draw, frame, width)
     return Figure("parameters_by_width", draw, caption, alt, table, theme)
 
 
@@ -78,25 +70,12 @@ def _count(item: tuple[str, int]) -> int:
     return item[1]
 
 
-def _draw(
-    lines: dict[str, list[SizeAtWidth]], width: int | None, page_style: PageStyle
-) -> go.Figure:
-    styles = themes.distinct_styles(lines)
-    figure = go.Figure()
-    for name, line in lines.items():
-        x, y = [p["width"] for p in line], [p["parameters"] for p in line]
-        hover = f"{name}<br>width %{{x:,}}: %{{y:,}}<extra></extra>"
-        figure.add_trace(page_style.line_of(name, styles[name], x=x, y=y, hovertemplate=hover))
-    if width:
-        edge = {"color": page_style.inks.text, "dash": "dot", "width": page_style.line}
-        figure.add_vline(x=width, line=edge)
-    every = [point for line in lines.values() for point in line]
-    figure.update_xaxes(title_text="width of the layer", **_axis(p["width"] for p in every))
-    counts = ticks.log_axis([p["parameters"] for p in every], ticks.thousands)
-    figure.update_yaxes(title_text="trained parameters", **counts)
-    return page_style.with_legend(figure, list(lines))
-
-
-def _axis(widths) -> dict:
-    places = sorted(set(widths))
-    return {"type": "log", "tickvals": places, "ticktext": [f"{place:,}" for place in places]}
+def _draw(frame: pd.DataFrame, width: int | None, page_style: PageStyle) -> go.Figure:
+    places = sorted(set(frame["width"]))
+    widths = {"type": "log", "tickvals": places, "ticktext": [f"{place:,}" for place in places]}
+    figure = panels(
+        frame, "width", "parameters", "method", page_style, hover="width %{x:,}: %{y:,}", log="y",
+        xaxis={"title_text": "width of the layer", **widths},
+        yaxis={"title_text": "trained parameters"},
+    )  # fmt: skip
+    return figure.add_vline(x=width, line=rule(page_style, width=1)) if width else figure

@@ -8,9 +8,8 @@ import functools
 from collections.abc import Sequence
 from typing import TypedDict
 
-from qtha_lab.figures.machinery.by_size import Sized, draw_by_size, ends
-from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.figure import Figure, figure_function
+from qtha_lab.figures.machinery.panels import draw_by_size, ends_by_size
 from qtha_lab.figures.machinery.table import Table
 
 
@@ -55,14 +54,14 @@ def perplexity_by_bits(runs: Sequence[QuantisedRun], theme: str = "light") -> Fi
         >>> perplexity_by_bits([run]).alt
         'Perplexity at the most bits, mean over seeds: round 70 at 4.'
     """
-    points = [Sized(r["label"], r["bits"], r["seed"], r["perplexity"]) for r in runs]
-    alt = f"Perplexity at the most bits, mean over seeds: {ends(points)}."
+    table = Table.of([dict(each) for each in runs], ("label", "bits", "seed", "perplexity"))
+    ends = ends_by_size(table.frame, "bits", "perplexity")
+    alt = f"Perplexity at the most bits, mean over seeds: {ends}."
     caption = (
         "Perplexity against the bits of a weight: means over seeds as lines, a dot for every seed;"
         " a base that is not rounded is a line across. Does not show the bits of scales, of"
         " outliers and of inputs."
     )
-    drawn = functools.partial(draw_by_size, points, "bits", "perplexity", log=True)
-    records = [dict(run) for run in runs]
+    drawn = functools.partial(draw_by_size, table.frame, "bits", "perplexity", log="y")
     title = "Perplexity at few bits"
-    return Figure("perplexity_by_bits", drawn, caption, alt, Table.of(records), theme, title)
+    return Figure("perplexity_by_bits", drawn, caption, alt, table, theme, title)

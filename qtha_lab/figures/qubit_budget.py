@@ -7,9 +7,8 @@ import functools
 from collections.abc import Sequence
 from typing import TypedDict
 
-from qtha_lab.figures.machinery.by_size import Sized, draw_by_size, ends
-from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.figure import Figure, figure_function
+from qtha_lab.figures.machinery.panels import draw_by_size, ends_by_size
 from qtha_lab.figures.machinery.table import Table
 
 
@@ -54,14 +53,14 @@ def qubit_budget(runs: Sequence[QubitBudgetRun], theme: str = "light") -> Figure
         >>> qubit_budget([run]).alt
         'Test accuracy at the most qubits, mean over seeds: circuit 0.75 at 4.'
     """
-    points = [Sized(r["label"], r["n_qubits"], r["seed"], r["test_accuracy"]) for r in runs]
-    alt = f"Test accuracy at the most qubits, mean over seeds: {ends(points)}."
+    table = Table.of([dict(each) for each in runs], ("label", "n_qubits", "seed", "test_accuracy"))
+    ends = ends_by_size(table.frame, "n_qubits", "test_accuracy")
+    alt = f"Test accuracy at the most qubits, mean over seeds: {ends}."
     caption = (
         "Test accuracy against the number of qubits: means over seeds as lines, a dot for every"
         " seed; a method without qubits is a line across. A line that is flat from few qubits on"
         " needs no more of them. Does not show what other parts of a method grow with its qubits."
     )
-    records = [dict(run) for run in runs]
-    drawn = functools.partial(draw_by_size, points, "n_qubits", "test_accuracy")
+    drawn = functools.partial(draw_by_size, table.frame, "n_qubits", "test_accuracy")
     title = "Accuracy at a budget of qubits"
-    return Figure("qubit_budget", drawn, caption, alt, Table.of(records), theme, title)
+    return Figure("qubit_budget", drawn, caption, alt, table, theme, title)

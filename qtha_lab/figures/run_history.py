@@ -16,9 +16,8 @@ from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.loss_curves import decimate
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, value_text
 
 MOST_SMOOTHING = 0.999

@@ -12,9 +12,8 @@ import plotly.graph_objects as go
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, value_text
 
 PALE = 0.15

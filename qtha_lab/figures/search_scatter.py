@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery.by_size import Sized, draw_by_size, means
-from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.figure import Figure, figure_function
+from qtha_lab.figures.machinery.panels import draw_by_size
 from qtha_lab.figures.machinery.table import Table, value_text
 
 
@@ -52,16 +51,15 @@ def search_scatter(circuits: Sequence[SearchedCircuit], theme: str = "light") ->
         >>> search_scatter([{"label": "search", "n_cnots": 4, "seed": 0, "accuracy": 0.84}]).alt
         'Mean accuracy of the circuits: search 0.84.'
     """
-    points = [Sized(f["label"], f["n_cnots"], f["seed"], f["accuracy"]) for f in circuits]
-    whole = {label: [p.value for p in points if p.label == label] for label in means(points)}
-    words = [f"{shown(label)} {value_text(sum(v) / len(v))}" for label, v in whole.items()]
+    table = Table.of([dict(each) for each in circuits], ("label", "n_cnots", "seed", "accuracy"))
+    means = table.frame.groupby("label", sort=False)["accuracy"].mean()
+    words = [f"{shown(label)} {value_text(float(mean))}" for label, mean in means.items()]
     alt = f"Mean accuracy of the circuits: {'; '.join(words) or 'none yet'}."
     caption = (
         "Accuracy against the CNOTs of a circuit: a dot for every seed, a symbol at the mean of"
         " each way of finding and number of CNOTs. Does not show how many circuits were tried"
         " before one was chosen."
     )
-    drawn = functools.partial(draw_by_size, points, "n_cnots", "accuracy", joined=False)
-    records = [dict(each) for each in circuits]
+    drawn = functools.partial(draw_by_size, table.frame, "n_cnots", "accuracy", mode="markers")
     title = "Circuits of the search"
-    return Figure("search_scatter", drawn, caption, alt, Table.of(records), theme, title)
+    return Figure("search_scatter", drawn, caption, alt, table, theme, title)

@@ -7,13 +7,13 @@ import functools
 from collections.abc import Sequence
 from typing import TypedDict
 
+import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import labels, ticks
-from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.panels import panels, rule
 from qtha_lab.figures.machinery.table import Table
 
 
@@ -51,12 +51,12 @@ def signal_by_layers(
         >>> signal_by_layers(points, 0.03).alt
         'Share of ⟨Z⟩ that is left: ring 0.25 after 2 layers. The shots scatter by 0.03.'
     """
-    lines: dict[str, list[SignalLeft]] = {}
-    for point in sorted(points, key=lambda point: point["n_layers"]):
-        lines.setdefault(point["topology"], []).append(point)
+    table = Table.of([dict(point) for point in points], ("topology", "n_layers", "signal"))
+    frame = table.frame.sort_values("n_layers", kind="stable")
+    last = frame.groupby("topology", sort=False).tail(1).set_index("topology")
+    names = dict.fromkeys(frame["topology"])
     found = ", ".join(
-        f"{name} {line[-1]['signal']:.3g} after {line[-1]['n_layers']} layers"
-        for name, line in lines.items()
+        f"{name} {last.signal[name]:.3g} after {last.n_layers[name]} layers" for name in names
     )
     shots = "" if scatter is None else f" The shots scatter by {scatter:.3g}."
     alt = f"Share of ⟨Z⟩ that is left: {found or 'none was estimated'}.{shots}"
@@ -66,26 +66,15 @@ def signal_by_layers(
         " the error. Read-out errors, drift and crosstalk are left out. The dashed line is the"
         " standard error of the shots, where given."
     )
-    columns = ("topology", "n_layers", "signal")
-    table = Table(columns, [(p["topology"], p["n_layers"], p["signal"]) for p in points])
-    draw = functools.partial(_draw, lines, scatter)
+    draw = functools.partial(_draw, frame, scatter)
     return Figure("signal_by_layers", draw, caption, alt, table, theme)
 
 
-def _draw(
-    lines: dict[str, list[SignalLeft]], scatter: float | None, page_style: PageStyle
-) -> go.Figure:
-    styles = themes.distinct_styles(lines)
-    figure = go.Figure()
-    for name, line in lines.items():
-        x, y = [p["n_layers"] for p in line], [p["signal"] for p in line]
-        hover = f"{name}<br>%{{x}} layers: %{{y:.3g}}<extra></extra>"
-        figure.add_trace(page_style.line_of(name, styles[name], x=x, y=y, hovertemplate=hover))
-    values = [point["signal"] for line in lines.values() for point in line]
-    if scatter:
-        edge = {"color": page_style.inks.text, "dash": "dash", "width": page_style.line}
-        figure.add_hline(y=scatter, line=edge)
-        values.append(scatter)
-    figure.update_xaxes(title_text=labels.axis("n_layers"), dtick=1)
-    figure.update_yaxes(title_text="share of ⟨Z⟩ that is left", **ticks.log_axis(values))
-    return page_style.with_legend(figure, list(lines))
+def _draw(frame: pd.DataFrame, scatter: float | None, page_style: PageStyle) -> go.Figure:
+    values = [*frame["signal"], *([scatter] if scatter else [])]
+    figure = panels(
+        frame, "n_layers", "signal", "topology", page_style, hover="%{x} layers: %{y:.3g}",
+        xaxis={"dtick": 1},
+        yaxis={"title_text": "share of ⟨Z⟩ that is left", **ticks.log_axis(values)},
+    )  # fmt: skip
+    return figure.add_hline(y=scatter, line=rule(page_style, "dash", 1)) if scatter else figure

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import labels, ticks
-from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import Unchecked, unchecked
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.panels import panels, rule
 from qtha_lab.figures.machinery.table import Table
 
 THRESHOLD = 0.01  # of the largest; smaller values are not counted
@@ -67,7 +66,7 @@ def spectra(spectra: Mapping[str, Sequence[float]], of: str = "ΔW", theme: str 
     )
     rows = [(k, i, s) for k, v in sorted_.items() for i, s in enumerate(v, start=1)]
     table = Table(("method", "index", "singular_value"), rows)
-    draw = functools.partial(_draw_decay, sorted_)
+    draw = functools.partial(_draw, table.frame)
     return Figure("singular_values", draw, caption, alt, table, theme)
 
 
@@ -90,27 +89,14 @@ def above(values: np.ndarray, threshold: float = THRESHOLD) -> int:
     return int((values > threshold * values.max(initial=0)).sum())
 
 
-def _draw_decay(spectra: dict[str, np.ndarray], page_style: PageStyle) -> go.Figure | Unchecked:
-    largest = max((v.max(initial=0) for v in spectra.values()), default=0) or 1.0
-    above_floor = {label: v[v > FLOOR * largest] for label, v in spectra.items()}
-    styles = themes.distinct_styles(spectra)
-    traces = []
-    for label, values in above_floor.items():
-        hover = f"{label}<br>σ%{{x}} = %{{y:.3g}}<extra></extra>"
-        index = np.arange(1, len(values) + 1)
-        more = {"x": index, "y": values, "hovertemplate": hover}
-        traces.append(page_style.plain_line(label, styles[label]) | more)
-    line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
-    height = {"y0": THRESHOLD * largest, "y1": THRESHOLD * largest, "yref": "y"}
-    across = {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", **height, "line": line}
-    heights = [
-        THRESHOLD * largest,
-        largest,
-        *(v for values in above_floor.values() for v in values),
-    ]
-    layout = {
-        "xaxis": {"title": {"text": labels.axis("index")}, "rangemode": "tozero"},
-        "yaxis": {"title": {"text": labels.axis("singular_value")}, **ticks.log_axis(heights)},
-        "shapes": [across],
-    }
-    return page_style.with_legend(unchecked(traces, layout), list(spectra))
+def _draw(frame: pd.DataFrame, page_style: PageStyle) -> go.Figure:
+    values = frame["singular_value"]
+    largest = (values.max() if len(values) else 0) or 1.0
+    values = values.where(values > FLOOR * largest)
+    drawn = values.notna() | ~frame["method"].duplicated()  # each method keeps its name
+    figure = panels(
+        frame.assign(singular_value=values)[drawn], "index", "singular_value", "method", page_style,
+        hover="σ%{x} = %{y:.3g}", xaxis={"rangemode": "tozero"},
+        yaxis=ticks.log_axis([THRESHOLD * largest, largest, *values]),
+    )  # fmt: skip
+    return figure.add_hline(THRESHOLD * largest, line=rule(page_style))

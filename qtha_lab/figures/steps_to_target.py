@@ -8,9 +8,8 @@ import functools
 from collections.abc import Sequence
 from typing import TypedDict
 
-from qtha_lab.figures.machinery.by_size import Sized, draw_by_size, ends
-from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.figure import Figure, figure_function
+from qtha_lab.figures.machinery.panels import draw_by_size, ends_by_size
 from qtha_lab.figures.machinery.table import Table
 
 
@@ -54,14 +53,16 @@ def steps_to_target(starts: Sequence[TargetSteps], theme: str = "light") -> Figu
         >>> steps_to_target([start]).alt
         'Steps to the target at the most nodes, mean over seeds: table 20 at 8.'
     """
-    points = [Sized(s["label"], s["n_nodes"], s["seed"], s["steps_to_target"]) for s in starts]
-    alt = f"Steps to the target at the most nodes, mean over seeds: {ends(points)}."
+    table = Table.of(
+        [dict(each) for each in starts], ("label", "n_nodes", "seed", "steps_to_target")
+    )
+    ends = ends_by_size(table.frame, "n_nodes", "steps_to_target")
+    alt = f"Steps to the target at the most nodes, mean over seeds: {ends}."
     caption = (
         "Steps until a graph is cut to the target, the median over graphs that nothing was learnt"
         " on: means over seeds as lines, a dot for every seed. A start whose line stays low was"
         " learnt on smaller graphs and carries over. Does not show what the learning took."
     )
-    drawn = functools.partial(draw_by_size, points, "n_nodes", "steps_to_target")
-    records = [dict(start) for start in starts]
+    drawn = functools.partial(draw_by_size, table.frame, "n_nodes", "steps_to_target")
     title = "Steps to the target at unseen sizes"
-    return Figure("steps_to_target", drawn, caption, alt, Table.of(records), theme, title)
+    return Figure("steps_to_target", drawn, caption, alt, table, theme, title)

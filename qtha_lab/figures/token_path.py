@@ -11,10 +11,9 @@ import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery import ticks
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import Unchecked, unchecked
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
 OWN, CHANCE = "this token", "random inputs as long"
@@ -77,7 +76,7 @@ def _draw(
     values: list[float],
     scale: float,
     page_style: PageStyle,
-) -> go.Figure | Unchecked:
+) -> go.Figure:
     names = list(rms)
     blue = {"color": themes.BLUE, "dash": "solid", "symbol": "circle"}
     grey = {"color": themes.GREY, "dash": "dot", "symbol": "square-open"}

@@ -6,24 +6,19 @@ Takes computed points. The error of a matrix is not the error of the model.
 import functools
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import Unchecked, unchecked
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.panels import panels, rule
 from qtha_lab.figures.machinery.table import Table
 
 Point = tuple[float, float]
 CHOSEN = "chosen bonds"
-COLORS = (
-    themes.GREEN,
-    themes.PINK,
-    themes.SKY,
-    themes.GREY,
-)  # matrices are no methods and have other colours
+COLORS = (themes.GREEN, themes.PINK, themes.SKY, themes.GREY)  # matrices are no methods
 
 
 def _example() -> dict:
@@ -77,7 +72,7 @@ def truncation_error(
     rows = [(label, n, e) for label, points in rising.items() for n, e in points]
     rows += [(CHOSEN, *chosen)] if chosen else []
     table = Table(("matrix", "parameters", "relative_error"), rows)
-    draw = functools.partial(_draw, rising, dense_parameters, chosen)
+    draw = functools.partial(_draw, table.frame, dense_parameters)
     return Figure("truncation_error", draw, caption, alt, table, theme)
 
 
@@ -88,46 +83,21 @@ def _ends(points: Sequence[Point]) -> str:
     return f"from {large:.3g} at {few:,} to {small:.3g} at {many:,}"
 
 
-def _draw(
-    curves: Mapping[str, Sequence[Point]], dense: int, chosen: Point | None, page_style: PageStyle
-) -> go.Figure | Unchecked:
-    traces = []
-    for number, (label, points) in enumerate(curves.items()):
-        hover = f"{label}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
-        x, y = ([point[i] for point in points] for i in (0, 1))
-        more = {"x": x, "y": y, "hovertemplate": hover}
-        traces.append(page_style.plain_line(label, _style(number)) | more)
-    if chosen:
-        ring = {
-            "symbol": "circle-open",
-            "size": 2.2 * page_style.marker,
-            "color": page_style.inks.text,
-        }
-        ring["line"] = {"width": 1.5 * page_style.line}
-        hover = f"{CHOSEN}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
-        traces.append({
-            "type": "scatter", "x": [chosen[0]], "y": [chosen[1]], "name": CHOSEN,
-            "mode": "markers", "marker": ring, "hovertemplate": hover,
-        })  # fmt: skip
-    line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
-    counts = [
-        dense,
-        *(n for points in curves.values() for n, _ in points),
-        *([chosen[0]] if chosen else []),
-    ]
-    along = {
-        "title": {"text": labels.axis("parameters")},
-        **ticks.log_axis(counts, ticks.thousands),
-    }
-    up = {"title": {"text": labels.axis("relative_error")}, "range": [-0.02, 1.05]}
-    upright = {"type": "line", "x0": dense, "x1": dense, "y0": 0, "y1": 1, "yref": "y domain"}
-    layout = {"xaxis": along, "yaxis": up, "shapes": [{**upright, "xref": "x", "line": line}]}
-    return page_style.with_legend(
-        unchecked(traces, layout), [*curves, *([CHOSEN] if chosen else [])]
-    )
-
-
-def _style(number: int) -> dict[str, str]:
-    """Return the colour, dash and symbol of a matrix by its number."""
+def _draw(frame: pd.DataFrame, dense: int, page_style: PageStyle) -> go.Figure:
+    names = list(dict.fromkeys(frame["matrix"]))
     kinds = {"color": COLORS, "dash": themes.DASHES, "symbol": themes.SYMBOLS}
-    return {name: choices[number % len(choices)] for name, choices in kinds.items()}
+    styles = {
+        name: {kind: choices[number % len(choices)] for kind, choices in kinds.items()}
+        for number, name in enumerate(names)
+    }
+    ring = {"color": page_style.inks.text, "dash": "solid", "symbol": "circle-open"}
+    figure = panels(
+        frame, "parameters", "relative_error", "matrix", page_style,
+        hover="%{x:,} parameters: %{y:.3g}", styles=styles | {CHOSEN: ring},
+        mode=dict.fromkeys(names, "lines+markers") | {CHOSEN: "markers"},
+        xaxis=ticks.log_axis([dense, *frame["parameters"]], ticks.thousands),
+        yaxis={"range": [-0.02, 1.05]},
+    )  # fmt: skip
+    marker = {"size": 2.2 * page_style.marker, "line_width": 1.5 * page_style.line}
+    figure.update_traces(marker=marker, selector={"name": CHOSEN})
+    return figure.add_vline(dense, line=rule(page_style))

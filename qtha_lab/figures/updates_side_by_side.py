@@ -7,14 +7,14 @@ import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery import ticks
-from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import Unchecked, unchecked
-from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
 FLOOR = 1e-6  # of the largest of an update; smaller values are rounding noise or zero
@@ -93,7 +93,7 @@ def _count(steps: np.ndarray, values: np.ndarray, floor: float) -> str:
 
 def _draw(
     histories: dict, floors: dict[str, float], step: int | None, page_style: PageStyle
-) -> Unchecked:
+) -> go.Figure:
     traces, layout = [], _panels(histories, page_style)
     for number, (label, (steps, values)) in enumerate(histories.items(), start=1):
         style = themes.method_style(label)

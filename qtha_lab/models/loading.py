@@ -33,6 +33,7 @@ from qtha_lab.models.weights import (
     check_finite,
     check_shape,
     check_weights,
+    head_modules,
     shapes_in,
     weight_files,
 )
@@ -63,7 +64,7 @@ class LoadedModel:
 
     Attributes:
         new_weights: Names of tensors drawn at random, because the folder has none that fit.
-        note: Sentence about a replaced classification head; empty without one.
+        note: Sentence about a stored classification head, kept or replaced; empty without one.
     """
 
     model: "PreTrainedModel"
@@ -137,6 +138,8 @@ def load_model(
                 ignore_mismatched_sizes=head == "classification",
             )
         note = _replaced_head(folder, model, report["mismatched_keys"])
+        if head == "classification" and not (note or reader):
+            note = _kept_head(folder, model, report["missing_keys"])
         check_finite(folder, model)
         _put(reader, model)
     if head != "classification" and (missing := sorted(report["missing_keys"])):
@@ -166,6 +169,17 @@ def _replaced_head(folder: Path, model: "PreTrainedModel", mismatched: Iterable[
     name, stored, shape = replaced[-1]
     head = name.rpartition(".")[0]
     return f"head {head} of {stored[0]} outputs is replaced by a new one of {shape[0]} outputs"
+
+
+def _kept_head(folder: Path, model: "PreTrainedModel", missing: Iterable[str]) -> str:
+    """Return a note on a stored head, whose classes may be others than those of the task."""
+    heads = {*head_modules(model)} - {name.partition(".")[0] for name in missing}
+    names = read_config(folder).get("id2label")
+    classes = ", ".join(map(str, names.values())) if isinstance(names, dict) else ""
+    if not heads:
+        return ""
+    classes = f"the classes {shortened(classes, 100)}" if classes else "classes without names"
+    return f"head {min(heads)} is kept from the model, trained on {classes}"
 
 
 def _round(

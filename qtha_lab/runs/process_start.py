@@ -1,20 +1,29 @@
-"""The start of a run's worker, through the fork server or as a process.
+"""The start of runs: a scheduler process imports the libraries once and forks a worker per run.
 
-In both cases the worker inherits the run's lock. The outcome of the run is in its directory
-(`qtha_lab.runs.run`).
+Every worker inherits the lock of its run, and records its end in the run's directory. A worker is
+a new process, which imports the libraries itself, where a fork is not safe.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
+import importlib.util
 import logging
 import os
+import runpy
+import signal
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from qtha_lab.core import locks
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import append_shared, refuse_inner_links, remove_file, shortened
+from qtha_lab.core.io import append_shared, read, refuse_inner_links, remove_file, shortened
 from qtha_lab.core.processes import module_command
 from qtha_lab.experiment.run_directory import (
     RunDir,
@@ -28,29 +37,211 @@ from qtha_lab.experiment.run_directory import (
 )
 from qtha_lab.experiment.run_directory.events import EventLog, read_tail
 from qtha_lab.experiment.run_directory.status import last_step
-from qtha_lab.runs import fork_server as warm
 
 log = logging.getLogger(__name__)
 
+LIBRARIES = (  # all imports of a CPU run before its first step
+    "qtha_lab.training.finetune",
+    "qtha_lab.adapters",
+    "qtha_lab.models.model_card",
+    "qtha_lab.simulators.cpu.engine",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.bert.modeling_bert",
+    "transformers.generation.utils",
+    "transformers.trainer",
+    "peft.tuners.lora",
+    "torch._dynamo",
+    "sacrebleu",
+    "rouge_score.rouge_scorer",
+    "sklearn.metrics",
+)
+DEVICES = {  # device files of the driver, by backend as in `torch.version`
+    "cuda": ("/dev/nvidiactl", "/dev/dxg"),
+    "hip": ("/dev/kfd", "/dev/dxg"),
+    "xpu": ("/dev/dri/renderD128", "/dev/dxg"),
+}
+FORK_SAFE = {"jemalloc_bg_thd"}  # thread of pyarrow's allocator, which handles forks itself
 
-def start_worker(files: RunDir, *, anew: bool = False) -> None:
-    """Start a worker that inherits the run's lock, so that no second worker can start.
+
+class Forks:
+    """The workers that this scheduler process has forked, by process id.
+
+    Each has its run and a copy of the run's lock, which is released once the exit is recorded.
+    """
+
+    def __init__(self) -> None:
+        self.enabled, self.loaded = False, False
+        self.workers: dict[int, tuple[RunDir, int]] = {}
+
+    def enable(self) -> None:
+        """Fork the workers of this process from now on, if this machine allows it."""
+        reason = fork_hindrance()
+        if reason:
+            log.info("each run imports its libraries: %s", reason)
+        elif sys.platform != "win32":
+            signal.signal(signal.SIGCHLD, self.reap)
+            self.enabled = True
+
+    def start(self, files: RunDir, lock: int) -> bool:
+        """Fork the worker of a run; return False if other threads make a fork unsafe."""
+        if not self.loaded:
+            load_libraries()
+            self.loaded = True
+        if names := unsafe_threads():
+            log.warning("%s starts as a new process: threads %s", files.path.name, names)
+            return False
+        copy = os.dup(lock)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _become_worker(files, lock)
+            self.workers[pid] = files, copy
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        log.info("process %d is forked for %s", pid, files.path.name)
+        return True
+
+    def reap(self, *_: object) -> None:
+        """Record the exit of each ended worker, then release its run."""
+        for pid in [*self.workers]:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                files, copy = self.workers.pop(pid)
+                ending.record_exit(files, pid, os.waitstatus_to_exitcode(status))
+                os.close(copy)
+
+
+FORKS = Forks()
+
+
+def fork_hindrance() -> str:
+    """Return the reason against forking a process with torch loaded, as a clause; "" without one.
+
+    A forked process cannot use a GPU driver that torch has initialised before the fork.
+    """
+    if sys.platform != "linux":
+        return f"a process with torch loaded is forked on Linux alone, and this is {sys.platform}"
+    spec = importlib.util.find_spec("torch")
+    version = Path(spec.origin).with_name("version.py") if spec and spec.origin else None
+    built_for = runpy.run_path(str(version)) if version and version.exists() else dict(DEVICES)
+    for kind, devices in DEVICES.items():
+        if built_for.get(kind) and any(Path(device).exists() for device in devices):
+            return f"torch is built for {kind}, whose driver does not survive a fork"
+    return ""
+
+
+def load_libraries() -> None:
+    """Import the libraries of workers, and load the compiled kernels.
+
+    A thread pool that a library creates at its import would prevent forks.
+    """
+    from qtha_lab.runs.worker import use_threads
+
+    before = dict(os.environ)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    use_threads()
+    gc.disable()
+    for name in LIBRARIES:
+        try:
+            module = importlib.import_module(name)
+            if hasattr(module, "load_kernels"):
+                module.load_kernels()
+        except Exception as fault:  # a worker that needs the module will report the error
+            log.debug("%s is not loaded: %r", name, fault)
+    try:  # a table of a thousand patterns, which each worker would compile
+        from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+        get_checkpoint_conversion_mapping("llama")
+    except Exception as fault:
+        log.debug("weight names are not prepared: %r", fault)
+    gc.freeze()
+    gc.enable()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def unsafe_threads() -> list[str]:
+    """Return the names of further threads, which would make a fork unsafe."""
+    threads = [t for t in Path("/proc/self/task").iterdir() if int(t.name) != os.getpid()]
+    names = [read(thread / "comm").strip() for thread in threads]
+    return [name for name in names if name not in FORK_SAFE]
+
+
+def _become_worker(files: RunDir, lock: int) -> None:
+    """Run the worker in the child process, and exit without return.
+
+    The child gets a session of its own and closes all files of the scheduler, whose locks it would
+    hold otherwise.
+    """
+    code = 1
+    try:
+        gc.freeze()  # no file object of the scheduler may be collected and close a new descriptor
+        os.setsid()
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        with append_shared(files.log) as output:
+            for descriptor in (1, 2):
+                os.dup2(output.fileno(), descriptor)
+        os.closerange(3, lock)
+        os.closerange(lock + 1, os.sysconf("SC_OPEN_MAX"))
+        from qtha_lab.runs.worker import work_on
+
+        sys.argv = ["qtha_lab.runs.worker", str(files.path)]
+        code = work_on(files, lock)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException as fault:
+        traceback.print_exception(fault)
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def start_workers(every: Sequence[RunDir], *, anew: bool = False) -> None:
+    """Start a worker per run, each of which inherits its run's lock.
+
+    A scheduler process forks them; any other process starts a scheduler for them, which outlives
+    this process.
 
     Args:
-        files: The run's directory.
+        every: The runs' directories.
         anew: Begin at step 0 again; existing checkpoints are set aside.
 
     Raises:
-        Refusal: If the run already has a worker.
+        Refusal: If a run already has a worker.
     """
-    with taken_over(files, "starting", anew=anew) as lock, append_shared(files.log) as output:
-        fork = warm.fork_worker(files, lock, output.fileno())
-        log.info("%s starts %s", files.path.name, "cold" if fork is None else "warm")
-        if fork is None:
-            ending.watch(files, _start_process(files, lock, output.fileno()))
+    with contextlib.ExitStack() as held:
+        taken = [(files, held.enter_context(taken_over(files, "starting", anew=anew)))
+                 for files in every]  # fmt: skip
+        if locks.INHERITS and not FORKS.enabled:
+            _start_scheduler(taken)
         else:
-            copies = os.dup(lock), os.dup(output.fileno())
-            ending.watch(files, lambda: _wait_forked(fork, files, *copies))
+            for files, lock in taken:
+                start_worker(files, lock)
+
+
+def start_worker(files: RunDir, lock: int) -> threading.Thread | None:
+    """Fork the worker of a run, or start it as a new process and return the thread that waits."""
+    if FORKS.enabled and FORKS.start(files, lock):
+        return None
+    return _start_process(files, lock)
+
+
+def _start_scheduler(taken: Sequence[tuple[RunDir, int]]) -> None:
+    """Start a scheduler process that inherits the locks of its runs."""
+    arguments = [word for files, lock in taken for word in (str(files.path), str(lock))]
+    with append_shared(taken[0][0].log) as output:
+        scheduler = subprocess.Popen(
+            module_command("qtha_lab.runs.scheduler", *arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock for _, lock in taken],
+            start_new_session=True,
+        )
+    threading.Thread(target=scheduler.wait, daemon=True).start()  # no zombie
 
 
 @contextlib.contextmanager
@@ -97,50 +288,32 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
         os.close(lock)
 
 
-def _start_process(files: RunDir, lock: int, output: int) -> Callable[[], None]:
+def _start_process(files: RunDir, lock: int) -> threading.Thread:
     """Start a worker as a new process that imports its libraries itself.
 
-    Until its end, a run whose lock no process can inherit counts as sent.
-
-    Returns:
-        Function that waits for the worker and records its exit.
+    Until its exit is recorded, this process holds a copy of the lock. A run whose lock no process
+    can inherit counts as sent.
     """
-    sent = None if locks.INHERITS else slots.hold(files.sent)
-    worker = locks.start_holding(
-        module_command("qtha_lab.runs.worker", str(files.path)),
-        lock,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-    )
+    held = os.dup(lock) if locks.INHERITS else slots.hold(files.sent)
+    with append_shared(files.log) as output:
+        worker = locks.start_holding(
+            module_command("qtha_lab.runs.worker", str(files.path)),
+            lock,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     if locks.INHERITS:
         slots.sign(lock, worker.pid)
 
     def wait() -> None:
         ending.record_exit(files, worker.pid, worker.wait())
-        if sent is not None:
-            os.close(sent)
+        if held is not None:
+            os.close(held)
 
-    return wait
-
-
-def _wait_forked(fork: warm.ForkedStart, files: RunDir, lock: int, output: int) -> None:
-    """Wait for a worker that the fork server forks; if it cannot, start a process.
-
-    Args:
-        fork: The requested worker.
-        files: The run's directory.
-        lock: A copy of the lock's descriptor, which holds the run until its worker is known.
-        output: A copy of the log's descriptor.
-    """
-    wait = fork.wait
-    try:
-        if not fork.forked():
-            wait = _start_process(files, lock, output)
-    finally:
-        os.close(lock)
-        os.close(output)
-    wait()
+    thread = threading.Thread(target=wait, daemon=True, name=files.path.name)
+    thread.start()
+    return thread
 
 
 def record_status(files: RunDir, state: str, message: str) -> None:

@@ -33,10 +33,9 @@ from qtha_lab.experiment.run_directory.record import LOG_LOST, Record, stamp
 from qtha_lab.experiment.run_directory.record import read_record as read_record
 from qtha_lab.experiment.run_directory.status import RESUMABLE, Status
 from qtha_lab.experiment.run_directory.trash import delete
-from qtha_lab.runs import fork_server as warm
 from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.kill import KILL, record_kill, send_signal
-from qtha_lab.runs.process_start import start_worker
+from qtha_lab.runs.process_start import start_workers
 from qtha_lab.runs.remote import RemoteBackend, send
 
 if TYPE_CHECKING:
@@ -321,7 +320,7 @@ class Run:
         check_plugins(self.files)
         check_disk_space(self.path, checkpoints.disk_space_needed(self.files.checkpoints))
         log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
-        _start(self.files, on, anew=anew)
+        _start([self.files], on, anew=anew)
 
 
 def launch(
@@ -351,23 +350,52 @@ def launch(
         >>> launch(Experiment(method="lora(r=2)")).wait().state  # doctest: +SKIP
         'finished'
     """
+    (run,) = launch_all([experiment], runs_dir, check=check, origins=[origin], on=on)
+    return run
+
+
+def launch_all(
+    experiments: Sequence[Experiment],
+    runs_dir: Path | str | None = None,
+    *,
+    check: bool = True,
+    origins: Sequence[Mapping[str, Any] | None] = (),
+    on: RemoteBackend | None = None,
+) -> list[Run]:
+    """Start runs that share one scheduler process, and return at once.
+
+    Args:
+        experiments: Experiments to train.
+        runs_dir: As for `launch`.
+        check: As for `launch`.
+        origins: Origin of each run, as for `launch`; empty for a user.
+        on: As for `launch`.
+
+    Raises:
+        Refusal: If an experiment cannot run; then nothing is started.
+    """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
-    experiment = with_absolute_paths(experiment)
-    warm.available()  # refuses an invalid setting before a directory is created
+    described = [with_absolute_paths(experiment) for experiment in experiments]
     if check:
-        experiment.check(folder)
-    files = RunDir.create(experiment, folder, origin)
-    record_plugins(files)
-    log.info("launching %s in %s", experiment.method.label, files.path)
-    _start(files, on)
-    return Run(files.path)
+        for experiment in described:
+            experiment.check(folder)
+    every = []
+    for experiment, origin in zip(described, origins or [None] * len(described), strict=True):
+        files = RunDir.create(experiment, folder, origin)
+        record_plugins(files)
+        log.info("launching %s in %s", experiment.method.label, files.path)
+        every.append(files)
+    _start(every, on)
+    return [Run(files.path) for files in every]
 
 
-def _start(files: RunDir, on: RemoteBackend | None, *, anew: bool = False) -> None:
-    """Start a worker here, or send the run to a remote backend."""
+def _start(every: Sequence[RunDir], on: RemoteBackend | None, *, anew: bool = False) -> None:
+    """Start workers here, or send the runs to a remote backend."""
     if on is None:
-        start_worker(files, anew=anew)
-    else:
+        if every:
+            start_workers(every, anew=anew)
+        return
+    for files in every:
         send(files, on, anew=anew)
 
 

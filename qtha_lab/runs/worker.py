@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -19,7 +20,6 @@ from pathlib import Path
 from qtha_lab.core import fault_log as faults
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.gc_freeze import frozen_garbage
 from qtha_lab.core.io import whole_number
 from qtha_lab.experiment.run_directory import (
     RunDir,
@@ -126,8 +126,9 @@ def assist(run: RunDir) -> int:
     faulthandler.enable()
     _be_nice()
     use_threads()
-    with frozen_garbage():
-        from qtha_lab.training.finetune import assist as take_steps
+    from qtha_lab.training.finetune import assist as take_steps
+
+    gc.freeze()  # a collection over the libraries takes half a second
     take_steps(run, int(os.environ["OMP_NUM_THREADS"]))
     return 0
 
@@ -188,9 +189,9 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
             peers.start_distributed_workers(run, lambda problem: _give_up(run, problem))
             log.info("%s: loading libraries, %d threads", run.path.name, threads)
             events.append("status", state="loading", step=_last_step(run), message="libraries")
-            with frozen_garbage():
-                from qtha_lab.training.finetune import fine_tune
+            from qtha_lab.training.finetune import fine_tune
 
+            gc.freeze()  # a collection over the libraries takes half a second
             state, step, message = fine_tune(
                 run,
                 events,

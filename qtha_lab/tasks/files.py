@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
+from qtha_lab.core.io.read_counts import count_values
 from qtha_lab.core.libraries import require_extra
-from qtha_lab.tasks.folders import check_folder, folder_files
+from qtha_lab.tasks.folders import check_folder, check_sizes, folder_files
 from qtha_lab.tasks.own_data import (
     OwnData,
     label_meaning,
@@ -140,6 +141,8 @@ def read_data_set(name: str, options: OwnData) -> OwnRows:
     if Path(name).is_dir():
         check_folder(Path(name))
     require_extra("hub", "A data set of the Hugging Face Hub", "datasets")
+    if Path(name).is_dir():
+        check_sizes(Path(name))
     import datasets
 
     try:
@@ -183,6 +186,8 @@ def _rows(split: Any, reader: RowReader, limit: int) -> list[dict]:
     rows: list[dict] = []
     reason: object = "it is empty"
     for record in itertools.islice(split, limit):
+        size = sum(len(value) for value in record.values() if isinstance(value, str))
+        reader.counts.add(Path("The data set"), rows=1, values=count_values(record), size=size)
         if names and isinstance(place := record[column], int):
             if place < 0:
                 reader.counts.unlabelled += 1

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import SUFFIXES, ReadCounts, read, table_suffix
+from qtha_lab.core.io import SUFFIXES, ReadCounts, read, table_rows, table_suffix
+from qtha_lab.core.io.arrow import check_arrow
+from qtha_lab.core.io.unpacked import is_packed
 from qtha_lab.tasks.shapes import listed
 
 SIDES = {
@@ -75,6 +77,7 @@ def text_record(file: TextFile, counts: ReadCounts) -> dict[str, str]:
 
 
 ROWS = {*SUFFIXES, ".arrow"}
+ARCHIVES = {".zip", ".tar", ".tgz", ".xz", ".bz2", ".zst", ".lz4", ".7z", ".rar"}
 NO_ROWS = {"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"}
 NO_TEXT = {"readme.txt", "license.txt", "licence.txt", "notes.txt", *NO_ROWS}
 MOST_FILES = 10_000
@@ -135,6 +138,19 @@ def folder_files(folder: Path) -> FolderFiles:
     for file in chosen:
         sides.setdefault(file_side(folder, file) or "train", []).append(file)
     return FolderFiles(sides, _without(files, chosen))
+
+
+def check_sizes(folder: Path) -> None:
+    """Refuse files that a library would unpack without a limit; plain text has no limit."""
+    counts = ReadCounts()
+    for file in _files(folder):
+        if file.suffix.lower() in ARCHIVES:
+            raise Refusal(f"{file.name} must be unpacked. Unpack it and name its files.")
+        if file.suffix.lower() == ".arrow":
+            check_arrow(file, counts)
+        elif table_suffix(file.name) == ".parquet" or is_packed(file):
+            for _ in table_rows(file, counts):
+                pass
 
 
 def _is_for_a_library(folder: Path, files: list[Path]) -> bool:

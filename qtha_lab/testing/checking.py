@@ -89,7 +89,7 @@ def registries() -> tuple[Registry, ...]:
     from qtha_lab.adapters.peft import OUR_METHODS
     from qtha_lab.circuits import GATES
     from qtha_lab.circuits.ansatze import ANSATZE
-    from qtha_lab.figures.machinery.registry import FIGURES
+    from qtha_lab.figures.machinery.figure import FIGURES
     from qtha_lab.lessons.registry import EXERCISES
     from qtha_lab.models.quantisation.schemes.registry import BITS
     from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS

@@ -192,9 +192,9 @@ def environment_facts() -> dict[str, Any]:
 
 
 def is_preloaded() -> bool:
-    """Return True if the fork server started this process with preloaded libraries."""
+    """Return True if a scheduler process forked this process with preloaded libraries."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return getattr(spec, "name", "") == "qtha_lab.runs.fork_server.server"
+    return getattr(spec, "name", "") .endswith(".scheduler")
 
 
 def cpu_name() -> str:

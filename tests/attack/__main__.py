@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -75,7 +76,7 @@ def main() -> int:
         if beside:
             beside.finish(begin + 60 * options.minutes)
     finally:
-        kills.end_servers(os.environ["XDG_RUNTIME_DIR"])
+        shutil.rmtree(os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
     print(f"\n{journal.table()}")
     print(*journal.lines, sep="\n")
     if options.write is not None:

@@ -134,7 +134,6 @@ def strange_variables(folder: Path, env: dict, undo: ExitStack) -> dict:
     env.update(
         {
             "QTHA_LAB_SLOTS": "-1",
-            "QTHA_LAB_WARM_SECONDS": "x",
             "COLUMNS": "-5",
             "QTHA_LAB_LOG": "\x1b[31m",
         }
@@ -180,7 +179,7 @@ def _plan(short: bool) -> Iterator[str]:
 def again(case: str, folder: Path) -> Outcome:
     """Run one command in one environment."""
     _, name, command = case.split("/")
-    env = {**os.environ, "QTHA_LAB_WARM_SECONDS": "5"}
+    env = dict(os.environ)
     for place, variable in (
         ("runs", "QTHA_LAB_RUNS"),
         ("cache", "QTHA_LAB_CACHE"),

@@ -1,10 +1,11 @@
 """Describe the processes that are killed.
 
-Run worker, queue, fork server, drivers, reproduction, export, and a resume inside its window.
+Run worker, queue, scheduler process, reproduction, export, and a resume inside its window.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -141,11 +142,17 @@ def _worker(folder: Path) -> int | None:
     return random.choice([pid for pid in pids if pid] or [None])
 
 
-def _server(folder: Path) -> int | None:
-    from support.warm_servers import server_processes
+def _scheduler(folder: Path) -> int | None:
+    """Return the process that has forked a worker of the folder."""
+    import psutil
 
-    servers = server_processes(os.environ["XDG_RUNTIME_DIR"])
-    return servers[0].pid if servers else None
+    if (pid := _worker(folder)) is None:
+        return None
+    with contextlib.suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(pid).parent()
+        if parent and any(word.endswith(".scheduler") for word in parent.cmdline()):
+            return parent.pid
+    return None
 
 
 def _sweep(folder: Path) -> None:
@@ -239,7 +246,7 @@ KINDS: dict[str, Kind] = {
     "worker": Kind(_train, _losses, _worker, seconds=2, share=8),
     "queue": Kind(lambda f: _train(f, 2), lambda f: _losses(f, 2), _worker, 5, share=3, slots=1),
     "resume": Kind(_resume, _losses, share=4, window=True),
-    "server": Kind(lambda f: _train(f, 2), lambda f: _losses(f, 2), _server, 4, share=1),
+    "scheduler": Kind(lambda f: _train(f, 2), lambda f: _losses(f, 2), _scheduler, 4, share=1),
     "sweep": Kind(_sweep, _trials, seconds=5, share=4),
     "comparison": Kind(_compare, _compared, seconds=15, share=1),
     "federation": Kind(_federate, _federated, seconds=5, share=3),

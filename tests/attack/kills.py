@@ -66,7 +66,7 @@ def attack(
         )
         begin = time.monotonic()
         killed, flaws = strike(KINDS[kind], instance, random.Random(case), seconds[kind])
-        if unharmed:  # at most four times as long, since this one may also start a fork server
+        if unharmed:
             took = time.monotonic() - begin
             seconds[kind] = min(max(took, KINDS[kind].seconds), 4 * KINDS[kind].seconds)
         if not killed and not flaws:
@@ -240,11 +240,3 @@ def _remove(instance: Instance, *, keep: bool) -> None:
     if not keep:
         shutil.rmtree(instance.folder, ignore_errors=True)
         instance.folder.with_suffix(".log").unlink(missing_ok=True)
-
-
-def end_servers(folder: str) -> None:
-    """End the fork servers that the attack has started, and remove their folder."""
-    from support.warm_servers import end_servers as end
-
-    end(folder)
-    shutil.rmtree(folder, ignore_errors=True)

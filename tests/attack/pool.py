@@ -175,7 +175,7 @@ def _replace(worker: Worker, reason: str, take: Callable) -> None:
 
 
 def _load_float64_kernels() -> None:
-    """Compile or load the kernels of analyses; a fork server loads those of training only."""
+    """Compile or load the kernels of analyses; a scheduler process loads those of training only."""
     import torch
 
     from qtha_lab.circuits.ansatze import build
@@ -189,7 +189,7 @@ def _load_float64_kernels() -> None:
 
 def preload() -> None:
     """Import what most cases need, so that no case is charged for it; starts no thread."""
-    from qtha_lab.runs.fork_server.server import load_libraries, unsafe_threads
+    from qtha_lab.runs.process_start import load_libraries, unsafe_threads
 
     load_libraries()
     import qtha_lab.cli

@@ -42,7 +42,7 @@ def test_a_panel_with_runs_is_drawn_before_torch_is_imported(tmp_path):
     for method in ("lora(r=2)", "qtha(r=4,bond_dim=3)"):
         run = run_folder(tmp_path / "runs", method, name="before", steps=9)
         write(run, status("running", 0), train(1, 5.0), status("stopped", 1))
-    env = {"QTHA_LAB_CACHE": str(tmp_path / "cache"), "QTHA_LAB_WARM_SECONDS": "0"}
+    env = {"QTHA_LAB_CACHE": str(tmp_path / "cache")}
     drawn(env)  # the first of all reads the methods themselves
     assert drawn(env) == ["[]", "['lora(r=2)', 'qtha(r=4,bond_dim=3)'] 2"]
 

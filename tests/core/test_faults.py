@@ -88,7 +88,7 @@ LONG = "x" * 100_000
         lambda: Experiment(method=f"qtha(r={LONG})").check(),
         lambda: Experiment(method=LONG).check(),
         lambda: Experiment(model="x/" * 3000).check(),
-        lambda: Experiment(training={"phases": LONG}),
+        lambda: Experiment(training={"phases": LONG, "steps": 4}),
     ],
 )
 def test_a_refusal_repeats_at_most_80_characters_of_what_was_typed(attempt, log):

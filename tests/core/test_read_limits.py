@@ -16,6 +16,7 @@ import pytest
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_arrays, table_rows
 from qtha_lab.core.io.read_counts import MOST_ROWS, ReadCounts
+from qtha_lab.tasks import load_task
 
 ALLOWED = 2**30  # bytes of memory on top of the imports
 GUARD = 2**32  # bytes of address space, of which pyarrow reserves parts that it never fills
@@ -140,6 +141,42 @@ def test_a_file_is_refused_before_it_fills_the_memory(name, tmp_path):
     assert rule in message
     assert len(message) <= 300 + len(str(tmp_path))
     assert int(peak) < ALLOWED
+
+
+def arrow(compression: str | None = None, **columns: pyarrow.Array) -> bytes:
+    """Return an Arrow stream as `datasets` writes it, perhaps compressed."""
+    table, content = pyarrow.table(columns), io.BytesIO()
+    options = pyarrow.ipc.IpcWriteOptions(compression=compression)
+    with pyarrow.ipc.new_stream(content, table.schema, options=options) as stream:
+        stream.write_table(table)
+    return content.getvalue()
+
+
+TEXT = pyarrow.array(["a"] * 5000)
+NULLS = pyarrow.ListArray.from_arrays([0, 2**24], pyarrow.nulls(2**24))
+FOLDERS = {
+    # file name: content, part of the refusal
+    "lz4.arrow": (lambda: arrow("lz4", text=TEXT), "must hold plain batches"),
+    "coded.arrow": (lambda: arrow(text=TEXT.dictionary_encode()), "must hold plain batches"),
+    "nulls.arrow": (lambda: arrow(text=NULLS), "8,388,608 values"),
+    "rows.arrow": (lambda: arrow(text=pyarrow.nulls(2**21)), "1,048,576 rows"),
+    "torn.arrow": (lambda: arrow(text=TEXT)[:3000], "cannot be read"),
+    "repeated.parquet": (repeated_text, "256 MiB unpacked"),
+    "objects.json.gz": (lambda: packed(b"{},", 80 * 2**20, b"[", b"{}]"), "as one document"),
+    "rows.csv.zip": (bytes, "must be unpacked"),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_for_the_library_is_refused_before_it_is_unpacked(name, tmp_path):
+    make, rule = FOLDERS[name]
+    (tmp_path / name).write_bytes(make())
+    (tmp_path / "README.md").write_text(
+        f"---\nconfigs:\n- config_name: a\n  data_files: {name}\n---\n"
+    )
+    with pytest.raises(Refusal, match=name) as refused:
+        load_task(str(tmp_path))
+    assert rule in str(refused.value)
 
 
 def test_files_of_a_folder_are_counted_together(tmp_path):

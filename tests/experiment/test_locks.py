@@ -45,9 +45,7 @@ def resuming(tmp_path):
     os.mkfifo(reached)
     os.mkfifo(go)
     command = [sys.executable, "-c", RESUME, str(run.path), str(reached), str(go)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"QTHA_LAB_WARM_SECONDS": "0"}
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert reached.read_text() == "here"
     yield run, process, lambda: go.write_text("go")
     process.kill()

@@ -12,9 +12,9 @@ import plotly.graph_objects as go
 import pytest
 
 from qtha_lab.figures.machinery.export import NoBrowserError, export_all, export_figure
+from qtha_lab.figures.machinery.figure import figure_functions
 from qtha_lab.figures.machinery.page_style import TARGETS, PageStyle
 from qtha_lab.figures.machinery.parts import plain_parts
-from qtha_lab.figures.machinery.registry import figure_functions
 from qtha_lab.figures.machinery.theme import INKS
 
 FUNCTIONS = {one.name: one for one in figure_functions()}
@@ -115,7 +115,7 @@ def test_unknown_looks_are_refused_in_a_sentence():
 def test_without_a_browser_the_rest_is_still_written_and_the_way_to_one_is_told(tmp_path):
     code = (
         "import sys; from qtha_lab.figures.machinery.export import export_all\n"
-        "from qtha_lab.figures.machinery.registry import figure_functions\n"
+        "from qtha_lab.figures.machinery.figure import figure_functions\n"
         "figures = [f.example() for f in figure_functions()][:2]\n"
         "written, said = export_all(figures, sys.argv[1]); print(len(written), said)"
     )

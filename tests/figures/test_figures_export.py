@@ -20,12 +20,12 @@ from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.figures.circuit_diagram import circuit_diagram
 from qtha_lab.figures.forest import forest
 from qtha_lab.figures.loss_curves import loss_curves
-from qtha_lab.figures.machinery import metadata as embed
+from qtha_lab.figures.machinery import provenance as embed
 from qtha_lab.figures.machinery.browser import find_browser, render
 from qtha_lab.figures.machinery.export import export_figure
+from qtha_lab.figures.machinery.figure import figure_functions
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.provenance import Provenance
-from qtha_lab.figures.machinery.registry import figure_functions
 from qtha_lab.figures.mpo_diagram import mpo_diagram
 from qtha_lab.figures.parallel_coordinates import parallel_coordinates
 from qtha_lab.figures.pareto import pareto
@@ -58,7 +58,7 @@ def test_a_picture_written_twice_is_the_same_file(tmp_path, form, name):
 def test_another_process_writes_the_same_pdf_and_page(tmp_path):
     code = (
         "import sys; from qtha_lab.figures.machinery.export import export_figure\n"
-        "from qtha_lab.figures.machinery.registry import figure_functions\n"
+        "from qtha_lab.figures.machinery.figure import figure_functions\n"
         "figure = {f.name: f for f in figure_functions()}['pareto'].example()\n"
         "[export_figure(figure, f'{sys.argv[1]}/b.{form}') for form in ('pdf', 'svg', 'html')]"
     )

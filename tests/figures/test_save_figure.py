@@ -10,9 +10,9 @@ from qtha_lab.figures.loss_against_rate import loss_against_rate
 from qtha_lab.figures.loss_curves import loss_curves
 from qtha_lab.figures.machinery import browser
 from qtha_lab.figures.machinery.export import export_figure
+from qtha_lab.figures.machinery.figure import figure_functions
 from qtha_lab.figures.machinery.legends import dashes_of, labels_in, short_names
 from qtha_lab.figures.machinery.page_style import MOST_LEGEND, PageStyle
-from qtha_lab.figures.machinery.registry import figure_functions
 from qtha_lab.figures.run_history import run_history
 from qtha_lab.figures.seed_spread import seed_spread
 from widgets.figures.save_figure import SaveFigure

@@ -16,9 +16,9 @@ from qtha_lab.figures.machinery import (
 from qtha_lab.figures.machinery import (
     static_svg_marks as still_marks,
 )
+from qtha_lab.figures.machinery.figure import figure_functions
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import plain_parts
-from qtha_lab.figures.machinery.registry import figure_functions
 
 FUNCTIONS = {function.name: function for function in figure_functions()}
 SVG = "{http://www.w3.org/2000/svg}"

@@ -80,11 +80,11 @@ def test_a_fine_tuned_classifier_gets_a_new_head_for_other_classes(tmp_path):
 
 
 def test_a_fine_tuned_classifier_of_as_many_classes_keeps_its_head(tmp_path):
-    folder = classifier(tmp_path / "model", 2)
+    folder = classifier(tmp_path / "model", 2, id2label={0: "sad", 1: "glad"})
     stored = load_file(folder / "model.safetensors")["classifier.weight"]
     loaded = models.load_model(str(folder), head="classification", n_labels=2)
     assert torch.equal(loaded.model.classifier.weight, stored)
-    assert loaded.note == ""
+    assert loaded.note == "head classifier is kept from the model, trained on the classes sad, glad"
 
 
 @pytest.mark.parametrize("recorded", ["single_label_classification", "multi_label_classification"])

@@ -351,8 +351,6 @@ OF_MODULES = {
 WRITING_EXCEPTIONS = {
     "qtha_lab/core/locks.py": "the flag goes to open_shared of core/io",
     "qtha_lab/training/memory.py": "the kernel's /proc/self/clear_refs is no file on a disk",
-    "qtha_lab/runs/fork_server/server.py": "a socket and tickets in a folder of this user alone",
-    "qtha_lab/runs/fork_server/client.py": "tickets in a folder of this user alone",
 }
 
 

@@ -79,7 +79,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def run(core: Path, folder: Path, *words: str) -> subprocess.CompletedProcess:
-    environment = os.environ | {"QTHA_LAB_RUNS": str(folder / "runs"), "QTHA_LAB_WARM_SECONDS": "0"}
+    environment = os.environ | {"QTHA_LAB_RUNS": str(folder / "runs")}
     command = [str(core), "-m", "qtha_lab", *words]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 

@@ -43,7 +43,6 @@ KINDS = {
 
 @pytest.fixture
 def stopped(tmp_path, monkeypatch):
-    monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "0")
     run = run_folder(tmp_path / "runs")
     write(run, status("running", 0), status("stopped", 1))
     return run

@@ -33,7 +33,6 @@ def small_disk(tmp_path, monkeypatch):
     if made.returncode:
         pytest.skip("no disk can be mounted here")
     monkeypatch.setenv("QTHA_LAB_RUNS", str(folder))
-    monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "0")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 

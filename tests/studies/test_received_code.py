@@ -12,7 +12,6 @@ import os
 import py_compile
 import subprocess
 import sys
-import tempfile
 
 import pytest
 from support.command_line import call
@@ -319,17 +318,14 @@ print(run.wait().state)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", ["0", "60"], ids=["process", "fork server"])
-def test_a_worker_searches_the_working_folder_only_if_its_starter_does(tmp_path, marks, seconds):
+def test_a_worker_searches_the_working_folder_only_if_its_starter_does(tmp_path, marks):
     """A user resumes a run inside the received folder, with the installed command."""
     folder = RunDir.create(Experiment(training={"steps": 1, "generate_rows": 0}), tmp_path).path
     run = runs.Run(folder.rename(tmp_path / NAME))
     write(run, status("running", 0), status("stopped", 0))
     for name in ("qtha_lab", "transformers"):
         (run.path / f"{name}.py").write_text(f"open({str(marks / name)!r}, 'w').close()\n")
-    environment = os.environ | {
-        "QTHA_LAB_RUNS": str(tmp_path), "QTHA_LAB_WARM_SECONDS": seconds, "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="t"),
-    }  # fmt: skip
+    environment = os.environ | {"QTHA_LAB_RUNS": str(tmp_path)}
     script = tmp_path / "resume.py"  # a script searches its own folder, as `qtha-lab` does
     script.write_text(ARRIVED)
     done = subprocess.run(

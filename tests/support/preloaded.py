@@ -10,6 +10,7 @@ variables and signals, and each of the two ends with the other. Ours is imported
 
 import atexit
 import contextlib
+import fcntl
 import importlib
 import json
 import os
@@ -25,6 +26,14 @@ import traceback
 import types
 from pathlib import Path
 
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        return os.get_inheritable(descriptor)
+    except OSError:
+        return False
+
+
 LIBRARIES = [
     "IPython.core.interactiveshell",
     "anywidget",
@@ -39,9 +48,24 @@ LIBRARIES = [
     "typer",
 ]
 PYTHON = [sys.executable, "-SE", __file__]
+INHERITED = [0, 1, 2, *(n for n in map(int, os.listdir("/proc/self/fd")) if n > 2 and _is_open(n))]
 KERNEL = [*PYTHON, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 IDLE_SECONDS = 300
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def program() -> str:
+    """Write a Python whose scheduler processes are forked with the libraries; return its path."""
+    path = folder() / f"python{os.getpid()}"
+    path.write_text(
+        f"#!{sys.executable} -SE\nimport os, sys\n"
+        "words = sys.argv[1:]\n"
+        "module = words[words.index('-m') + 1] if '-m' in words[:2] else ''\n"
+        f"own = ['-SE', {__file__!r}] if module.endswith('.scheduler') else []\n"
+        f"os.execv({sys.executable!r}, [{sys.executable!r}, *own, *words])\n"
+    )
+    path.chmod(0o700)
+    return str(path)
 
 
 def folder() -> Path:
@@ -56,7 +80,8 @@ def ask(arguments: list[str]) -> int:
     """Have a fork do what `python arguments` would; how it ended."""
     connection = connected()
     request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
-    socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], [0, 1, 2])
+    request["descriptors"] = INHERITED
+    socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], INHERITED)
     answers = connection.makefile()
     pid = int(answers.readline())
     for number in FORWARDED:
@@ -123,7 +148,7 @@ class Server:
 
     def fork(self) -> None:
         client, _ = self.listener.accept()
-        message, streams, _, _ = socket.recv_fds(client, 1 << 20, 3)
+        message, streams, _, _ = socket.recv_fds(client, 1 << 20, 250)
         while not message.endswith(b"\n"):
             if not (more := client.recv(1 << 20)):  # it has gone
                 return
@@ -153,7 +178,10 @@ def become(request: dict, streams: list[int]) -> None:
         os.setsid()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for number, stream in enumerate(streams):
+        high = [fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, 500) for stream in streams]
+        for stream in streams:
+            os.close(stream)
+        for number, stream in zip(request["descriptors"], high, strict=True):
             os.dup2(stream, number)
             os.close(stream)
         sys.stdin = os.fdopen(
@@ -166,8 +194,9 @@ def become(request: dict, streams: list[int]) -> None:
         os.environ.pop("JPY_PARENT_PID", None)  # a kernel would look whether that is its parent
         os.chdir(request["folder"])
         paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        sys.path[:1] = ["", *(path for path in paths if path and path not in sys.path)]
-        status = run(*request["arguments"])
+        searched = [""] * (request["arguments"][0] != "-P")
+        sys.path[:1] = [*searched, *(path for path in paths if path and path not in sys.path)]
+        status = run(*request["arguments"][not searched :])
         sys.stdout.flush()
         sys.stderr.flush()
     finally:

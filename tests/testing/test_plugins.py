@@ -476,7 +476,7 @@ else:
 
 
 def packaged(site, folder) -> str:
-    environment = os.environ | {"PYTHONPATH": str(site), "QTHA_LAB_WARM_SECONDS": "0"}
+    environment = os.environ | {"PYTHONPATH": str(site)}
     command = [sys.executable, "-c", PACKAGED, str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

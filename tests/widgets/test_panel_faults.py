@@ -289,7 +289,6 @@ every_panel = pytest.mark.parametrize("panel", PANELS.values(), ids=PANELS)
 @pytest.fixture(autouse=True)
 def _no_warm_server(monkeypatch):
     """A log of its own would give each test a server of its own, and none starts a run."""
-    monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "0")
 
 
 @pytest.fixture

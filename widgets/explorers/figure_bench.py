@@ -9,10 +9,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import plotly.graph_objects as go
+
 from qtha_lab.figures.machinery.colour_vision import NORMAL, SIGHTS, all_seen
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import TARGETS, PageStyle
-from qtha_lab.figures.machinery.parts import Unchecked, plain_parts, unchecked
+from qtha_lab.figures.machinery.parts import plain_parts, unchecked
 from qtha_lab.lessons.paper_figures import KINDS, caption_needs, paper_figure
 from qtha_lab.lessons.recordings import recording_names
 from qtha_lab.studies.comparison.compared import NAMES
@@ -89,7 +91,7 @@ class FigureBench(Explorer):
 def _at(figure: Figure, state: Any) -> Figure:
     """Return a figure at the size and in the colours of a state."""
 
-    def draw(page_style: PageStyle) -> Unchecked:
+    def draw(page_style: PageStyle) -> go.Figure:
         traces, layout = _plain(state.kind, state.recording, state.names, state.target)
         return unchecked(all_seen(traces, state.sight), all_seen(layout, state.sight))
 
@@ -100,8 +102,7 @@ def _at(figure: Figure, state: Any) -> Figure:
 def _plain(kind: str, recording: str, names: str, target: str) -> tuple[list[Any], dict[str, Any]]:
     """Return traces and layout of a figure at a venue's size."""
     style = PageStyle("page", target)
-    drawn = paper_figure(kind, recording, names).draw(style)
-    plain = drawn.plain() if isinstance(drawn, Unchecked) else plain_parts(drawn)
+    plain = plain_parts(paper_figure(kind, recording, names).draw(style))
     layout = {key: value for key, value in plain["layout"].items() if key != "template"}
     if not style.on_screen:
         layout |= {"width": round(style.width), "height": layout.get("height") or style.height}

@@ -1,12 +1,10 @@
-"""Memory of the notebook's kernel and of the fork server, for the page."""
+"""Memory of the notebook's kernel, for the page."""
 
 import ctypes
 import logging
 import os
 
 import psutil
-
-from qtha_lab.runs import fork_server
 
 log = logging.getLogger(__name__)
 
@@ -39,16 +37,9 @@ def return_free_memory() -> None:
 
 
 def memory_sentence() -> str:
-    """Return the memory of this process and of the fork server in a sentence."""
+    """Return the memory of this process in a sentence."""
     return_free_memory()
-    own = f"This notebook holds {_mib(memory_of(os.getpid()))} of memory"
-    server = fork_server.server_pid()
-    try:
-        rest = f", the server that starts its runs {_mib(memory_of(server))}" if server else ""
-    except psutil.NoSuchProcess as reason:
-        log.debug("the server has ended: %s", reason)
-        rest = ""
-    return f"{own}{rest}."
+    return f"This notebook holds {_mib(memory_of(os.getpid()))} of memory."
 
 
 def _mib(size: int) -> str:

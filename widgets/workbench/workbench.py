@@ -14,7 +14,6 @@ import traitlets
 from qtha_lab.core import fault_log as faults
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep
-from qtha_lab.runs import fork_server as warm
 from qtha_lab.runs.run import Run
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies import sweep
@@ -70,7 +69,6 @@ class Workbench(Shown):
         self, comparison: Comparison | Sweep | None = None, attach: Iterable | None = None
     ):
         super().__init__()
-        warm.prepare()  # while the user fills in the form
         self.add_class("qtha-workbench")
         self.aria, self.header = ui.Announcer(), Header()
         self.banner = Banner(self.go, self.aria.say)

@@ -56,9 +56,7 @@ def parquet_rows(path: Path, counts: ReadCounts) -> Iterator[tuple[int, dict[str
                         yield number, row | dict(_named(row, names))
     except Refusal:
         raise
-    except (pyarrow.ArrowException, ValueError, OverflowError, OSError) as problem:
-        if getattr(problem, "errno", None):
-            raise
+    except (pyarrow.ArrowException, ValueError, OverflowError) as problem:
         reason = shortened((str(problem).splitlines() or [""])[0], 120)
         raise Refusal(
             f"{path.name} must be a Parquet file, got {reason}. Write it again."

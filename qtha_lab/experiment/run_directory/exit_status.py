@@ -1,16 +1,13 @@
 """End of a worker that wrote no end itself: exit signal and last output.
 
-The parent of a worker, which is the launching process or the fork server, waits for it and writes
-`exit.json`. Without this parent, only the log exists.
+The parent of a worker, a scheduler process, waits for it and writes `exit.json`. Without this
+parent, only the log exists.
 """
 
 from __future__ import annotations
 
 import logging
 import signal
-import threading
-from collections.abc import Callable
-from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import printable, read_mapping, read_tail, write_json
@@ -24,20 +21,6 @@ FATAL = "Fatal Python error"
 LAST_LINES = 5
 LEAST_BYTES = 1 << 12  # disk space below which a worker may have failed to write its end
 LOG_BYTES = 1 << 18
-
-
-_WATCHING: dict[Path, threading.Thread] = {}
-
-
-def watch(files: RunDir, wait: Callable[[], object]) -> None:
-    """Wait for a worker in a thread.
-
-    Args:
-        wait: Function that returns after the worker has ended and `record_exit` was called.
-    """
-    thread = threading.Thread(target=wait, daemon=True, name=files.path.name)
-    _WATCHING[files.path] = thread
-    thread.start()
 
 
 def record_exit(files: RunDir, pid: int, code: int) -> None:
@@ -62,8 +45,6 @@ def last_output(files: RunDir) -> str:
     A SIGKILL that no process of this package sent usually comes from the kernel when memory is
     exhausted.
     """
-    if files.path in _WATCHING:  # the exit code may be in the process of being written
-        _WATCHING[files.path].join(timeout=5)
     number = _signal(files)
     if number is None and files.path.is_dir():
         try:

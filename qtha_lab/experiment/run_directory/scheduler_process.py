@@ -27,6 +27,7 @@ from qtha_lab.experiment.run_directory import queue as slots
 
 POLL_SECONDS = 0.3
 LEVELS = 3  # of a comparison that hold its folders and runs: tuning/CONTENDER/runs
+FORKABLE = {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # no thread pools
 log = logging.getLogger(__name__)
 
 
@@ -134,7 +135,7 @@ def start_scheduler(module: str, folder: ScheduledDir, on: str | None = None) ->
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "QTHA_LAB_LOG": os.environ.get("QTHA_LAB_LOG", "info")},
+                env={"QTHA_LAB_LOG": "info", **os.environ, **FORKABLE},
             )
     finally:
         os.close(lock)

@@ -3,9 +3,11 @@
 Draws text, boxes and lines with exact sizes.
 """
 
+import plotly.graph_objects as go
+
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import Unchecked, unchecked
+from qtha_lab.figures.machinery.parts import unchecked
 
 Place = tuple[float, float]
 
@@ -87,7 +89,7 @@ class Canvas:
         """Add an invisible position with hover text."""
         self.spots.append((at, words))
 
-    def figure(self, height: float) -> Unchecked:
+    def figure(self, height: float) -> go.Figure:
         """Return the page with the given height."""
         hidden = {"visible": False, "fixedrange": True}
         return unchecked(

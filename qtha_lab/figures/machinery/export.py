@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, write_atomically
-from qtha_lab.figures.machinery import metadata as embed
+from qtha_lab.figures.machinery import provenance as embed
 from qtha_lab.figures.machinery.browser import NoBrowserError, render
 from qtha_lab.figures.machinery.page_style import PIXELS_PER_INCH, PageStyle
 from qtha_lab.figures.machinery.provenance import Provenance, this_checkout

@@ -1,6 +1,6 @@
-"""Figure with caption, alt text and numbers, drawable in any page style.
+"""Figure with caption, alt text and numbers, and the registry of figure functions.
 
-Every figure function returns one.
+A function registers itself with `@figure_function`. Tests and the gallery draw all of them.
 """
 
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
 from qtha_lab.core.patches import await_imports_in_plotly
+from qtha_lab.core.registry import Registry
 from qtha_lab.figures.machinery import static_svg as still
 from qtha_lab.figures.machinery.export import TOOLBAR, export_figure
 from qtha_lab.figures.machinery.legends import shorten_dashes
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import (
-    Unchecked,
     layout_of,
     plain_parts,
     plain_template,
@@ -27,7 +27,7 @@ from qtha_lab.figures.machinery.parts import (
 )
 from qtha_lab.figures.machinery.table import Table
 
-Draw = Callable[[PageStyle], go.Figure | Unchecked]
+Draw = Callable[[PageStyle], go.Figure]
 PLOTLY = "application/vnd.plotly.v1+json"
 await_imports_in_plotly()
 
@@ -88,23 +88,13 @@ class Figure:
 
         This is faster, since plotly does not check the template again.
         """
-        drawn = self.draw(page_style)
-        if isinstance(drawn, Unchecked) and page_style.on_screen:
-            drawing = drawn.plain()
-            height = round(drawn.layout.get("height") or page_style.height)
-            more = {"meta": {"caption": self.caption, "alt": self.alt}, "height": height}
-        else:
-            figure, more = self._sized(page_style), {}
-            layout_of(figure).template = None
-            drawing = plain_parts(figure)
-        return {
-            **drawing,
-            "layout": {**drawing["layout"], **more, "template": _template(page_style)},
-        }
+        figure = self._sized(page_style)
+        layout_of(figure).template = None
+        drawing = plain_parts(figure)
+        return {**drawing, "layout": {**drawing["layout"], "template": _template(page_style)}}
 
     def _sized(self, page_style: PageStyle) -> go.Figure:
-        drawn = self.draw(page_style)
-        figure = drawn.figure() if isinstance(drawn, Unchecked) else drawn
+        figure = self.draw(page_style)
         figure.update_layout(meta={"caption": self.caption, "alt": self.alt})
         for number, trace in enumerate(traces_of(figure)):
             trace.uid = uid(number)
@@ -136,3 +126,44 @@ class Figure:
             display(self.plotly)
         caption = f'<span style="opacity:.75">{escape(self.caption)}</span>'
         display(HTML(f'<p role="note" aria-label="{escape(self.alt)}">{caption}</p>'))
+
+
+class FigureFunction(NamedTuple):
+    """Figure function with a function that returns example arguments."""
+
+    name: str
+    make: Callable[..., Figure]
+    arguments: Callable[[], dict[str, Any]]
+
+    def example(self, **changes: Any) -> Figure:
+        """Return the figure of the example data."""
+        return self.make(**{**self.arguments(), **changes})
+
+
+FIGURES: Registry[FigureFunction] = Registry("figure", "qtha_lab.figures", group="qtha_lab.figures")
+
+
+def figure_function(example: Callable[[], dict[str, Any]]) -> Callable:
+    """Register the decorated function.
+
+    Args:
+        example: Returns example keyword arguments, for tests and the gallery.
+
+    Example:
+        >>> [entry.name for entry in figure_functions()][:2]
+        ['angle_landscape', 'best_of_trials']
+        >>> FIGURES["pareto"].example().name
+        'pareto_eval_loss_trainable_parameters'
+    """
+
+    def register(function: Callable[..., Figure]) -> Callable[..., Figure]:
+        entry = FigureFunction(function.__name__, function, example)
+        FIGURES.add(entry.name, entry, function.__module__)
+        return function
+
+    return register
+
+
+def figure_functions() -> list[FigureFunction]:
+    """Return all figure functions, by name."""
+    return list(FIGURES.values())

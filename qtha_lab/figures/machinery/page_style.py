@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, cast, overload
+from typing import Any, NamedTuple, cast
 
 import plotly.graph_objects as go
 
@@ -15,7 +15,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery import legends
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.parts import Unchecked, layout_of
+from qtha_lab.figures.machinery.parts import layout_of
 
 PIXELS_PER_INCH = 96
 PIXELS_PER_POINT = PIXELS_PER_INCH / 72
@@ -199,15 +199,7 @@ class PageStyle:
             **ticks,
         }
 
-    @overload
-    def with_legend(self, figure: go.Figure, names: Sequence[str]) -> go.Figure: ...
-
-    @overload
-    def with_legend(self, figure: Unchecked, names: Sequence[str]) -> go.Figure | Unchecked: ...
-
-    def with_legend(
-        self, figure: go.Figure | Unchecked, names: Sequence[str]
-    ) -> go.Figure | Unchecked:
+    def with_legend(self, figure: go.Figure, names: Sequence[str]) -> go.Figure:
         """Return the figure with a legend of these names, extended by its height.
 
         The page style sets its position. Names stand in columns as wide as the widest name; a name
@@ -215,10 +207,6 @@ class PageStyle:
         """
         whole = list(dict.fromkeys(names))
         names = [self.wrap(name, self.width - 6 * self.font) for name in whole]
-        if isinstance(figure, Unchecked):
-            if self.legend == "above" and names:
-                return figure.with_layout(self._legend(names, figure.layout.get("height")))
-            figure = figure.figure()
         if self.legend == "none" or not names:
             return figure.update_layout(showlegend=False)
         page = self.width, layout_of(figure).height or self.height

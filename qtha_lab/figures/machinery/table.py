@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core import metrics as measures
 from qtha_lab.core.errors import Refusal
@@ -16,6 +16,9 @@ from qtha_lab.core.io import csv_cell
 from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery import labels
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LONG = 40  # rows; a longer LaTeX table does not fit on one page
 WIDE = 8  # columns; a wider table does not fit on a page
@@ -46,10 +49,22 @@ class Table:
                 raise Refusal(f"Row {number} must have {len(self.columns)} values, got {len(row)}.")
 
     @classmethod
-    def of(cls, records: Sequence[dict[str, Any]]) -> "Table":
-        """Return the table of records; a missing value leaves its cell empty."""
-        columns = list(dict.fromkeys(name for record in records for name in record))
+    def of(cls, records: Sequence[dict[str, Any]], first: Sequence[str] = ()) -> "Table":
+        """Return the table of records; a missing value leaves its cell empty.
+
+        Args:
+            records: Values by column.
+            first: Columns that the table has also without records, before all others.
+        """
+        columns = list(dict.fromkeys([*first, *(name for record in records for name in record)]))
         return cls(columns, [[record.get(name) for name in columns] for record in records])
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """Rows as a pandas frame; a missing value is NaN or None."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows, columns=list(self.columns))
 
     def cells(self) -> list[list[str]]:
         """Return every value as formatted text."""

@@ -10,6 +10,7 @@ import numpy as np
 
 # digits of ticks, and their least number; two ticks do not show that an axis is logarithmic
 SHORT = (((1.0, 2.0, 5.0), 4), ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), 4))
+MOST_RATES = 6
 LONG = (((1.0,), 3), ((1.0, 3.0), 4), ((1.0, 2.0, 5.0), 4))
 
 
@@ -71,6 +72,15 @@ def log_axis(values: Iterable[float], text: Callable[[float], str] = power_of_te
     low, high = math.log10(positive.min()) - edge, math.log10(positive.max()) + edge
     ticks = between(10**low, 10**high)
     return {"type": "log", "range": [low, high], "tickvals": ticks, "ticktext": _texts(ticks, text)}
+
+
+def axis_of_rates(rates: Iterable[float]) -> dict:
+    """Return a logarithmic axis, with ticks at the learning rates where they are few."""
+    rates = list(rates)
+    axis, different = log_axis(rates), sorted(set(rates))
+    if len(different) > MOST_RATES:
+        return axis
+    return axis | {"tickvals": different, "ticktext": [f"{rate:.3g}" for rate in different]}
 
 
 def log_colors(low: float, high: float) -> dict:

@@ -134,17 +134,17 @@ def _has_circuit(experiment: Experiment | Reproduced) -> bool:
 def circuit_numbers(compared: Compared) -> Finding:
     """Draw recorded circuit inputs and outputs, at first and last step and over training."""
     with_circuit = {name for name, of in _experiments(compared).items() if _has_circuit(of)}
-    recorded, seeds = {}, {}
+    inputs, histories, seeds = {}, {}, {}
     for entry in sorted(compared.drawn, key=lambda entry: entry["seed"]):
         name = entry["name"]
-        if name in with_circuit and name not in recorded:
+        if name in with_circuit and name not in histories:
             events = compared.events_of(entry)
-            if any(event["kind"] == "bottleneck" for event in events):
-                recorded[name], seeds[name] = events, compared.seed_of(entry)
-    histories = {name: history for name, of in recorded.items() if (history := over_steps(of))}
+            if history := over_steps(events):
+                inputs[name], histories[name] = by_block(events), history
+                seeds[name] = compared.seed_of(entry)
     if not histories:
         return Finding()
-    figures = [circuit_inputs({name: by_block(recorded[name]) for name in histories})]
+    figures = [circuit_inputs(inputs)]
     # more than first and last step
     if histories := {name: history for name, history in histories.items() if len(history) > 2}:
         figures.append(circuit_history(histories))

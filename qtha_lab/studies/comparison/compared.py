@@ -220,7 +220,16 @@ class Compared:
 
     def events_of(self, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the valid events of the run of an entry, or those that the entry holds."""
-        return entry.get("events") or self.events(self.runs[entry["run_id"]])
+        if "events" in entry:
+            return entry["events"]
+        name = entry["run_id"]
+        if name not in self._read:
+            self._read[name] = self.events(self.runs[name])
+        return self._read[name]
+
+    @cached_property
+    def _read(self) -> dict[str, list[dict[str, Any]]]:
+        return {}  # events of this comparison's runs, which several findings read
 
     def seed_of(self, entry: Mapping[str, Any]) -> tuple[int, int]:
         """Return the seed of a drawn entry, and the number of drawn seeds of its method."""

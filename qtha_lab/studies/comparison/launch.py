@@ -60,5 +60,5 @@ def launch_comparison(
     open_sealed_pool(described)
     contenders = timed(described)
     experiments = described.experiments(contenders)
-    launched = [runs_.launch(e, runs_dir, check=False) for e in experiments]
+    launched = runs_.launch_all(experiments, runs_dir, check=False)
     return RunSet(described, launched, contenders)

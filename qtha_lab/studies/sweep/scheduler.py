@@ -26,6 +26,7 @@ from qtha_lab.experiment.run_directory import (
     scheduler_process as drivers,
 )
 from qtha_lab.runs import run as runs
+from qtha_lab.runs.process_start import FORKS
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.sweep.folder import SweepDir, SweepOrigin
@@ -231,4 +232,5 @@ def _drive(order: drivers.SchedulerArguments) -> bool:
 
 
 if __name__ == "__main__":
+    FORKS.enable()
     sys.exit(main())
