@@ -124,9 +124,7 @@ def check_targets(model: nn.Module, target_modules: Any) -> None:
             raise _no_match(model, target_modules)
         return
     if not target_modules:
-        raise Refusal(
-            "target_modules must name at least one module, got none. Name some, or use all-linear."
-        )
+        raise Refusal("target_modules is empty. Name modules, or use all-linear.")
     for target in target_modules:
         if not any(name == target or name.endswith(f".{target}") for name in names):
             raise _no_match(model, target)
@@ -241,9 +239,8 @@ def _in_one_sentence(peft_config: PeftConfig):
             )  # peft reads it
             yield
     except (TypeError, ValueError, NotImplementedError, KeyError) as problem:
-        raise Refusal(
-            f"{kind_of(peft_config)} must fit this model, got from PEFT: {problem}"
-        ) from problem
+        fault = "" if isinstance(problem, Refusal) else " must fit this model, got from PEFT"
+        raise Refusal(f"{kind_of(peft_config)}{fault}: {problem}") from problem
 
 
 def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:

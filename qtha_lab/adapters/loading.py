@@ -174,10 +174,7 @@ def _saved_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
                 "can run code when they are opened. If you trust its source, convert it there: "
                 f"{CONVERT}"
             )
-        raise Refusal(
-            f"The adapter in {folder} must have {file.name}, got none. Copy all files of the "
-            "adapter."
-        )
+        raise Refusal(f"The adapter in {folder} has no {file.name}. Copy all files of the adapter.")
     shapes = {}
     try:
         with open_tensors(file) as tensors:

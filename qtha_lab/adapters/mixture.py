@@ -73,11 +73,9 @@ def weigh(model: nn.Module, weights: Mapping[str, float]) -> contextlib.ExitStac
 def _check_weights(layers: list[BaseTunerLayer], weights: Mapping[str, float]) -> None:
     names = sorted({name for layer in layers for name in layer._all_available_adapter_names()})
     if not names:
-        raise Refusal("The model must have adapters, got none. Add one first.")
+        raise Refusal("The model has no adapters. Add one first.")
     if not weights:
-        raise Refusal(
-            f"weights must name at least one of the adapters {', '.join(names)}, got none."
-        )
+        raise Refusal(f"weights is empty. Name some of the adapters {', '.join(names)}.")
     for name, weight in weights.items():
         if name not in names:
             raise unknown("adapter", str(name), names)

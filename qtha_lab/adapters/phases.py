@@ -79,7 +79,7 @@ class Part:
                     raise unknown(f"group of tensors in phase {stage.name}", name, groups)
             trained &= set().union(*(groups[name] for name in stage.train))
         if not trained:
-            raise Refusal(f"Phase {stage.name} must train at least one tensor, got none.")
+            raise Refusal(f"Phase {stage.name} has no tensor to train.")
         return cls(changes, trained)
 
 

@@ -154,7 +154,7 @@ class QthaConfig(RankConfig):
 
     def _check_parts(self) -> None:
         if not (self.use_mpo or self.use_circuit or self.use_linear):
-            raise Refusal("One of use_mpo, use_circuit and use_linear must be on, got none.")
+            raise Refusal("One of use_mpo, use_circuit and use_linear must be on.")
         if self.fusion == "hadamard" and not (self.use_circuit and self.use_linear):
             raise Refusal(
                 "use_circuit and use_linear must be on for fusion=hadamard, which multiplies them."

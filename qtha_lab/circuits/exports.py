@@ -29,8 +29,8 @@ class SampleValues:
         self.params = _numbers("params", params, circuit.n_params)
         if circuit.start == "amplitudes" and self.inputs is None:
             raise Refusal(
-                "The inputs of a circuit that starts in amplitudes must be given for an export, "
-                "got none. Pass inputs=[…] with its amplitudes."
+                "A circuit that starts in amplitudes cannot be exported without inputs. Pass "
+                "inputs=[…] with its amplitudes."
             )
 
     def gates(self) -> tuple[Gate, ...]:
@@ -282,5 +282,5 @@ def _import_qiskit() -> Any:
         return importlib.import_module("qiskit")
     except ImportError:
         raise Refusal(
-            "Qiskit must be installed to convert circuits to it, got none. Run pip install qiskit."
+            "Circuits cannot be converted without Qiskit. Run pip install qiskit."
         ) from None

@@ -3,15 +3,53 @@
 Any other exception is a fault of the package and is reported with its traceback.
 """
 
+import re
+
 
 class Refusal(ValueError):  # noqa: N818  a refusal is no error of the program
-    """Invalid input, rejected by a check; the message states the rule and the value.
+    """Invalid input, rejected by a check.
+
+    The first sentence of the message has one of three forms: `SETTING must RULE, got VALUE.`,
+    `Unknown SETTING 'VALUE'` and a state (`SETTING cannot be read: VALUE.`, `No run is ticked.`).
+    A remedy may follow. The fields are read from that sentence; a missing field is empty.
 
     Example:
-        >>> raise Refusal("steps must be at least 1, got 0.")
-        Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: steps must be at least 1, got 0.
+        >>> refusal = Refusal("steps must be at least 1, got 0. Choose more.")
+        >>> refusal.setting, refusal.rule, refusal.value
+        ('steps', 'must be at least 1', '0')
     """
+
+    @property
+    def setting(self) -> str:
+        """Rejected setting, file or object, with its place."""
+        return self._field("setting")
+
+    @property
+    def rule(self) -> str:
+        """Rule that is violated, or state."""
+        return self._field("rule")
+
+    @property
+    def value(self) -> str:
+        """Value that violates the rule."""
+        return self._field("value")
+
+    def _field(self, name: str) -> str:
+        sentence = str(self)[:_LONGEST]
+        form = next(filter(None, (form.match(sentence) for form in _FORMS)), None)
+        return form.groupdict("")[name] if form else ""
+
+
+_LONGEST = 400  # characters of a sentence; a message has at most 300
+_END = r"(?:\.(?=\s+[^\sa-z]|$)|$)"
+_FORMS = (
+    re.compile(r"(?s)(?:.*?: )?(?P<rule>Unknown) (?P<setting>[^']+) (?P<value>'.*?')(?=[:. ]|$)"),
+    re.compile(rf"(?s)(?P<setting>.+?) (?P<rule>must\b.+?)(?:, got:? (?P<value>.+?))?{_END}"),
+    re.compile(
+        r"(?s)(?P<setting>.+?) (?P<rule>(?:cannot|has|have|is|are)\b.+?)"
+        rf"(?:(?:: | \()(?P<value>.+?)\)?)?{_END}"
+    ),
+)
 
 
 class Unsupported(Refusal, NotImplementedError):  # noqa: N818  as above

@@ -16,13 +16,13 @@ def require_extra(extra: str, feature: str, *packages: str) -> None:
     Example:
         >>> require_extra("sweep", "A sweep", "no_tuner")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: A sweep must have no_tuner installed, got none. ...
+        qtha_lab.core.errors.Refusal: A sweep cannot be used without no_tuner. ...
     """
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         names = " and ".join(missing)
         raise Refusal(
-            f'{feature} must have {names} installed, got none. Run pip install "qtha-lab[{extra}]".'
+            f'{feature} cannot be used without {names}. Run pip install "qtha-lab[{extra}]".'
         )
 
 

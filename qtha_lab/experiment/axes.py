@@ -76,7 +76,7 @@ class Axis:
             value = _listed(value)
         values = value if isinstance(value, list | tuple) else [value]
         if not values:
-            raise Refusal("It must hold at least one value, got none.")
+            raise Refusal("The axis has no value.")
         if len(values) > MOST_VALUES:
             raise Refusal(f"It must hold at most {MOST_VALUES:,} values, got {len(values):,}.")
         listed, seen = tuple(map(option, values)), set()
@@ -125,8 +125,8 @@ class Axis:
             is_wide = self.low > 0 and self.high >= 10 * self.low
             spaced = replace(self, log=self.log or is_wide)
             raise Refusal(
-                f"A grid must state a number of values from {self.low} to {self.high}, got "
-                f"none. Write {spaced.written} 5."
+                f"A grid from {self.low} to {self.high} has no number of values. Write "
+                f"{spaced.written} 5."
             )
         self._check_size()
 

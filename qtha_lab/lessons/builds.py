@@ -73,7 +73,7 @@ class BuildTask:
                 f"number must be a lesson and a name such as '1.lora', got {self.number!r}."
             )
         if not self.steps:
-            raise Refusal(f"Steps of build {self.number} must have at least one, got none.")
+            raise Refusal(f"Build {self.number} has no steps.")
 
     def solved(self) -> Any:
         """Run the solution after the setup, and return its result."""

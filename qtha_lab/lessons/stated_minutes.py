@@ -61,7 +61,7 @@ def stated_minutes(cells: Sequence[Cell]) -> int:
     found = STATED.search(_source(cells[0])) if cells else None
     if found is None:
         raise Refusal(
-            "The first cell of a lesson must state its time, as `**Time:** 60 minutes`, got none."
+            "The first cell of a lesson has no time. Write one, as `**Time:** 60 minutes`."
         )
     return int(found[1])
 

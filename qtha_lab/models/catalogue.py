@@ -194,9 +194,7 @@ def _folder_refusal(folder: Path) -> Refusal:
             "from_pretrained(…, gguf_file=…) of transformers and call save_pretrained."
         )
     if not (folder / "config.json").is_file():
-        return Refusal(
-            f"{folder} must have a config.json, got none. Save the model with save_pretrained."
-        )
+        return Refusal(f"{folder} has no config.json. Save the model with save_pretrained.")
     return Refusal(
         f"{folder} must have model.safetensors or all files of its index, got neither. Copy "
         "the files of the model again."

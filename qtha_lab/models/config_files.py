@@ -70,8 +70,8 @@ def check_stored_format(config: Mapping[str, Any], folder: Path) -> None:
     package = PACKAGES.get(name)
     if package is not None and importlib.util.find_spec(package) is None:
         raise Refusal(
-            f"The weights of {shortened(folder, 60)} are quantised by {name}; {package} must be "
-            f"installed, got none. Run pip install {package.replace('_', '-')}. {OTHER}"
+            f"The weights of {shortened(folder, 60)} are quantised by {name} and cannot be read "
+            f"without {package}. Run pip install {package.replace('_', '-')}. {OTHER}"
         )
 
 
@@ -86,11 +86,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = read_json(folder / "config.json")
     except FileNotFoundError:
-        raise Refusal(f"{_named(folder)} must have a config.json, got none. {COPY}") from None
+        raise Refusal(f"{_named(folder)} has no config.json. {COPY}") from None
     except Refusal as problem:
         raise Refusal(f"{_named(folder)} cannot be loaded: {problem} {COPY}") from None
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise Refusal(f"config.json of {_named(folder)} must name a model_type, got none. {COPY}")
+        raise Refusal(f"config.json of {_named(folder)} has no model_type. {COPY}")
     for name, value in config.items():
         whole = isinstance(value, int) and not isinstance(value, bool)
         if COUNTS.fullmatch(name) and whole and not 0 <= value <= MOST:

@@ -77,9 +77,7 @@ def _fetch_hub_id(name: str, say: Report) -> Path:
     say(f"downloading {name} from the Hugging Face hub")
     folder = _snapshot(name)
     if locate(name) is None:
-        raise FetchError(
-            f"{name} must have safetensors weights, got none. Choose another revision or model."
-        )
+        raise FetchError(f"{name} has no safetensors weights. Choose another revision or model.")
     return folder
 
 
@@ -93,7 +91,7 @@ def _snapshot(name: str, **options) -> Path:
         )
     except RepositoryNotFoundError:
         raise FetchError(
-            f"{name} must be a public model of the hub, got none of this name. Correct the name, "
+            f"{name} is no public model of the hub. Correct the name, "
             "or log in with `hf auth login`."
         ) from None
     except (HfHubHTTPError, OSError) as error:

@@ -144,8 +144,8 @@ def load_model(
         _put(reader, model)
     if head != "classification" and (missing := sorted(report["missing_keys"])):
         raise Refusal(
-            f"The weights of {shortened(folder, 80)} must have all tensors of its config.json, "
-            f"got none for {shortened(missing[0], 60)} and {len(missing) - 1:,} more. {AGAIN}."
+            f"The weights of {shortened(folder, 80)} have no tensor {shortened(missing[0], 60)} of "
+            f"config.json, and {len(missing) - 1:,} more are missing. {AGAIN}."
         )
     check_vocabulary(tokenizer, model, name)
     log.info("loaded %s from %s as %s", name, folder, dtype)

@@ -58,8 +58,8 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
         raise Refusal(f"The tokenizer of {name} must be a fast one, got {missing}. {remedy}")
     if tokenizer.pad_token is None:
         raise Refusal(
-            f"The tokenizer of {name} must have a padding, end or unknown token, got none. "
-            "Set pad_token and save the tokenizer again."
+            f"The tokenizer of {name} has no padding, end or unknown token. Set pad_token and "
+            f"save the tokenizer again."
         )
     if folder not in {model.folder for model in KNOWN.values()}:
         templates = tokenizer.chat_template or ()

@@ -75,9 +75,8 @@ def check_weights(
     is_stored = any(name.endswith((head, *OTHER_HEADS)) for name in shapes)
     if generates and head and not tied and not is_stored:
         raise Refusal(
-            f"{shortened(folder, 80)} must have the weights of {head} for a task that generates "
-            "text, got none. Save the model with its language-modelling head, or choose a task "
-            "with classes."
+            f"{shortened(folder, 80)} has no weights of {head} for a task that generates text. "
+            f"Save the model with its language-modelling head, or choose a task with classes."
         )
 
 

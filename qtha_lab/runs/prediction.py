@@ -152,8 +152,8 @@ def load_predictor(folder: Path | str, base: str = "") -> Predictor:
         return Predictor(settings, loaded.model.eval(), loaded.tokenizer)
     if not base and not is_available(settings.model):
         raise Refusal(
-            f"The base model {shortened(settings.model, 60)} of {shortened(folder, 60)} must be on "
-            "this machine, got none. Download it with `qtha-lab fetch`, or name its folder as base."
+            f"The base model {shortened(settings.model, 60)} of {shortened(folder, 60)} is not "
+            f"on this machine. Download it with `qtha-lab fetch`, or name its folder as base."
         )
     return _adapted(settings, base or settings.model, folder)
 

@@ -265,8 +265,7 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
         lock = slots.hold(files.lock, patience=5)
     except FileNotFoundError:
         raise Refusal(
-            f"Run {shortened(files.path.name)} must be in its folder, got none. Restore it from "
-            "the trash."
+            f"Run {shortened(files.path.name)} is not in its folder. Restore it from the trash."
         ) from None
     if lock is None:
         pid = slots.holder(files.lock)

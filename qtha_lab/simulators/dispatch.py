@@ -51,7 +51,7 @@ def request_of(circuit: Circuit, what: What) -> ReadoutRequest:
     """
     amplitudes = circuit.start == "amplitudes"
     if not what:
-        raise Refusal("observables must name at least one Pauli string, got none.")
+        raise Refusal("observables has no entry. Name a Pauli string.")
     n_inputs = circuit.n_inputs
     circuit, products = without_products(circuit)
     if isinstance(what, str):

@@ -91,9 +91,9 @@ def partition(task: Task, clients: int, alpha: float | None, seed: int) -> list[
     if empty:
         split = "equal shares" if alpha is None else f"dirichlet({alpha:g})"
         raise Refusal(
-            f"Each of {clients} clients must have a row, got none for {', '.join(empty)} by "
-            f"{split} of {len(task.train)} training rows. Choose fewer clients, more train_rows "
-            "or a larger number in dirichlet."
+            f"No row is left for {', '.join(empty)} of {clients} clients by {split} of "
+            f"{len(task.train)} training rows. Choose fewer clients, more train_rows or a larger "
+            "number in dirichlet."
         )
     return parts
 

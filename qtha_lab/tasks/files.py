@@ -162,7 +162,7 @@ def read_data_set(name: str, options: OwnData) -> OwnRows:
     sides = sides or {"train": splits}
     training = sides.get("train", next(iter(sides.values())))
     if not len(training):
-        raise Refusal(f"Data set {shortened(name)} must have rows, got none.")
+        raise Refusal(f"Data set {shortened(name)} has no rows.")
     reader = RowReader(options, find_shape(training[0], options.columns))
 
     def side(names: tuple[str, ...]) -> list[dict] | None:
@@ -171,7 +171,7 @@ def read_data_set(name: str, options: OwnData) -> OwnRows:
 
     rows = _rows(training, reader, options.limit)
     if not rows:
-        raise Refusal(f"Data set {shortened(name)} must have labelled rows, got none.")
+        raise Refusal(f"Data set {shortened(name)} has no labelled rows.")
     held_out = HeldOut(side(EVALUATION_SPLITS), side(TEST_SPLITS))
     reader.check_marks()
     own = _keyed(reader, rows, held_out, options)
@@ -198,5 +198,5 @@ def _rows(split: Any, reader: RowReader, limit: int) -> list[dict]:
         except ValueError as error:
             reason, reader.unusable = error, reader.unusable + 1
     if not rows and reader.counts.unlabelled == unlabelled:
-        raise Refusal(f"The data set must have usable rows, got none: {reason}")
+        raise Refusal(f"The data set has no usable rows: {reason}")
     return rows

@@ -72,7 +72,7 @@ class RowReader:
             except Refusal as problem:
                 raise at_line(path, number, str(problem)) from None
         if self._known is None:
-            raise Refusal(f"{_path(files[0]).name} must have rows, got none.")
+            raise Refusal(f"{_path(files[0]).name} has no rows.")
         self.check_marks()
         return rows
 

@@ -230,7 +230,7 @@ def _preference(parts: Parts, record: Record) -> dict:
     if not shared and "prompt" in parts:
         shared = [{"role": "user", "content": _with_context(parts, record, "prompt")}]
     if not shared:
-        raise Refusal("A preference row must have a prompt, got none. Name the column: prompt=….")
+        raise Refusal("The preference row has no prompt. Name the column: prompt=….")
     return {
         "messages": with_system(shared, record.get(parts.get("system", "")), None),
         "chosen": chosen[-1]["content"],

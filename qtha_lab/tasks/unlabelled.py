@@ -39,7 +39,7 @@ class UnlabelledReader:
         self.columns = dict(columns if shape else usual)
         if missing := self.shape.needed.keys() - self.columns:
             raise Refusal(
-                f"columns must name {', '.join(self.shape.needed)}, got none for {min(missing)}."
+                f"columns has no entry for {min(missing)}. Name {', '.join(self.shape.needed)}."
             )
 
     @property
@@ -60,8 +60,8 @@ class UnlabelledReader:
         record = dict(value)
         if missing := [name for name in self.inputs if name not in record]:
             raise Refusal(
-                f"A row must have the columns {', '.join(self.inputs)}, got none named "
-                f"{shortened(missing[0], 40)}."
+                f"The row has no column {shortened(missing[0], 40)}. It needs "
+                f"{', '.join(self.inputs)}."
             )
         targets = {column: UNKNOWN for part, column in self.columns.items() if part in TARGETS}
         record |= targets

@@ -51,8 +51,8 @@ def check_plugin(name: str) -> list[FactResult]:
     if not members:
         kinds = ", ".join(registry.kind for registry in registries())
         raise Refusal(
-            f"A plugin must register a member of a family ({kinds}), got none in "
-            f"{shortened(name)}. Run `qtha-lab new-plugin` for an example."
+            f"Plugin {shortened(name)} has no member of a family ({kinds}). Run `qtha-lab "
+            f"new-plugin` for an example."
         )
     return [verdict for kind, member in members for verdict in check_member(kind, member)]
 

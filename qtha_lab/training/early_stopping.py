@@ -105,8 +105,8 @@ class EarlyStop:
         place = self._place(self.best_step)
         if not place.is_dir():
             raise Refusal(
-                f"The best adapter of this run must be in {place}, got none. Put it back, or "
-                f"begin again with `qtha-lab resume {self.run.path.name} --anew`."
+                f"The best adapter of this run is not in {place}. Put it back, or begin again with "
+                f"`qtha-lab resume {self.run.path.name} --anew`."
             )
         load_weights(self.model, place)
 

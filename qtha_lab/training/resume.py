@@ -52,9 +52,8 @@ def find_start(run: RunDir, events: EventLog) -> ResumePoint:
         damaged = {announced: "it is missing"} | damaged
     if checkpoint is None and _complete_or_announced(run.checkpoints, damaged, announced):
         raise Refusal(
-            f"A checkpoint of this run must be whole, got none: {_listed(damaged)}. Put the "
-            f"files back, or begin again at step 0 with `qtha-lab resume {run.path.name} "
-            "--anew`."
+            f"No checkpoint of this run is whole: {_listed(damaged)}. Put the files back, or begin "
+            f"again at step 0 with `qtha-lab resume {run.path.name} --anew`."
         )
     note = _note(checkpoint, step, damaged)
     if note:

@@ -194,7 +194,7 @@ def environment_facts() -> dict[str, Any]:
 def is_preloaded() -> bool:
     """Return True if a scheduler process forked this process with preloaded libraries."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return getattr(spec, "name", "") .endswith(".scheduler")
+    return getattr(spec, "name", "").endswith(".scheduler")
 
 
 def cpu_name() -> str:

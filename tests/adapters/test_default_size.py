@@ -9,6 +9,7 @@ import math
 import pytest
 import torch
 from peft import PeftModel, get_peft_model
+from support.refusals import refused
 from support.small_models import TARGETS, make
 from transformers import (
     BertConfig,
@@ -22,7 +23,6 @@ from transformers import (
 from qtha_lab.adapters import QthaConfig, get_method, load_adapter
 from qtha_lab.adapters.adapted_model import adapted_sizes, count_trainable, skeleton
 from qtha_lab.adapters.qtha_config import GRID
-from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.reproduction_run import Reproduced
@@ -158,9 +158,9 @@ def test_a_wide_readout_gets_a_smaller_waist():
 
 
 def test_a_size_that_cannot_fit_is_refused_with_the_remedy():
-    with pytest.raises(Refusal, match=r"waist must be a number here, got auto.*7,372.*Set waist"):
+    with refused("waist", "auto", remedy="Set waist"):
         resolve(Experiment(method="qtha(r=16)")).method  # noqa: B018
-    with pytest.raises(Refusal, match="waist must be a number beside classical_layers"):
+    with refused("waist", rule="a number beside classical_layers"):
         resolve(Experiment(method="qtha(classical_layers=1)")).layout  # noqa: B018
 
 

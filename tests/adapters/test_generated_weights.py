@@ -7,13 +7,13 @@ import copy
 
 import pytest
 import torch
+from support.refusals import refused
 from torch import nn
 from torch.func import functional_call
 
 from qtha_lab import generate_into
 from qtha_lab.adapters import WeightGenerator
 from qtha_lab.adapters.quantum_train import QuantumTrainConfig
-from qtha_lab.core.errors import Refusal
 
 
 def make_net():
@@ -144,14 +144,14 @@ def test_weights_may_be_held_for_several_calls():
 
 
 @pytest.mark.parametrize(
-    ("module", "options", "sentence"),
+    ("module", "options", "setting", "value"),
     [
-        (nn.ReLU(), {}, "The module must have parameters, got a ReLU"),
-        (nn.Linear(2, 2), {"share": "layer"}, "share must be one of net, tensor, got 'layer'"),
-        (nn.Linear(2, 2), {"chnk": 4}, "'chnk': did you mean 'chunk'"),
-        (nn.Linear(2048, 1024), {"chunk": 1}, "chunk must be at least 3 for 2098176 weights"),
+        (nn.ReLU(), {}, "The module", "a ReLU without any"),
+        (nn.Linear(2, 2), {"share": "layer"}, "share", "'layer'"),
+        (nn.Linear(2, 2), {"chnk": 4}, "setting", "'chnk'"),
+        (nn.Linear(2048, 1024), {"chunk": 1}, "chunk", "1"),
     ],
 )
-def test_what_cannot_be_generated_is_refused_in_a_sentence(module, options, sentence):
-    with pytest.raises(Refusal, match=sentence):
+def test_what_cannot_be_generated_is_refused_in_a_sentence(module, options, setting, value):
+    with refused(setting, value):
         generate_into(module, **options)

@@ -18,6 +18,7 @@ from support.adapted_models import (
     with_two_adapters,
     without_warnings,
 )
+from support.refusals import refused
 from support.small_models import TARGETS, logits, make
 
 from qtha_lab import adapters
@@ -104,9 +105,7 @@ def test_a_merge_takes_the_weights_along(name, example):
         outputs = logits(model)
         without_warnings(model.merge_adapter)
         torch.testing.assert_close(logits(model), outputs, atol=1e-5, rtol=1e-4)
-        with pytest.raises(
-            ValueError, match=r"Weighted adapters must not be merged, got .* Call unmerge"
-        ):
+        with refused("Weighted adapters", "default, other"):
             weigh(model, {"default": 1.0})
     assert torch.equal(logits(model), whole)  # unmerged, with the weights of before
     weigh(model, {"default": 0.3, "other": 0.7})
@@ -118,7 +117,7 @@ def test_what_does_not_merge_does_not_merge_weighed_either():
     model = adapted("qtha", "ABC", "llama")
     with (
         weigh(model, {"default": 0.5}),
-        pytest.raises(NotImplementedError, match="cannot be merged"),
+        refused("Adapter 'default'", rule="cannot be merged", error=NotImplementedError),
     ):
         model.merge_adapter()
 
@@ -208,26 +207,26 @@ def test_one_peft_model_inside_another_adds_up_too(name, example):
 
 
 @pytest.mark.parametrize(
-    ("weights", "sentence"),
+    ("weights", "setting", "value", "rule"),
     [
-        ({"defualt": 1.0}, "Unknown adapter 'defualt': did you mean 'default'"),
-        ({}, "weights must name at least one of the adapters default, other"),
-        ({"default": float("nan")}, "'default' must be a finite number, got nan"),
-        ({"other": float("inf")}, "'other' must be a finite number, got inf"),
-        ({"other": "half"}, "'other' must be a finite number, got 'half'"),
-        ({"other": True}, "'other' must be a finite number, got True"),
+        ({"defualt": 1.0}, "adapter", "'defualt'", ""),
+        ({}, "weights", "", "is empty"),
+        ({"default": float("nan")}, "The weight of adapter 'default'", "nan", ""),
+        ({"other": float("inf")}, "The weight of adapter 'other'", "inf", ""),
+        ({"other": "half"}, "The weight of adapter 'other'", "'half'", ""),
+        ({"other": True}, "The weight of adapter 'other'", "True", ""),
     ],
 )
-def test_weights_that_are_none_are_refused_before_anything_changes(weights, sentence):
+def test_weights_that_are_none_are_refused_before_anything_changes(weights, setting, value, rule):
     model = with_two_adapters("qtha", "AB", "llama")
     outputs = logits(model)
-    with pytest.raises(ValueError, match=sentence):
+    with refused(setting, value, rule=rule):
         weigh(model, {"default": 0.5, **weights} if weights else weights)
     assert torch.equal(logits(model), outputs)
 
 
 def test_a_model_without_adapters_has_none_to_weigh():
-    with pytest.raises(ValueError, match="The model must have adapters, got none"):
+    with refused("The model", rule="no adapters"):
         weigh(make("llama"), {"default": 1.0})
 
 
@@ -235,13 +234,13 @@ def test_a_model_without_adapters_has_none_to_weigh():
 def test_methods_of_peft_without_such_a_factor_are_refused(kind):
     method = adapters.get_method(kind)
     model = adapters.add_adapter(make("llama"), method.make_config(None, TARGETS["llama"]))
-    with pytest.raises(ValueError, match=r"Weighted adapters must be ours .* got 'default'"):
+    with refused("Weighted adapters", "'default'"):
         weigh(model, {"default": 0.5})
 
 
 def test_heads_of_several_adapters_are_not_weighed_but_one_is():
     model = with_two_adapters("qtha", "AB", "bert", modules_to_save=["classifier"])
-    with pytest.raises(ValueError, match="must have modules_to_save, got 'default' and 'other'"):
+    with refused("At most one weighted adapter", "'default' and 'other'"):
         weigh(model, {"default": 0.5, "other": 0.5})
     head = model.base_model.model.classifier
     with weigh(model, {"other": 0.5}):
@@ -256,7 +255,7 @@ def test_another_adapter_of_the_same_method_goes_on_by_the_same_door():
     assert again is model
     assert list(model.peft_config) == ["default", "second"]
     assert torch.equal(logits(model), outputs)
-    with pytest.raises(ValueError, match="adapter name must be new, got 'second'"):
+    with refused("The adapter name", "'second', which the model has"):
         adapters.add_adapter(model, config_of("qtha", "ABC", "llama"), name="second")
 
 

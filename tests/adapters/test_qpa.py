@@ -6,6 +6,7 @@ import pennylane as qml
 import pytest
 import torch
 from peft import convert_to_lora, get_peft_model, set_peft_model_state_dict
+from support.refusals import refused
 from support.small_models import TARGETS, logits, make
 
 from qtha_lab.adapters import add_adapter, basis_states, get_method
@@ -184,7 +185,7 @@ def test_permuted_bit_strings_give_another_change_at_every_use():
 
 
 def test_permuted_bit_strings_need_the_papers_start_and_do_not_merge():
-    with pytest.raises(ValueError, match="start must be paper beside bit_order=permuted"):
+    with refused("start", "zero"):
         get_method("qpa").check({"bit_order": "permuted"})
     config = QpaConfig(
         bit_order="permuted", start="paper", target_modules=TARGETS["llama"], hidden=(4,)
@@ -219,18 +220,19 @@ def test_the_update_stays_within_rank_r():
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "setting", "value"),
     [
-        ({"hidden": ()}, r"hidden must be a list of whole numbers above 0.*got \(\)"),
-        ({"hidden": (8, 0)}, r"such as \[32, 16\], got \(8, 0\)"),
-        ({"hidden": "(8,)"}, r"such as \[32, 16\], got '\(8,\)'"),
-        ({"engine": "gpu"}, "Unknown engine 'gpu'"),
+        ({"hidden": ()}, "hidden", "()"),
+        ({"hidden": (8, 0)}, "hidden", "(8, 0)"),
+        ({"hidden": "(8,)"}, "hidden", "'(8,)'"),
+        ({"engine": "gpu"}, "engine", "'gpu'"),
         (
             {"generator": "quantum"},
-            r"generator must be one of circuit, classical, mps, got 'quantum'\.",
+            "generator",
+            "'quantum'",
         ),
     ],
 )
-def test_impossible_settings_are_refused(options, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_impossible_settings_are_refused(options, setting, value):
+    with refused(setting, value):
         get_method("qpa").check(options)

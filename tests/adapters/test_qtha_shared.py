@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from support.refusals import refused
 from support.small_models import TOKENS, make
 
 from qtha_lab.adapters import add_adapter, initialise_from_rows
 from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.adapters.qtha_shared import QthaSharedConfig, input_group
-from qtha_lab.core.errors import Refusal
 
 MODULES = ["q_proj", "k_proj", "v_proj", "down_proj"]
 BATCHES = [{"input_ids": TOKENS[k : k + 1], "labels": TOKENS[k : k + 1]} for k in (0, 1)]
@@ -100,7 +100,7 @@ def test_cross_attention_and_unknown_names_share_nothing():
 
 
 def test_a_circuit_without_its_block_or_second_qubit_is_refused():
-    with pytest.raises(Refusal, match="share must be on with circuit=true, got off"):
+    with refused("share", "off"):
         QthaSharedConfig(r=2, circuit=True, share=False)
-    with pytest.raises(Refusal, match="r must be at least 2 with circuit=true, got 1"):
+    with refused("r", "1"):
         QthaSharedConfig(r=1, circuit=True)

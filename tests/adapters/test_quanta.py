@@ -5,6 +5,7 @@ import math
 import pennylane as qml
 import pytest
 import torch
+from support.refusals import refused
 from support.small_models import TARGETS, TOKENS, logits, make
 
 from qtha_lab.adapters import add_adapter, get_method
@@ -168,14 +169,14 @@ def test_a_second_adapter_of_more_axes_keeps_the_order_of_its_own_pairs():
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "setting", "value"),
     [
-        ({"dims": (4,)}, r"dims must be a list of two or more whole numbers above 1.*got \(4,\)"),
-        ({"dims": (4, 1)}, r"above 1, such as \[16, 8, 4\], got \(4, 1\)"),
-        ({"dims": "(16,4,3)"}, r"such as \[16, 8, 4\], got '\(16,4,3\)'"),
-        ({"n_axes": 1}, "n_axes must be at least 2, got 1"),
+        ({"dims": (4,)}, "dims", "(4,)"),
+        ({"dims": (4, 1)}, "dims", "(4, 1)"),
+        ({"dims": "(16,4,3)"}, "dims", "'(16,4,3)'"),
+        ({"n_axes": 1}, "n_axes", "1"),
     ],
 )
-def test_impossible_axes_are_refused(options, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_impossible_axes_are_refused(options, setting, value):
+    with refused(setting, value):
         get_method("quanta").check(options)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from support.refusals import refused
 
 from qtha_lab.adapters import basis_states, get_method, quantum_train, weight_mappings
 from qtha_lab.adapters.change import Layer
@@ -201,19 +202,19 @@ def test_in_slabs_the_matrix_is_not_kept_for_the_backward_pass(slab, keeps_the_m
 
 def test_more_qubits_than_a_machine_holds_are_refused_with_the_chunk_that_fits():
     # 4096² = 2^24 weights: 16 a state are 2^20 states
-    with pytest.raises(ValueError, match="chunk must be at least 16 for a layer of 4096 inputs"):
+    with refused("chunk", "8"):
         get_method("quantum_train").check({"chunk": 8}, [(4096, 4096)])
     get_method("quantum_train").check({"chunk": 16}, [(4096, 4096)])
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "setting", "value"),
     [
-        ({"hidden": ()}, r"hidden must be a list of whole numbers above 0.*got \(\)"),
-        ({"mapping": "tree"}, r"mapping must be one of mlp, mps, got 'tree'\."),
-        ({"engine": "gpu"}, "Unknown engine 'gpu'"),
+        ({"hidden": ()}, "hidden", "()"),
+        ({"mapping": "tree"}, "mapping", "'tree'"),
+        ({"engine": "gpu"}, "engine", "'gpu'"),
     ],
 )
-def test_impossible_settings_are_refused(options, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_impossible_settings_are_refused(options, setting, value):
+    with refused(setting, value):
         get_method("quantum_train").check(options)

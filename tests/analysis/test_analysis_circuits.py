@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.refusals import refused
 
 from qtha_lab.analysis.circuits.entanglement import (
     cut_entropies,
@@ -296,20 +297,21 @@ def test_data_are_drawn_as_told_and_a_seed_draws_the_same():
 
 
 @pytest.mark.parametrize(
-    ("what", "sentence"),
+    ("what", "setting", "value"),
     [
-        (lambda c: draw_angles(c, 0), "n_samples must be at least 1, got 0"),
-        (lambda c: expressibility_of(c, 1), "n_samples must be at least 2, got 1"),
-        (lambda c: draw_angles(c, 1, "ones"), "'zeros', 'uniform' or one sample, got 'ones'"),
+        (lambda c: draw_angles(c, 0), "n_samples", "0"),
+        (lambda c: expressibility_of(c, 1), "n_samples", "1"),
+        (lambda c: draw_angles(c, 1, "ones"), "inputs", "'ones'"),
         (
             lambda c: draw_angles(c, 1, [0.0]),
-            r"inputs must be one sample of the circuit's 3 inputs, got shape \(1,\)\.",
+            "inputs",
+            "shape (1,)",
         ),
-        (lambda c: expressibility_of(c, 5, n_bins=1), "n_bins must be at least 2, got 1"),
-        (lambda c: entropy_bits(torch.ones(8), [3]), r"different ones of 0 to 2, got \[3\]"),
-        (lambda c: meyer_wallach(torch.ones(6)), "2, 4, 8, … amplitudes, got 6"),
+        (lambda c: expressibility_of(c, 5, n_bins=1), "n_bins", "1"),
+        (lambda c: entropy_bits(torch.ones(8), [3]), "wires", "[3]"),
+        (lambda c: meyer_wallach(torch.ones(6)), "A state", "6"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(what, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_what_cannot_be_is_refused_in_a_sentence(what, setting, value):
+    with refused(setting, value):
         what(ansatze.build("qtha", 3, 1))

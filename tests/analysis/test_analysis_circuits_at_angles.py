@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from support.refusals import refused
 
 from qtha_lab.analysis.circuits.circuit_trace import trace_circuit
 from qtha_lab.analysis.circuits.entanglement import cut_entropies
@@ -165,24 +166,26 @@ def test_the_preset_shrinks_more_with_more_layers():
 
 
 @pytest.mark.parametrize(
-    ("what", "sentence"),
+    ("what", "setting", "value"),
     [
-        (lambda: trace_circuit(BELL, [0.1], []), r"inputs must have shape \(0,\), got \(1,\)"),
+        (lambda: trace_circuit(BELL, [0.1], []), "inputs", "(1,)"),
         (
             lambda: trace_circuit(Circuit(13, []), [], []),
-            r"A trace must have at most 12 qubits, got 13\.",
+            "A trace",
+            "13",
         ),
-        (lambda: gate_gradients(BELL, [], [], "Z7"), "got 7 in .Z7."),
-        (lambda: shot_noise(BELL, [], [], shots=0), "shots must be at least 1, got 0"),
-        (lambda: shot_noise(BELL, [], [], repeats=1), "at least 2, got 1"),
-        (lambda: shot_noise(BELL, [], [], repeats=2).shots_for(0), "above 0, got 0"),
-        (lambda: gate_noise(BELL, "depolarising_1q=0.1"), "depolarizing_1q"),
+        (lambda: gate_gradients(BELL, [], [], "Z7"), "Wires of an observable", "7 in 'Z7'"),
+        (lambda: shot_noise(BELL, [], [], shots=0), "shots", "0"),
+        (lambda: shot_noise(BELL, [], [], repeats=1), "n_samples", "1"),
+        (lambda: shot_noise(BELL, [], [], repeats=2).shots_for(0), "The error", "0"),
+        (lambda: gate_noise(BELL, "depolarising_1q=0.1"), "option", "depolarizing_1q"),
         (
             lambda: gate_noise(ansatze.build("qtha", 2, 1, False, "amplitude")),
-            r"A circuit with noise must start in \|0…0⟩, got one that starts in amplitudes\.",
+            "A circuit with noise",
+            "one that starts in amplitudes",
         ),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(what, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_what_cannot_be_is_refused_in_a_sentence(what, setting, value):
+    with refused(setting, value):
         what()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from peft.tuners.lora.intruders import reduce_intruder_dimension
 from peft.tuners.tuners_utils import BaseTunerLayer
+from support.refusals import refused
 from support.small_models import TARGETS, TOKENS, make
 
 from qtha_lab import adapters
@@ -131,7 +132,7 @@ def test_updates_over_a_quantised_base_are_read_where_that_can_be_exact():
         base = load_model("tiny", quantization="int8").model
         model = adapters.add_adapter(base, method.make_config(None, ["q_proj"], **options))
         if name == "dora":
-            with pytest.raises(ValueError, match="must not be quantised for a float64 copy"):
+            with refused("The base of TorchaoLoraLinear", "Int8Tensor"):
                 next(iter(updates_of(model)))
             continue
         assert next(iter(updates_of(model))).in_features == 192
@@ -383,7 +384,7 @@ def test_too_few_tokens_show_in_the_floor_and_not_as_nonlinearity():
     fit = linear_fit(lambda x: x @ matrix, x, ranks=())
     assert fit.share > 0.3
     assert fit.floor > 0.9 * fit.share
-    with pytest.raises(ValueError, match=r"x must have at least 16 tokens for a fit, got 7\."):
+    with refused("x", "7"):
         linear_fit(lambda x: x, torch.randn(7, 2))
 
 
@@ -434,7 +435,7 @@ def test_an_update_shares_its_subspace_with_itself_and_with_a_weight_made_of_it(
 def test_vectors_of_an_update_without_linear_path_come_from_its_mean_gradient():
     model = with_adapter("qtha", **{**PUBLISHED, "fusion": "hadamard"})
     update = next(iter(updates_of(model)))
-    with pytest.raises(ValueError, match=r"no linear path. Pass tokens"):
+    with refused("x", rule="no linear path"):
         update_vectors(update, 3)
     x = activations(model)[update.name].double()
     left, values, right = update_vectors(update, 3, x)
@@ -521,31 +522,33 @@ def test_an_adapters_own_bonds_are_listed_by_layer_and_network():
 
 
 @pytest.mark.parametrize(
-    ("what", "sentence"),
+    ("what", "setting", "value"),
     [
-        (lambda m: list(updates_of(make("llama"))), "must carry an adapter, got LlamaForCausalLM"),
-        (lambda m: list(updates_of(m, "nobody")), "adapter must be on model.layers.0"),
-        (lambda m: snapshot(m, layers=["head"]), "Layers must be adapted, got 'head'"),
+        (lambda m: list(updates_of(make("llama"))), "The model", "LlamaForCausalLM without one"),
+        (lambda m: list(updates_of(m, "nobody")), "adapter", "'nobody'"),
+        (lambda m: snapshot(m, layers=["head"]), "Layers", "'head'"),
         (
             lambda m: view_updates(m, views=["spectra"]),
-            "view must be one of linear_path, mean_jacobian, stacked_jacobians, realised_change, got",
+            "view",
+            "'spectra'",
         ),
-        (lambda m: capture_inputs(m, {"input_ids": TOKENS}, max_tokens=0), "at most 0"),
-        (lambda m: jacobians_of(lambda x: x, torch.eye(2), max_rank=0), "at least 1, got 0"),
-        (lambda m: overlap(torch.eye(2), torch.eye(3)), "one space, got 2 and 3 dimensions"),
+        (lambda m: capture_inputs(m, {"input_ids": TOKENS}, max_tokens=0), "x", "12 of at most 0"),
+        (lambda m: jacobians_of(lambda x: x, torch.eye(2), max_rank=0), "max_rank", "0"),
+        (lambda m: overlap(torch.eye(2), torch.eye(3)), "subspaces", "2 and 3 dimensions"),
         (
             lambda m: intruder_dimensions(torch.eye(2), torch.eye(2), threshold=0),
-            r"threshold must lie between 0 and 1, got 0\.",
+            "threshold",
+            "0",
         ),
     ],
 )
-def test_what_cannot_be_looked_at_is_refused_in_a_sentence(what, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_what_cannot_be_looked_at_is_refused_in_a_sentence(what, setting, value):
+    with refused(setting, value):
         what(with_adapter("lora", r=2))
 
 
 def test_a_merged_adapter_is_refused():
     model = with_adapter("lora", r=2)
     model.merge_adapter()
-    with pytest.raises(ValueError, match="must not be merged into model"):
+    with refused("adapter", "'default'"):
         list(updates_of(model))

@@ -1,11 +1,10 @@
 """Landscapes of a read-out over two angles: known products of cosines, and what is refused."""
 
 import numpy as np
-import pytest
+from support.refusals import refused
 
 from qtha_lab.analysis.circuits.landscape import landscape_of, observable_of
 from qtha_lab.circuits import Angle, Circuit, Gate
-from qtha_lab.core.errors import Refusal
 
 
 def test_two_rotations_read_together_give_the_product_of_two_cosines():
@@ -29,7 +28,7 @@ def test_a_read_out_of_all_wires_is_a_product_of_all():
 
 
 def test_one_angle_and_an_unknown_read_out_are_refused():
-    with pytest.raises(Refusal, match=r"A landscape must have two trained angles, got 1\."):
+    with refused("A landscape", "1"):
         landscape_of(Circuit(1, [Gate("RY", 0, Angle.param(0))]))
-    with pytest.raises(Refusal, match="read_out must be one of one wire, all wires, got 'none'"):
+    with refused("read_out", "'none'"):
         observable_of("none", 2)

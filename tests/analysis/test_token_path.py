@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
+from support.refusals import refused
 
 from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.qtha_config import QthaConfig
 from qtha_lab.adapters.qtha_operators import cores_of
 from qtha_lab.analysis.updates.token_path import STAGES, token_path
-from qtha_lab.core.errors import Refusal
 from qtha_lab.tensor_networks import mpo
 
 X = torch.linspace(-1, 1, 24)
@@ -66,5 +66,5 @@ def test_without_a_linear_branch_its_stage_is_left_out():
     path = token_path(config, X, 24)
     assert "W_c h" not in path.values
     assert path.branch_power is None
-    with pytest.raises(Refusal, match="A path must pass tensor networks and a circuit"):
+    with refused("A path", "others"):
         token_path(QthaConfig(r=2, waist=8, bond_dim=2, use_circuit=False), X, 24)

@@ -6,6 +6,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 import torch
+from support.refusals import refused
 
 from qtha_lab.circuits import ansatze, to_pennylane
 from qtha_lab.simulators import expval_z
@@ -84,52 +85,58 @@ def test_an_ansatz_says_what_it_is_and_where_it_comes_from(name):
 
 
 @pytest.mark.parametrize(
-    ("request_", "sentence"),
+    ("request_", "setting", "value"),
     [
-        (("qhta", 3, 1), "Unknown ansatz 'qhta': did you mean 'qtha'?"),
-        (("qtha", 1, 1), "Ansatz 'qtha' must have at least 2 qubits, got 1"),
-        (("qtha", 3, 0), "Ansatz 'qtha' must have at least 1 layer, got 0"),
+        (("qhta", 3, 1), "ansatz", "'qhta'"),
+        (("qtha", 1, 1), "Ansatz 'qtha'", "1"),
+        (("qtha", 3, 0), "Ansatz 'qtha'", "0"),
         (
             ("qtha", 3, 1, True, "amplitude"),
-            "reupload must be False with embedding='amplitude', got True. Amplitudes are the first",
+            "reupload",
+            "True",
         ),
         (
             ("qtha", 3, 1, True, "basis"),
-            r"embedding must be one of angle, amplitude, got 'basis'\.",
+            "embedding",
+            "'basis'",
         ),
-        (("qtha", 3.0, 1), "Ansatz 'qtha' must have at least 2 qubits, got 3.0"),
+        (("qtha", 3.0, 1), "Ansatz 'qtha'", "3.0"),
     ],
 )
-def test_wrong_requests_get_a_sentence(request_, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_wrong_requests_get_a_sentence(request_, setting, value):
+    with refused(setting, value):
         ansatze.build(*request_)
 
 
 def test_unknown_options_get_the_nearest_name():
-    with pytest.raises(
-        ValueError, match="Unknown option of ansatz qtha 'ordr': did you mean 'order'"
-    ):
+    with refused("option of ansatz qtha", "'ordr'"):
         ansatze.build("qtha", 3, 1, ordr="RY-CRZ-RY-CRZ")
-    with pytest.raises(ValueError, match="order must be one of enc-CRZ-RY-CRZ-RY, RY-CRZ-RY-CRZ"):
+    with refused("order", "'CRZ-RY'"):
         ansatze.build("qtha", 3, 1, order="CRZ-RY")
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "sentence"),
+    ("name", "options", "setting", "value"),
     [
-        ("brickwork", {"block": "su4"}, "block must be one of general, ry_cz, got 'su4'"),
-        ("block_diagonal", {"n_blocks": 3}, "n_qubits must be at least 6 for 3 blocks of 'qtha'"),
+        ("brickwork", {"block": "su4"}, "block", "'su4'"),
+        ("block_diagonal", {"n_blocks": 3}, "n_qubits", "5"),
         (
             "block_diagonal",
             {"n_blocks": 0},
-            r"n_blocks must be a whole number of at least 1, got 0\.",
+            "n_blocks",
+            "0",
         ),
-        ("block_diagonal", {"inner": "qtah"}, "Unknown ansatz 'qtah': did you mean 'qtha'"),
-        ("block_diagonal", {"inner": "block_diagonal"}, "must be another one"),
+        ("block_diagonal", {"inner": "qtah"}, "ansatz", "'qtah'"),
+        (
+            "block_diagonal",
+            {"inner": "block_diagonal"},
+            "The inner ansatz of 'block_diagonal'",
+            "'block_diagonal'",
+        ),
     ],
 )
-def test_wrong_options_get_a_sentence(name, options, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_wrong_options_get_a_sentence(name, options, setting, value):
+    with refused(setting, value):
         ansatze.build(name, 5, 1, **options)
 
 

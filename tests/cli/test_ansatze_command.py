@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.refusals import refused
 from typer.testing import CliRunner
 
 from qtha_lab.analysis.circuits.ansatz_profile import profile_ansatz, profile_table
@@ -59,5 +60,5 @@ def test_refusals_are_sentences():
     assert "did you mean 'qtha'" in str(call("qhta").exception)
     assert "'zeros', 'uniform'" in str(call("qtha", "--inputs", "ones").exception)
     small, large = (profile_ansatz(ansatze.build("qtha", n, 1), n_samples=5) for n in (2, 3))
-    with pytest.raises(ValueError, match="share qubits, chip and observable"):
+    with refused("Compared profiles", "[(2, 'grid', 'Z0'), (3, 'grid', 'Z0')]"):
         profile_table({"small": small, "large": large})

@@ -5,13 +5,13 @@ import tarfile
 
 import pytest
 from support.printed_tables import LONG, PAGE, check_command, check_narrow, headings, printed, words
+from support.refusals import refused
 
 from qtha_lab.cli.compare import print_comparison
 from qtha_lab.cli.map import print_cells
 from qtha_lab.cli.output import print_table
 from qtha_lab.cli.report import print_verdicts
 from qtha_lab.cli.sweep import print_result
-from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
 from qtha_lab.studies import sweep as sweeping
 from qtha_lab.studies.comparison import brief_table as brief
@@ -97,7 +97,7 @@ def test_named_columns_are_printed_alone(tmp_path, capsys):
 
 
 def test_an_unknown_column_is_refused_before_any_run(tmp_path):
-    with pytest.raises(Refusal, match="column must be one of the table, got 'test_los'"):
+    with refused("column", "'test_los'"):
         printed("compare", "--columns", "test_los", "--out", str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support.refusals import refused
 from typer.main import get_command
 
 from qtha_lab import adapters, cli, launch
 from qtha_lab.cli import app, load_commands
 from qtha_lab.core import paths
-from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.text import BIDI
 from qtha_lab.experiment import Experiment
 
@@ -151,7 +151,7 @@ def typed(words: list[str]) -> tuple[int, str, str]:
     return 0, out.getvalue(), error.getvalue()
 
 
-def refused(*words: str) -> str:
+def refusal_of(*words: str) -> str:
     """Return the sentence with which a command refuses."""
     status, _, error = typed(list(words))
     assert status == 2, error
@@ -196,11 +196,11 @@ def test_no_command_line_is_a_fault_of_ours(tmp_path_factory, monkeypatch, words
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_sentence(words, sentence):
-    assert refused(*words) == sentence
+    assert refusal_of(*words) == sentence
 
 
 def test_a_pattern_is_refused_in_python_too():
-    with pytest.raises(Refusal, match=r"layers_pattern must be a regular expression, got '\('"):
+    with refused("layers_pattern", "'('"):
         adapters.get_method("lora").make_config(layers_pattern="(", layers_to_transform=[0])
 
 
@@ -230,7 +230,7 @@ def test_a_launch_from_a_deleted_folder_is_refused_and_leaves_no_run(tmp_path, m
     (tmp_path / "deleted").mkdir()
     monkeypatch.chdir(tmp_path / "deleted")
     shutil.rmtree(tmp_path / "deleted")
-    with pytest.raises(Refusal, match="The working folder must exist"):
+    with refused("The working folder", "one that was deleted"):
         launch(Experiment(method="lora(r=2)"))
     monkeypatch.chdir(tmp_path)
     assert not paths.runs_dir().exists()

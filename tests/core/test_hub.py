@@ -126,8 +126,7 @@ def test_a_hub_model_is_fetched_without_its_code_and_then_loads_offline(hub_envi
     assert "modeling_evil.py" not in files
     assert "pytorch_model.bin" not in files
     assert (
-        unknown
-        == "lab/nothing must be a public model of the hub, got none of this name. Correct the name,"
+        unknown == "lab/nothing is no public model of the hub. Correct the name,"
         " or log in with `hf auth login`."
     )
     loaded = python(LOAD, hub_environment | {"HF_HUB_OFFLINE": "1"})

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+from support.refusals import refused
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_arrays, table_rows
@@ -184,14 +185,14 @@ def test_files_of_a_folder_are_counted_together(tmp_path):
     path.write_text("text\n" + "a\n" * 600)
     counts = ReadCounts(rows=MOST_ROWS - 1000)
     assert len(list(table_rows(path, counts))) == 600
-    with pytest.raises(Refusal, match=r"rows\.csv must have at most 1,048,576 rows, got more"):
+    with refused("rows.csv", "more"):
         list(table_rows(path, counts))
 
 
 def test_a_repeated_key_of_a_long_line_is_found(tmp_path):
     pairs = ",".join(f'"{i}":0' for i in range(90_000))
     (tmp_path / "keys.jsonl").write_text(f'{{{pairs},"89999":1}}\n')
-    with pytest.raises(Refusal, match="line 1: A key must occur once in an object, got '89999'"):
+    with refused("keys.jsonl, line 1: A key", "'89999' twice"):
         list(table_rows(tmp_path / "keys.jsonl"))
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 from pydantic import BaseModel, Field
+from support.refusals import refused
 
 from qtha_lab.core.settings import (
     Setting,
@@ -57,23 +58,24 @@ def test_mutable_defaults_are_not_shared():
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "setting", "value"),
     [
-        ({"r": 1}, "r must be at least 2, got 1"),
-        ({"r": 17}, "r must be at most 16, got 17"),
-        ({"r": True}, "r must be a whole number, got True"),
-        ({"r": 2.5}, "r must be a whole number, got 2.5"),
-        ({"r": None}, r"r must be set, got None\."),
-        ({"cutoff": 0.0}, "cutoff must be above 0, got 0.0"),
-        ({"cutoff": float("nan")}, "cutoff must be a number, got nan"),
+        ({"r": 1}, "r", "1"),
+        ({"r": 17}, "r", "17"),
+        ({"r": True}, "r", "True"),
+        ({"r": 2.5}, "r", "2.5"),
+        ({"r": None}, "r", "None"),
+        ({"cutoff": 0.0}, "cutoff", "0.0"),
+        ({"cutoff": float("nan")}, "cutoff", "nan"),
         (
             {"fusion": "hadamar"},
-            r"fusion must be one of sum, hadamard, got 'hadamar': did you mean 'hadamard'\?",
+            "fusion",
+            "'hadamar': did you mean 'hadamard'?",
         ),
     ],
 )
-def test_a_value_outside_its_declaration_is_refused_in_one_sentence(change, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_a_value_outside_its_declaration_is_refused_in_one_sentence(change, setting, value):
+    with refused(setting, value):
         check_settings(AsDataclass(**change))
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.descriptions import COMPARISONS, DESCRIBED
+from support.refusals import refused
 
 from qtha_lab.core import call_syntax as calls
-from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment import (
     Comparison,
@@ -89,10 +89,10 @@ def test_any_options_survive_the_short_form(options):
     ],
 )
 def test_a_wrong_field_gets_one_sentence(fields, sentence):
-    with pytest.raises(ValueError) as refused:  # noqa: PT011
+    with pytest.raises(ValueError) as record:  # noqa: PT011
         Experiment(**fields)
-    assert sentence in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert sentence in str(record.value)
+    assert "\n" not in str(record.value)
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,13 @@ def test_a_wrong_field_gets_one_sentence(fields, sentence):
     ],
 )
 def test_a_wrong_comparison_gets_one_sentence(fields, sentence):
-    with pytest.raises(ValueError) as refused:  # noqa: PT011
+    with pytest.raises(ValueError) as record:  # noqa: PT011
         Comparison(**fields)
-    assert sentence in str(refused.value)
+    assert sentence in str(record.value)
 
 
 def test_a_missing_file_is_named():
-    with pytest.raises(ValueError, match=r"no/such\.yaml cannot be read: no such file"):
+    with refused("no/such.yaml", "no such file or directory"):
         Experiment.from_yaml("no/such.yaml")
 
 
@@ -150,10 +150,10 @@ def test_a_comparison_gives_every_method_the_same_seeds_and_training():
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_is_loaded(experiment, sentence, tmp_path):
-    with pytest.raises(ValueError) as refused:  # noqa: PT011
+    with pytest.raises(ValueError) as record:  # noqa: PT011
         experiment.check(tmp_path)
-    assert sentence in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert sentence in str(record.value)
+    assert "\n" not in str(record.value)
 
 
 def test_what_can_run_is_not_refused(tmp_path):
@@ -163,57 +163,65 @@ def test_what_can_run_is_not_refused(tmp_path):
 
 
 def test_a_disk_without_room_is_refused_with_both_sizes(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"The runs folder .* must have 953,674\.3 MiB free, got .* MiB\."
-    ):
+    with refused("The runs folder", rule="953,674.3 MiB free"):
         refusals.check_disk(tmp_path, 10**12)
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        ValueError, match=r"must be writable, got .* \((Not a directory|File exists)\)"
-    ):
+    with refused("The runs folder", rule="writable"):
         refusals.check_disk(tmp_path / "file" / "runs", 1)
-    with pytest.raises(ValueError, match="must be writable"):
+    with refused("The runs folder", "/proc/self/runs (No such file or directory)"):
         refusals.check_disk(Path("/proc/self/runs"), 1)
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "setting", "value", "rule"),
     [
         (
             {"method": "lora(inference_mode=true)"},
-            "inference_mode must not be set for method 'lora'",
+            "inference_mode",
+            "",
+            "be set for method 'lora'",
         ),
-        ({"method": "lora(peft_type=IA3)"}, "peft_type must not be set for method 'lora'"),
-        ({"method": "qtha(task_type=SEQ_CLS)"}, "task_type must not be set for method 'qtha'"),
-        ({"method": "qtha(base_model_name_or_path=x)"}, "base_model_name_or_path must not be set"),
+        ({"method": "lora(peft_type=IA3)"}, "peft_type", "", "be set for method 'lora'"),
+        ({"method": "qtha(task_type=SEQ_CLS)"}, "task_type", "", "be set for method 'qtha'"),
+        ({"method": "qtha(base_model_name_or_path=x)"}, "base_model_name_or_path", "", ""),
         (
             {"method": "lora(target_modules=[])"},
-            "target_modules must be at least 1 long, got \\[\\]",
+            "method.target_modules",
+            "[]",
+            "",
         ),
         (
             {"method": {"name": "lora", "options": {"target_modules": ["q_proj"]}}},
-            "target_modules must stand beside the options, got it among them",
+            "method.options: target_modules",
+            "it among them",
+            "",
         ),
         (
             {"training": {"report_to": "mlflow"}},
-            'report_to must be an installed library, got mlflow. Run pip install "mlflow"',
+            "report_to",
+            "mlflow",
+            "",
         ),
         (
             {"training": {"threads": 99999}},
-            r"threads must be at most \d+, the cores of this machine, got 99999",
+            "threads",
+            "99999",
+            "",
         ),
         (
             {"training": {"max_length": 99999999}},
-            "max_length must be at most 512, the positions of model tiny, got 99,999,999",
+            "max_length",
+            "99,999,999",
+            "",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_would_be_ignored_or_no_run_survives_is_refused(changes, sentence):
-    with pytest.raises(Refusal, match=sentence):
+def test_what_would_be_ignored_or_no_run_survives_is_refused(changes, setting, value, rule):
+    with refused(setting, value, rule=rule):
         Experiment(**changes).check()
 
 
@@ -221,18 +229,16 @@ def test_a_model_folder_without_its_weights_is_refused(tmp_path):
     shutil.copytree(locate("tiny"), tmp_path / "model")
     Experiment(model=str(tmp_path / "model")).check()
     (tmp_path / "model" / "model.safetensors").unlink()
-    with pytest.raises(Refusal, match=r"must have model\.safetensors or all files of its index"):
+    with refused(value="neither"):
         Experiment(model=str(tmp_path / "model")).check()
 
 
 def test_what_a_part_as_a_whole_is_refused_for_is_said_as_it_stands():
-    with pytest.raises(FieldError, match=r"^Unknown axis 'learning_rat': did you mean"):
+    with refused("axis", "'learning_rat'", error=FieldError):
         Comparison(methods="lora,qtha", tuning={"axes": {"learning_rat": [0.1, 0.2]}})
     axes = {"learning_rate": [0.001, 0.01], "qtha.r": "1..8"}
-    with pytest.raises(
-        FieldError, match=r"tuning\.axes must name settings of the methods, got qtha\.r\."
-    ):
+    with refused("tuning.axes", "qtha.r", error=FieldError):
         Comparison(methods="lora", tuning={"axes": axes, "trials": 2, "seeds": [7]})
-    with pytest.raises(FieldError, match=r"^tuning\.trials must be at least 1, got 0") as refused:
+    with refused("tuning.trials", "0", error=FieldError) as record:
         Comparison(methods="lora,qtha", tuning={"trials": 0})
-    assert refused.value.place == "tuning.trials"
+    assert record.value.place == "tuning.trials"

@@ -2,6 +2,7 @@
 
 import pytest
 from peft import LoraConfig
+from support.refusals import refused
 
 from qtha_lab.adapters import QthaConfig, get_method, method_names, scale_of
 from qtha_lab.experiment import Comparison, MethodChoice, Sweep
@@ -33,14 +34,14 @@ def test_every_method_without_a_rate_is_run_at_all_of_them():
         f"qtha({size},learning_rate=0.03)",
     ]
     assert Comparison.from_yaml(compared.to_yaml()) == compared
-    with pytest.raises(ValueError, match="A learning rate must be above 0, got -1"):
+    with refused("learning_rates: A learning rate", "-1"):
         Comparison(learning_rates=[-1.0])
 
 
 def test_an_alpha_at_its_default_beside_another_r_is_another_method():
     compared = Comparison(methods="lora(r=4),lora(r=4,lora_alpha=16)")
     assert scales_of(compared) == [2.0, 4.0]
-    with pytest.raises(ValueError, match=r"twice \(the same as lora\)"):
+    with refused("methods: Entries", "twice (the same as lora)"):
         Comparison(methods="lora,lora(r=8,lora_alpha=16)")
 
 

@@ -9,6 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 from support.preloaded import PYTHON
+from support.refusals import refused
 
 from qtha_lab.adapters import method_names
 from qtha_lab.figures.loss_curves import curve_text, decimate, from_events, loss_curves
@@ -86,7 +87,7 @@ def test_a_style_is_the_same_in_every_process():
 
 
 def test_an_unknown_theme_is_refused_in_a_sentence():
-    with pytest.raises(ValueError, match="theme must be one of light, dark, page, got 'neon'"):
+    with refused("theme", "'neon'"):
         theme.template("neon")
 
 

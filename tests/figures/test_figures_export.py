@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 from support.preloaded import PYTHON
+from support.refusals import refused
 
 from qtha_lab.circuits.ansatze import build
 from qtha_lab.circuits.gate_table import gate_rows
@@ -159,7 +160,7 @@ def test_a_pdf_shows_the_whole_figure_without_a_margin_of_the_printer(tmp_path):
 
 
 def test_a_pdf_without_a_classic_trailer_is_refused():
-    with pytest.raises(ValueError, match="must have a classic trailer"):
+    with refused("The PDF", rule="has no classic trailer"):
         embed.into_pdf(b"%PDF-1.5\nstartxref\n9\n%%EOF", {})
 
 

@@ -3,6 +3,7 @@
 import shlex
 
 import pytest
+from support.refusals import refused
 from support.run_folders import run_folder
 
 from qtha_lab.core.errors import Refusal
@@ -33,7 +34,7 @@ def test_a_title_changes_neither_what_a_method_means_nor_how_it_is_drawn():
     assert TITLED.meaning == plain.meaning
     assert method_style(TITLED.label) == method_style(plain.label)
     assert untitled(TITLED.label) == plain.label
-    with pytest.raises(Refusal, match=r"twice \(the same as"):
+    with refused("methods: Entries", "twice (the same as"):
         Comparison(methods=[TITLED, plain])
 
 
@@ -66,5 +67,5 @@ def test_a_title_that_no_label_could_hold_is_refused(title, rule):
 
 
 def test_two_methods_have_two_titles():
-    with pytest.raises(Refusal, match="Methods must have different titles, got 'a' twice"):
+    with refused("methods: Methods", "'a' twice"):
         Comparison(methods="lora(title=a),qtha(title=a)")

@@ -7,9 +7,9 @@ from typing import Any
 import nbformat
 import pytest
 from support.command_line import call
+from support.refusals import refused
 from traitlets.config.loader import PyFileConfigLoader
 
-from qtha_lab.core.errors import Refusal
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit import build_all, rubrics
 from qtha_lab.lessons.kit.assignment import release_notebook, source_notebook, write_assignments
@@ -151,7 +151,7 @@ def test_badges_lead_to_the_notebook_and_need_a_repository_on_github():
     assert "labpath=notebooks%2F03_circuits.ipynb)" in text
     assert "git+https://github.com/owner/name" in page.cells[1].source
     assert page.title == PAGES[3].title
-    with pytest.raises(Refusal, match="repository must be an address such as"):
+    with refused("repository", "'here'"):
         online_page(PAGES[3], "here")
 
 

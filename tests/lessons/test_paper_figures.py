@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from support.refusals import refused
 
-from qtha_lab.core.errors import Refusal
 from qtha_lab.lessons import recorded
 from qtha_lab.lessons.paper_figures import KINDS, caption_needs, methods_of, paper_figure
 
@@ -41,5 +41,5 @@ def test_a_caption_must_state_the_seeds_the_rows_and_the_rates():
 
 
 def test_an_unknown_figure_is_refused_with_the_known_ones():
-    with pytest.raises(Refusal, match=r"Unknown figure 'forests'"):
+    with refused("figure", "'forests'"):
         paper_figure("forests")

@@ -75,7 +75,7 @@ def test_an_honest_submission_gets_its_points_a_cheating_one_none_a_part_its_par
 
 def test_a_folder_without_notebooks_is_refused(tmp_path):
     refused = call("course", "grade", str(tmp_path))
-    assert "Submissions must be notebooks, got none" in str(refused.exception)
+    assert "No notebook is in" in str(refused.exception)
     assert refused.output == ""
 
 

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from support.refusals import refused
 
-from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest
 from qtha_lab.lessons.recordings import FOLDER, STATISTICS, recorded, recording_names
 
@@ -79,12 +79,12 @@ def test_all_recordings_fit_in_the_wheel():
 
 
 def test_an_unknown_recording_method_or_rate_is_refused_with_the_known_ones():
-    with pytest.raises(Refusal, match="Unknown recording 'smollm-qa': did you mean 'smollm2-qa'"):
+    with refused("recording", "'smollm-qa'", remedy="'smollm2-qa'"):
         recorded("smollm-qa")
     runs = recorded("smollm2-qa")
-    with pytest.raises(Refusal, match=r"Unknown method 'lora'"):
+    with refused("method", "'lora'"):
         runs.of("lora")
-    with pytest.raises(Refusal, match=r"learning_rate must be one of 0\.0003, .*, got 7"):
+    with refused("learning_rate", "7"):
         runs.of("lora(r=8)", 7)
 
 

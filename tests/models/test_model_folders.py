@@ -11,6 +11,7 @@ import torch
 import transformers as hf
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
+from support.refusals import refused
 
 from qtha_lab import models, tasks
 from qtha_lab.core.errors import Refusal
@@ -97,9 +98,9 @@ def experiment(folder, task="qa", targets=None):
 
 
 def refusal(described):
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as record:
         described.check()
-    message = str(refused.value)
+    message = str(record.value)
     assert len(message) <= 300
     assert "\n" not in message
     assert "fault of qtha-lab" not in message
@@ -153,10 +154,7 @@ def test_an_encoder_is_refused_on_a_task_that_generates_text(tmp_path, name):
     message = refusal(experiment(folder))
     assert message.startswith("A task that generates text must have a causal language model, got ")
     assert "Choose a causal language model" in message
-    with pytest.raises(
-        Refusal,
-        match=r"A task that generates text must have a causal language model, got .*, a model of type",
-    ):
+    with refused("A task that generates text", " a model of type"):
         models.load_model(str(folder))
 
 
@@ -184,9 +182,9 @@ def test_weights_without_their_language_model_head_are_refused(tmp_path):
     [
         (lambda config: "[" * 100_000 + "]" * 100_000, "JSON must be nested at most 64 levels deep"),
         (lambda config: {"model_type": "llama", "text_config": config}, "must have the 32 layers"),
-        (lambda config: [config], "must name a model_type, got none"),
+        (lambda config: [config], "has no model_type"),
         (lambda config: "\0", "the text must be json"),
-        (lambda config: config | {"model_type": 3}, "must name a model_type, got none"),
+        (lambda config: config | {"model_type": 3}, "has no model_type"),
         (lambda config: config | {"model_type": "mystery"}, "got 'mystery'. Install a newer transformers"),
         (lambda config: config | {"hidden_size": "x"}, "Validation error for field 'hidden_size'"),
         (lambda config: config | {"vocab_size": None}, "Validation error for field 'vocab_size'"),
@@ -233,7 +231,7 @@ def test_weights_that_lack_a_layer_are_not_trained_from_random_numbers(tmp_path)
         names = file.keys()
         tensors = {n: file.get_tensor(n) for n in names if "layers.1.mlp" not in n}
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(Refusal, match=r"got none for model\.layers\.1\.mlp.* and 2 more"):
+    with refused("The weights", rule="no tensor model.layers.1.mlp"):
         models.load_model(str(folder))
 
 
@@ -250,7 +248,7 @@ def test_a_file_that_is_no_safetensors_is_refused_by_name(tmp_path, content):
     file = tmp_path / "x.safetensors"
     file.write_bytes(content)
     with (
-        pytest.raises(Refusal, match=r"x\.safetensors must be a whole safetensors file, got a"),
+        refused("x.safetensors", rule="a whole safetensors file"),
         open_tensors(file),
     ):
         pass
@@ -260,7 +258,7 @@ def test_a_sparse_file_of_two_gibibytes_is_refused_by_its_header(tmp_path):
     file = tmp_path / "x.safetensors"
     with file.open("wb") as sparse:
         sparse.truncate(2**31)
-    with pytest.raises(Refusal, match="got a damaged header"), open_tensors(file):
+    with refused(value="a damaged header"), open_tensors(file):
         pass
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from peft.tuners.lora.layer import LoraLayer
+from support.refusals import refused
 
 from qtha_lab import models
 from qtha_lab.adapters import add_adapter, get_method, load_adapter
@@ -72,9 +73,7 @@ def test_our_methods_start_at_the_quantised_base_and_train_on_it(name, kind):
 def test_a_linear_adapter_says_why_it_does_not_merge_into_few_bits(kind):
     model = adapted("quanta", kind)
     before = logits(model)
-    with pytest.raises(
-        NotImplementedError, match=r"base weight must not be quantised .*, got .*Tensor"
-    ):
+    with refused("The base weight", rule="be quantised", error=NotImplementedError):
         model.merge_adapter()
     assert torch.equal(logits(model), before)
 
@@ -95,24 +94,18 @@ def test_a_base_the_bridge_cannot_handle_is_refused_by_name():
     model = torch.nn.Sequential()
     model.add_module("q_proj", Ternary())
     config = get_method("qtha").make_config(None, ["q_proj"], **OURS["qtha"])
-    with pytest.raises(
-        ValueError, match=r"target_modules must name linear layers .* got 'q_proj', a Ternary"
-    ):
+    with refused("target_modules", "a Ternary"):
         add_adapter(model, config)
 
 
 def test_wrong_kinds_and_missing_libraries_get_a_sentence(monkeypatch):
-    with pytest.raises(
-        ValueError,
-        match=(
-            r"quantization must be one of none, int8, int4, .*, got 'int3'. Did you mean 'int8'\?"
-        ),
-    ):
+    with refused("quantization", "'int3'", remedy="'int8'"):
         check_quantization("int3")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(
-        ValueError,
-        match=r'on the CPU must have torchao installed, got none. Run pip install "qtha-lab\[quantized\]"',
+    with refused(
+        "Quantisation 'int4' on the CPU",
+        rule="without torchao",
+        remedy='pip install "qtha-lab[quantized]"',
     ):
         refusals.check_names(resolve(Experiment(quantization="int4")))
 

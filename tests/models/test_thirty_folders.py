@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import transformers as hf
+from support.refusals import refused
 
 from qtha_lab import models, tasks
 from qtha_lab.adapters import add_adapter
@@ -254,9 +255,9 @@ def test_a_classifier_trains_on_labels(tmp_path, classes, name):
 def test_a_model_that_cannot_write_is_refused_with_the_remedy(tmp_path, name):
     make, fault = REFUSED[name]
     folder = folder_of(tmp_path / "model", make, tokenizer=name not in ("vit",))
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as record:
         described(folder, "qa", name="lora").check()
-    message = str(refused.value)
+    message = str(record.value)
     assert fault in message
     assert "Choose a causal" in message or "Save the model with its language-modelling" in message
     assert "fault of qtha-lab" not in message
@@ -289,5 +290,5 @@ def test_layers_of_mamba_without_a_gradient_are_left_out(tmp_path):
 def test_a_folder_of_gguf_is_named(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model-Q4_K_M.gguf").write_bytes(b"GGUF")
-    with pytest.raises(Refusal, match=r"must hold safetensors, got a GGUF file\. Load it with"):
+    with refused(value="a GGUF file"):
         models.check_model(str(tmp_path / "model"))

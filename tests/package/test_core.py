@@ -56,7 +56,7 @@ def test_a_missing_package_is_answered_with_the_command_that_installs_it():
         require_extra("remote", "A run on Ray", "no_such_cluster", "json", "no_such_store")
     assert (
         str(refusal.value)
-        == "A run on Ray must have no_such_cluster and no_such_store installed, got none. Run pip install"
+        == "A run on Ray cannot be used without no_such_cluster and no_such_store. Run pip install"
         ' "qtha-lab[remote]".'
     )
 
@@ -105,22 +105,22 @@ def test_the_core_trains_compares_and_exports(core, folder):
     [
         (
             "lab --no-browser",
-            'The workbench must have jupyterlab installed, got none. Run pip install "qtha-lab[lab]".',
+            'The workbench cannot be used without jupyterlab. Run pip install "qtha-lab[lab]".',
         ),
         (
             "plot out --out figures --formats pdf",
-            'A picture of a figure must have kaleido installed, got none. Run pip install "qtha-lab[figures]".',
+            'A picture of a figure cannot be used without kaleido. Run pip install "qtha-lab[figures]".',
         ),
         (
             (
                 "sweep --model tiny --task qa --methods lora --axes learning_rate=1e-3..1e-2"
                 " --search tpe --trials 2"
             ),
-            'A sweep must have optuna installed, got none. Run pip install "qtha-lab[sweep]".',
+            'A sweep cannot be used without optuna. Run pip install "qtha-lab[sweep]".',
         ),
         (
             "run --model tiny --task qa --method lora --objective reinforce --steps 1",
-            'A training on a ROUGE reward must have rouge_score installed, got none. Run pip install "qtha-lab[scores]".',
+            'A training on a ROUGE reward cannot be used without rouge_score. Run pip install "qtha-lab[scores]".',
         ),
     ],
 )
@@ -134,5 +134,7 @@ def test_a_command_names_the_extra_that_it_needs(core, folder, words, sentence):
 def test_the_workbench_names_its_extra(core, folder):
     command = [str(core), "-c", "import qtha_lab; qtha_lab.Workbench"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    expected = 'A panel must have anywidget and ipywidgets installed, got none. Run pip install "qtha-lab[lab]".'
+    expected = (
+        'A panel cannot be used without anywidget and ipywidgets. Run pip install "qtha-lab[lab]".'
+    )
     assert done.stderr.splitlines()[-1] == f"qtha_lab.core.errors.Refusal: {expected}"

@@ -80,7 +80,7 @@ FORMS = {
     "rule that names the value": r"\bmust (not|be (empty|false|given|installed|on|named))\b",
     "unknown name": r"^Unknown ",
     "message of another check, with its place": r"^[^.]*\{\}$",
-    "state of a file, a run or a model": r"\bcannot be [a-z]+\b|is not on this machine\. ",
+    "state": r"\b(cannot be [a-z]+|(is|are) (not|no|empty)|(has|have) no)\b|^No [a-z]+ ",
 }
 
 
@@ -103,7 +103,7 @@ def refusals(path: Path):
 def test_refusals_are_sentences_in_plain_words(path):
     wrong = []
     for line, text in refusals(path):
-        setting = re.match(r"[a-z][a-z_]*([=(.:,]| must\b|_)", text)
+        setting = re.match(r"[a-z][a-z_]*([=(.:,]| (must|is|has)\b|_)", text)
         if text[0].islower() and not setting:
             wrong.append(f"{path.name}:{line}: begins with a small letter: {text}")
         if not re.search(r"([.?!]|\{\}|Run: [^.]*)$", text):

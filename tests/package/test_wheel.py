@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from support.predicting_runs import INPUTS, ROWS, TARGETS, table, usage_code
+from support.refusals import refused
 
 from qtha_lab.core.paths import cache_dir
 from qtha_lab.lessons.copying import copy_notebooks, lab_command
@@ -312,7 +313,7 @@ def test_a_checkout_gets_no_copies_of_its_own_notebooks():
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="target of notebooks must be a folder, got the file"):
+    with refused("The target of notebooks", "the file"):
         copy_notebooks(tmp_path / "file")
 
 

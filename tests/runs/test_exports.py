@@ -9,6 +9,7 @@ import torch
 from peft import PeftModel
 from support.command_line import call
 from support.notebooks import execute, outputs_of
+from support.refusals import refused
 from support.trained_runs import train_two
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -74,19 +75,19 @@ def test_a_run_without_its_adapter_gives_its_checkpoint_and_no_card(trained, tmp
     result = exports.export_run(run, "adapter")
     assert result.path == default_place(run, "adapter")
     assert "from the checkpoint at step 6" in result.message
-    with pytest.raises(Refusal, match="A run with a model card must be finished"):
+    with refused("A run with a model card", "finished for half"):
         exports.export_run(run, "card")
 
 
 def test_places_that_are_taken_are_refused_and_the_own_one_is_made_anew(trained, tmp_path):
     run = trained[0]
     (tmp_path / "card.md").write_text("mine")
-    with pytest.raises(Refusal, match=r"card\.md must not exist yet"):
+    with refused("card.md", rule="exist yet"):
         exports.export_run(run, "card", tmp_path / "card.md")
     with pytest.raises(Refusal, match=r"must be empty\. Choose another"):
         exports.export_run(run, "adapter", tmp_path)
     assert (tmp_path / "card.md").read_text() == "mine"
-    with pytest.raises(Refusal, match="Unknown export 'lroa': did you mean 'lora'"):
+    with refused("export", "'lroa'", remedy="'lora'"):
         exports.export_run(run, "lroa")
     paths = {exports.export_run(run, "card").path for _ in range(2)}
     assert [path.is_file() for path in paths] == [True]

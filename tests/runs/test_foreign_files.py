@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from support.refusals import refused
 from support.run_folders import run_folder, status, write
 
 from qtha_lab.core import locks
@@ -53,19 +54,19 @@ def stopped(tmp_path, monkeypatch):
 def test_a_run_with_another_kind_of_file_is_not_resumed(stopped, name, kind):
     (stopped.path / name).unlink(missing_ok=True)
     KINDS[kind](stopped.path / name)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as record:
         stopped.resume()
-    assert len(str(refused.value)) <= 300
+    assert len(str(record.value)) <= 300
     if name != "events.jsonl":  # such a run is unreadable
         words = ("must be a regular file", "must be no symbolic link")
-        assert any(f"{name} {word}" in str(refused.value) for word in words)
+        assert any(f"{name} {word}" in str(record.value) for word in words)
     assert not locks.is_locked(stopped.files.lock)
     assert not (stopped.path / "nowhere").exists()
 
 
 def test_a_folder_in_the_place_of_a_stop_request_is_named(stopped):
     stopped.files.stop.mkdir()
-    with pytest.raises(Refusal, match="stop must be a file, got a folder"):
+    with refused("stop", "a folder"):
         stopped.resume()
     stopped.files.stop.rmdir()
     for kind in ("FIFO", "dangling link"):
@@ -125,9 +126,9 @@ raise Bad("reason")
 def test_an_exception_whose_class_is_code_is_one_sentence(tmp_path, part):
     file = tmp_path / "bad.py"
     file.write_text(HOSTILE.format(part=part))
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as record:
         load_plugins([str(file)])
-    assert "must be importable, got Bad: reason" in str(refused.value)
+    assert "must be importable, got Bad: reason" in str(record.value)
 
 
 def test_the_name_of_an_ordinary_error_is_as_before():
@@ -157,10 +158,10 @@ def test_a_run_with_a_long_name_waits_in_the_queue(tmp_path, name):
 
 @pytest.mark.parametrize("tokens", [10**9, 100_001, 5000])
 def test_an_answer_without_end_is_refused(tokens, tmp_path):
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as record:
         Experiment(training={"max_new_tokens": tokens}).check(tmp_path)
-    assert "max_new_tokens must be at most" in str(refused.value)
-    assert f"{tokens:,}" in str(refused.value) or str(tokens) in str(refused.value)
+    assert "max_new_tokens must be at most" in str(record.value)
+    assert f"{tokens:,}" in str(record.value) or str(tokens) in str(record.value)
 
 
 def test_a_started_process_searches_the_working_folder_only_if_this_one_does(tmp_path):

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.refusals import refused
 from support.run_folders import run_folder, status, write
 from support.waiting import PATIENCE, wait_until
 
@@ -445,7 +446,7 @@ def test_a_crash_is_told_from_the_log_alone_and_only_of_the_last_worker(queued):
 
 
 def test_a_second_worker_on_one_run_is_refused(queued):
-    with pytest.raises(ValueError, match=r"A resumed run must have ended, got .*, which is queued"):
+    with refused("A resumed run", " which is queued"):
         queued.resume()
     second = subprocess.run(
         [sys.executable, "-m", "qtha_lab.runs.worker", str(queued.path)],
@@ -539,9 +540,7 @@ def test_a_full_disk_is_said_in_plain_words(tmp_path):
     from qtha_lab.experiment.run_directory.files import check_disk_space
 
     check_disk_space(tmp_path)
-    with pytest.raises(
-        ValueError, match=r"The disk of .* must have .* MiB free, got .* Free space, then resume"
-    ):
+    with refused("The disk of", rule="MiB free"):
         check_disk_space(tmp_path, needed=2**80)
 
 

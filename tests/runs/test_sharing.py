@@ -11,6 +11,7 @@ from huggingface_hub import ModelCard
 from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file
 from support.preloaded import PYTHON
+from support.refusals import refused
 from support.small_models import TARGETS, logits, make
 
 from qtha_lab.adapters import QthaConfig, add_adapter, load_adapter, weigh
@@ -125,14 +126,14 @@ def test_the_exported_lora_needs_no_qtha_lab(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "r", "sentence"),
+    ("options", "r", "setting", "value"),
     [
-        ({}, 0, "r must be at least 1, got 0"),
-        ({"bias": "all"}, 2, "must train no biases, got 'default' with biases"),
+        ({}, 0, "r", "0"),
+        ({"bias": "all"}, 2, "An exported adapter", "'default' with biases"),
     ],
 )
-def test_exports_that_cannot_be_are_refused(options, r, sentence, tmp_path):
-    with pytest.raises(ValueError, match=sentence):
+def test_exports_that_cannot_be_are_refused(options, r, setting, value, tmp_path):
+    with refused(setting, value):
         export_lora(linear("llama", **options), text(), r=r, folder=tmp_path)
     assert not any(tmp_path.iterdir())
 
@@ -216,16 +217,13 @@ def saved(tmp_path, **changed):
 
 def test_a_setting_of_another_version_is_named(tmp_path):
     saved(tmp_path, qtha_lab_version="9.1.0", spin=3)
-    with pytest.raises(ValueError, match=r"got spin=3 of version 9\.1\.0"):
+    with refused(value="spin=3 of version 9.1.0"):
         load_adapter(make("llama"), tmp_path)
 
 
 def test_a_value_this_version_does_not_take_is_named(tmp_path):
     saved(tmp_path, init="warm")
-    with pytest.raises(
-        ValueError,
-        match=r"The adapter in .* must have settings of qtha-lab 0\.3\.0, got others: init must be one",
-    ):
+    with refused("The adapter in", "others: init must be one"):
         load_adapter(make("llama"), tmp_path)
 
 

@@ -12,6 +12,7 @@ from typing import ClassVar
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from support.refusals import refused
 from support.run_folders import run_folder, status, train, write
 from support.waiting import wait_until
 
@@ -155,11 +156,11 @@ def test_a_key_that_no_run_directory_holds_is_refused_named_and_written_nowhere(
     assert store.run(run.id).pull(there)
     Hostile.keys = [key.format(outside=tmp_path)]
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as record:
         store.run(run.id).pull(there)
-    assert "The store must hold only files of a run, got" in str(refused.value)
-    assert key.format(outside=tmp_path)[:4].strip("/") in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert "The store must hold only files of a run, got" in str(record.value)
+    assert key.format(outside=tmp_path)[:4].strip("/") in str(record.value)
+    assert "\n" not in str(record.value)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -303,10 +304,10 @@ def test_who_lost_a_run_to_another_machine_puts_nothing_there(store, tmp_path, m
 )
 def test_a_store_that_cannot_be_used_is_refused_when_machines_are_named(url, sentence):
     pytest.importorskip("submitit")
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as record:
         remote_backend_named(f"slurm(cluster=local,store={url})")
-    assert sentence in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert sentence in str(record.value)
+    assert "\n" not in str(record.value)
 
 
 def test_a_store_that_never_answers_is_refused_within_seconds(tmp_path, monkeypatch):
@@ -314,9 +315,7 @@ def test_a_store_that_never_answers_is_refused_within_seconds(tmp_path, monkeypa
     store = Store(f"file://{tmp_path}")
     for_ever = threading.Event()
     monkeypatch.setattr(store.files, "makedirs", lambda *_, **__: for_ever.wait())
-    with pytest.raises(
-        Refusal, match=r"Store file:.* must respond within 0\.2 s, got no response\."
-    ):
+    with refused("Store file", "no response"):
         store.check()
     for_ever.set()
 

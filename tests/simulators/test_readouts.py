@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.random_circuits import circuits
+from support.refusals import refused
 
 from qtha_lab.circuits import Angle, Circuit, Gate, to_pennylane, z_pairs
 from qtha_lab.circuits.readout import settings_of
@@ -104,20 +105,20 @@ def test_a_start_in_amplitudes_has_right_gradients():
 
 
 def test_wrong_readouts_and_starts_get_a_sentence():
-    for observables, sentence in [
-        (["Z2"], "must be 0 to 1, got 2 in 'Z2'"),
-        (["Q0"], "letters X, Y, Z with wires, as in 'X0 Z2', got 'Q0'"),
-        (["Z0 X0"], "each wire once, got 0 twice in 'Z0 X0'"),
-        ([""], "Write 'I' for the identity"),
-        ([], "at least one Pauli string"),
+    for observables, value in [
+        (["Z2"], "2 in 'Z2'"),
+        (["Q0"], "'Q0'"),
+        (["Z0 X0"], "0 twice in 'Z0 X0'"),
+        ([""], "''"),
+        ([], ""),
     ]:
-        with pytest.raises(ValueError, match=sentence):
+        with refused(value=value):
             expval(BELL, observables, NONE, NONE)
-    with pytest.raises(ValueError, match=r'must be "zero" or "amplitudes", got .plus.'):
+    with refused("start", "'plus'"):
         Circuit(1, [], start="plus")
-    with pytest.raises(ValueError, match="must have no input as an angle"):
+    with refused('A circuit that starts in "amplitudes"', "one"):
         Circuit(1, [Gate("RY", 0, Angle.input(0))], start="amplitudes")
-    with pytest.raises(ValueError, match="amplitudes must not all be zero, as they are in 1 of 2"):
+    with refused("amplitudes", rule="all be zero, as they are in 1 of 2"):
         expval_z(
             Circuit(1, [], start="amplitudes"), torch.tensor([[1.0, 0], [0, 0]]), torch.empty(0)
         )

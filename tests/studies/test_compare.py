@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from support.refusals import refused
 
 from qtha_lab import launch
 from qtha_lab.experiment import Comparison
@@ -122,7 +123,7 @@ def test_the_same_start_is_checked_and_said(story):
 def test_a_second_process_in_one_folder_is_refused(tmp_path):
     fd = slots.hold(tmp_path / ".lock")
     assert fd is not None
-    with pytest.raises(ValueError, match="must have one process of a comparison"):
+    with refused(value="a second one"):
         compare.run(Comparison(methods="lora", training=TRAINING), tmp_path)
 
 
@@ -189,7 +190,7 @@ def test_a_set_of_runs_is_stopped_and_goes_on(tmp_path):
 
 
 def test_a_comparison_that_cannot_run_launches_nothing(tmp_path):
-    with pytest.raises(ValueError, match="Unknown method 'qhta'"):
+    with refused("method", "'qhta'"):
         launch(Comparison(methods="lora,qhta", training=TRAINING), tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from support.refusals import refused
 from support.run_folders import finish, run_folder, two_steps, write
 from typer.testing import CliRunner
 
 from qtha_lab.cli import load_commands
-from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, MethodChoice
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
@@ -261,5 +261,5 @@ def test_a_method_is_compared_to_its_own_control_too(tmp_path):
 
 
 def test_an_empty_set_of_runs_is_refused():
-    with pytest.raises(Refusal, match=r"Runs to explain must be readable, got none\."):
+    with refused("No run to explain", rule="is readable"):
         explain([])

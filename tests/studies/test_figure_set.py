@@ -9,6 +9,7 @@ import itertools
 
 import numpy as np
 import pytest
+from support.refusals import refused
 from support.run_folders import finish, run_folder, two_steps, write
 from typer.testing import CliRunner
 
@@ -165,7 +166,7 @@ def test_names_in_full_are_those_of_the_runs(comparison):
     assert "methods" not in [figure.name for figure in full]
     results = next(figure for figure in full if figure.name == "results")
     assert all("learning_rate=" in row[0] for row in results.table.rows)
-    with pytest.raises(ValueError, match=r"names must be one of short, full, got 'long'\."):
+    with refused("names", "'long'"):
         list(figures(find_runs([comparison]), names="long"))
 
 
@@ -335,8 +336,8 @@ def test_figures_are_chosen_by_name_with_names_font_and_points(comparison, tmp_p
 
 
 def test_a_figure_that_is_not_there_is_refused_by_its_name(comparison, tmp_path):
-    refused = call(comparison, "--only", "florest*", "--out", tmp_path / "out").exception
-    assert isinstance(refused, ValueError)
-    assert "only must name figures of these runs, got florest*" in str(refused)
-    assert "--list" in str(refused)
+    record = call(comparison, "--only", "florest*", "--out", tmp_path / "out").exception
+    assert isinstance(record, ValueError)
+    assert "only must name figures of these runs, got florest*" in str(record)
+    assert "--list" in str(record)
     assert not (tmp_path / "out").exists()

@@ -16,6 +16,7 @@ import sys
 import pytest
 from support.command_line import call
 from support.received_code import NAME, Hook, poison
+from support.refusals import refused
 from support.run_folders import finish, run_folder, status, write
 
 from qtha_lab.core import paths, plugin_files
@@ -227,11 +228,11 @@ def test_a_module_in_a_received_folder_is_refused_with_its_place(
     if where == "package that is a run":
         (folder / "experiment.yaml").write_text(Experiment().to_yaml())
     for use in (fingerprints, lambda names, of: load_plugins(names, received=of)):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(Refusal) as record:
             use([name], received if where == "received folder" else None)
-        assert "must be outside of runs folders" in str(refused.value)
-        assert repr(name) in str(refused.value)
-        assert len(str(refused.value)) <= 300
+        assert "must be outside of runs folders" in str(record.value)
+        assert repr(name) in str(record.value)
+        assert len(str(record.value)) <= 300
     assert list(marks.iterdir()) == []
 
 
@@ -277,7 +278,7 @@ def test_a_change_in_a_submodule_asks_for_trust_again(package, tmp_path):
     record_trust(run.path, described)
     load_run_plugins(run)
     (package / "inner" / "part.py").write_text("value = 2\n")
-    with pytest.raises(Refusal, match="must be trusted"):
+    with refused("Run their_run", "parcel.plugin"):
         load_run_plugins(run)
 
 
@@ -296,7 +297,7 @@ def test_bytecode_beside_a_trusted_source_is_not_run(package, marks):
 def test_a_changed_module_is_refused_while_it_is_loaded(package):
     digests = fingerprints(["parcel.plugin"])
     (package / "plugin.py").write_text("value = 2\n")
-    with pytest.raises(Refusal, match="must not change while it is loaded"):
+    with refused("Plugin parcel.plugin", rule="change while it is loaded"):
         load_plugins(digests, digests)
     assert "parcel" not in sys.modules
 
@@ -304,7 +305,7 @@ def test_a_changed_module_is_refused_while_it_is_loaded(package):
 def test_a_package_with_too_many_files_is_refused(package, monkeypatch):
     (package / "data.txt").write_text("")
     monkeypatch.setattr(plugin_files, "MOST_FILES", 2)
-    with pytest.raises(Refusal, match="must have at most 2 files"):
+    with refused("The package of a plugin", "more in 'parcel.plugin'"):
         fingerprints(["parcel.plugin"])
 
 

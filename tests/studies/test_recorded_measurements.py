@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.compared_folder import compared
+from support.refusals import refused
 from support.run_folders import write
 
 from qtha_lab.adapters import get_method
-from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import write_json
@@ -163,7 +163,7 @@ def test_packed_runs_laid_out_again_say_the_same_and_are_the_same_bytes_when_pac
     assert {run.status().state for run in laid_out.runs.values()} == {"finished"}
     measurements.pack(tmp_path / "laid_out", tmp_path / "b.tar.xz")
     assert (tmp_path / "a.tar.xz").read_bytes() == (tmp_path / "b.tar.xz").read_bytes()
-    with pytest.raises(Refusal, match="--folder must be empty"):
+    with refused("--folder"):
         measurements.unpack(tmp_path / "a.tar.xz", tmp_path / "laid_out")
 
 

@@ -1,9 +1,9 @@
 """The sealed test pools: rows that nothing was chosen on, opened once for each claim."""
 
 import pytest
+from support.refusals import refused
 
 from qtha_lab import Comparison, Experiment, load_task
-from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import state_dir
 from qtha_lab.studies.comparison.run_comparison import run_comparison
 from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool, openings
@@ -43,7 +43,7 @@ def test_a_claim_opens_the_pool_once_and_continues_without_opening_it_again():
     for _ in range(2):
         open_sealed_pool(sealed())
     assert openings("definitions") == 1
-    with pytest.raises(Refusal, match=r"must open once for each claim, got a second comparison of"):
+    with refused("The sealed pool of definitions", "a second comparison of"):
         open_sealed_pool(sealed(seeds=[3, 4, 5]))
     open_sealed_pool(sealed(methods="lora(r=1),lora(r=3)"))
     assert openings("definitions") == 2
@@ -58,22 +58,26 @@ def test_a_torn_line_of_the_openings_is_skipped():
 
 
 @pytest.mark.parametrize(
-    ("asked", "sentence"),
+    ("asked", "setting", "value", "rule"),
     [
-        (lambda: open_sealed_pool(sealed(seeds=[0, 1])), "seeds must be at least 3 with sealed"),
+        (lambda: open_sealed_pool(sealed(seeds=[0, 1])), "seeds", "", "at least 3 with sealed"),
         (
             lambda: load_task("qa", sealed=True),
-            "sealed must be false for qa: only chat, definitions",
+            "sealed",
+            "",
+            "false for qa: only chat, definitions",
         ),
-        (lambda: Experiment(training=TRAINING).check(), "sealed must be false for a single run"),
+        (lambda: Experiment(training=TRAINING).check(), "sealed", "", "false for a single run"),
         (
             lambda: sealed(tuning={"axes": {"learning_rate": [0.003, 0.01]}}),
-            "sealed must be false with tuning",
+            "sealed",
+            "",
+            "false with tuning",
         ),
     ],
 )
-def test_a_pool_that_would_be_wasted_is_refused_before_work_starts(asked, sentence):
-    with pytest.raises(Refusal, match=sentence):
+def test_a_pool_that_would_be_wasted_is_refused_before_work_starts(asked, setting, value, rule):
+    with refused(setting, value, rule=rule):
         asked()
     assert not (state_dir() / "sealed-pool.jsonl").exists()
 

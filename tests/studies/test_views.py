@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.refusals import refused
 from support.run_folders import finish, run_folder, status, two_steps, write
 
 from qtha_lab.core.metrics import MEASURES
@@ -151,7 +152,7 @@ def test_smoothing_leaves_the_recorded_line_faint_behind_the_other():
     assert list(raw.y) == line["y"]
     assert raw.line.color.startswith("rgba(")
     assert smoothed.line.color.startswith("#")
-    with pytest.raises(ValueError, match=r"smoothing must be from 0 to 0.999, got 1"):
+    with refused("smoothing", "1.0"):
         run_history([line], smoothing=1.0)
 
 
@@ -234,8 +235,8 @@ def test_too_few_trials_are_said_to_be_too_few(sweep):
     ):
         importance(trial_grid(11), ["rate"])
     assert enough(12, 3) == 3
-    with pytest.raises(
-        ValueError, match="lora: The importance of 1 setting must rest on at least 12"
+    with refused(
+        "lora: The importance of 1 setting", "The importance of 1 setting must rest on at least 12"
     ):
         draw_finding("what_counts", [sweep])
 
@@ -323,9 +324,9 @@ def test_every_view_is_drawn_from_run_ids_or_says_why_not(sweep, monkeypatch):
             assert draw_finding(name, ids).table.rows, name
     with pytest.raises(ValueError, match="Unknown finding 'curve': did you mean 'curves'"):
         draw_finding("curve", ids)
-    with pytest.raises(ValueError, match="Options of best_of must be y, got x"):
+    with refused("Options of best_of", "x"):
         draw_finding("best_of", ids, x="step")
-    with pytest.raises(ValueError, match="Runs to draw must be at least one"):
+    with refused("Runs to draw", "none", rule="at least one"):
         draw_finding("curves", [])
 
 

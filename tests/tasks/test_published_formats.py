@@ -6,9 +6,9 @@ The rows are ours; only their columns are those of the data sets.
 import json
 
 import pytest
+from support.refusals import refused
 
 from qtha_lab import tasks
-from qtha_lab.core.errors import Refusal
 from qtha_lab.tasks.messages import read_messages
 
 ROWS = 40
@@ -115,7 +115,7 @@ def test_a_history_of_another_form_is_refused_by_its_column(tmp_path):
     (tmp_path / "train.jsonl").write_text(
         "".join(json.dumps(dialogue(n) | {"history": "none"}) + "\n" for n in range(ROWS))
     )
-    with pytest.raises(Refusal, match="history must be a list of pairs of prompt and response"):
+    with refused("train.jsonl, line 1: history", "'none'"):
         tasks.load_task(str(tmp_path))
 
 

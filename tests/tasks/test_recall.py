@@ -3,10 +3,9 @@
 import math
 from collections import Counter
 
-import pytest
+from support.refusals import refused
 
 from qtha_lab import tasks
-from qtha_lab.core.errors import Refusal
 from qtha_lab.tasks.splits import Sides, memorised
 
 
@@ -49,7 +48,7 @@ def test_more_pairs_begin_with_the_same_ones():
 
 
 def test_too_few_pairs_are_refused():
-    with pytest.raises(Refusal, match="pairs must be at least 800, got 10"):
+    with refused("pairs", "10"):
         tasks.load_task("recall", pairs=10)
 
 

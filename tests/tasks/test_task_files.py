@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.refusals import refused
 from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers import models as tokenizer_models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -18,7 +19,7 @@ from qtha_lab.tasks.truncation import shorten
 
 ROWS = [{"question": f"What is {i} + {i}?", "answer": f"It is {2 * i}"} for i in range(40)]
 WHOLE_FILE = (
-    r"rows or more per side|must have rows|must have two (labels|numbers)|must keep an answer token"
+    r"rows or more per side|has no rows|must have two (labels|numbers)|must keep an answer token"
     r"|must be UTF-8 text|is compressed"
 )
 
@@ -68,10 +69,10 @@ def lines(*rows):
 def refusal(folder, content, name="mine.jsonl"):
     """The refusal of a file with these bytes."""
     (folder / name).write_bytes(content)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as record:
         tasks.check_task(str(folder / name))
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
+    assert "\n" not in str(record.value)
+    return str(record.value)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +105,8 @@ def test_a_line_that_cannot_be_meant_is_refused_by_file_and_line(tmp_path, bad, 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "mine.jsonl must have rows, got none"),
-        (b"\n  \n", "mine.jsonl must have rows, got none"),
+        (b"", "mine.jsonl has no rows"),
+        (b"\n  \n", "mine.jsonl has no rows"),
         (gzip.compress(lines(*ROWS)), "mine.jsonl must be JSON Lines, got a gzip archive. Give it the suffix .gz"),
         (b"PK\x03\x04rest", "mine.jsonl must be JSON Lines, got a zip file or a spreadsheet"),
         (lines(*ROWS).decode().encode("utf-16"), "mine.jsonl must be JSON Lines, got UTF-16. Save it as UTF-8"),
@@ -130,7 +131,7 @@ def test_a_document_is_not_taken_for_a_data_set(tmp_path):
 
 def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path):
     (tmp_path / "mine.jsonl").symlink_to("/proc/self/mem")
-    with pytest.raises(Refusal, match=r"mine\.jsonl cannot be read: "):
+    with refused("mine.jsonl", "input/output error"):
         tasks.check_task(str(tmp_path / "mine.jsonl"))
 
 
@@ -172,9 +173,7 @@ def test_what_a_chat_template_refuses_is_a_sentence():
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
     task = tasks.load_task("qa", train_rows=4)
-    with pytest.raises(
-        Refusal, match="must accept a conversation of user, assistant, got roles must alter"
-    ):
+    with refused("The model's chat template", "roles must alternate"):
         task.encode(task.train, tokenizer, 64)
 
 
@@ -186,12 +185,12 @@ def test_a_folder_without_rows_is_refused_before_a_library_reads_it(tmp_path):
     (tmp_path / "notes.md").write_text("# Notes")
     (tmp_path / ".hidden.jsonl").write_text("{}")
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(Refusal, match=r"must hold rows of a task \(\.arrow"):
+    with refused(value="no such file"):
         tasks.check_task(str(tmp_path))
 
 
 def test_a_model_folder_is_no_task():
-    with pytest.raises(Refusal, match="tiny must hold rows of a task, got a model"):
+    with refused(value="a model"):
         tasks.check_task(str(data_dir() / "models" / "tiny"))
 
 
@@ -199,9 +198,7 @@ def test_a_folder_of_everything_is_refused(tmp_path):
     (tmp_path / "train.jsonl").write_text("{}")
     for i in range(10_001):
         (tmp_path / f"{i}.txt").touch()
-    with pytest.raises(
-        Refusal, match=r"must hold at most 10,000 files, got more. Name the folder of the data"
-    ):
+    with refused(value="more"):
         tasks.check_task(str(tmp_path))
 
 
@@ -323,8 +320,8 @@ def test_any_file_is_read_and_encoded_or_refused_by_name(tmp_path, content, max_
             encoded = task.encode(side, TOKENIZERS["tiny"], max_length)
             assert all(0 < len(row["input_ids"]) <= max_length for row in encoded)
         assert len(task.fingerprint) == 64
-    except Refusal as refused:
-        message = str(refused)
+    except Refusal as record:
+        message = str(record)
         assert message.encode()
         assert "\n" not in message
         assert "mine.jsonl" in message

@@ -9,6 +9,7 @@ import json
 
 import pytest
 import torch
+from support.refusals import refused
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers import models as tokenizer_models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -192,10 +193,7 @@ def test_truncation_leaves_out_rows_without_an_answer_and_says_how_many(tokenize
     encoded = tasks.load_task("qa").encode(rows, tokenizer, 40)
     assert len(encoded) == 1
     assert "1 of 2 rows are left out, because no answer is within max_length=40" in caplog.text
-    with pytest.raises(
-        ValueError,
-        match="max_length must keep an answer token of some row of qa, got 40 for 1 rows",
-    ):
+    with refused("max_length", "40 for 1 rows"):
         tasks.load_task("qa").encode(rows[1:], tokenizer, 40)
 
 
@@ -249,7 +247,7 @@ def test_classification_labels_are_numbers_of_their_names(tokenizer):
     assert [task.labels[e["labels"]] for e in encoded] == [row["label"] for row in task.train]
     assert max(len(e["input_ids"]) for e in encoded) <= 12
     assert tasks.collate(tokenizer)(encoded)["labels"].dtype == torch.long
-    with pytest.raises(ValueError, match="supersense must be a task that generates answers"):
+    with refused("supersense", "a classification task"):
         task.prompts(task.train, tokenizer)
 
 
@@ -295,13 +293,10 @@ def test_texts_with_labels_are_a_classification_task(tmp_path):
 def test_columns_can_be_named(tmp_path):
     rows = [{"in": f"q{i}", "out": f"a{i}"} for i in range(60)]
     path = write(tmp_path / "mine.jsonl", *rows)
-    with pytest.raises(
-        ValueError,
-        match=r"mine\.jsonl, line 1: The columns must be of a known shape .*, got in, out",
-    ):
+    with refused("mine.jsonl, line 1: The columns", "in, out"):
         tasks.load_task(path)
     assert tasks.load_task(path, prompt="in", response="out").kind == "lm"
-    with pytest.raises(ValueError, match="A named column must be one of in, out, got 'outt'"):
+    with refused("mine.jsonl, line 1: A named column", "'outt'"):
         tasks.check_task(path, prompt="in", response="outt")
 
 
@@ -324,7 +319,7 @@ def test_a_bad_line_is_named_by_its_number(tmp_path, bad, sentence):
     "messages", [["hello"], [{"role": "user"}], [{"role": "user", "content": "hi"}]]
 )
 def test_messages_of_another_shape_are_named_by_line(tmp_path, messages):
-    with pytest.raises(ValueError, match=r"mine\.jsonl, line 1: "):
+    with refused("mine.jsonl, line 1"):
         tasks.check_task(write(tmp_path / "mine.jsonl", {"messages": messages}))
 
 
@@ -369,7 +364,7 @@ def test_class_names_of_a_data_set_become_labels(tmp_path):
 
 
 def test_a_data_set_that_cannot_be_reached_is_a_sentence():
-    with pytest.raises(ValueError, match="Data set owner/nothing cannot be loaded: "):
+    with refused("Data set owner/nothing", "owner/nothing"):
         tasks.load_task("owner/nothing")
 
 
@@ -401,18 +396,15 @@ def test_what_cannot_be_loaded_is_refused_before_it_is(name, options, sentence):
 
 
 def test_too_few_rows_are_refused(tmp_path):
-    with pytest.raises(
-        ValueError,
-        match=r"must have 2 rows or more per side, got \d to train on, \d to evaluate on and \d",
-    ):
+    with refused(value="to evaluate on and"):
         tasks.load_task(write(tmp_path / "mine.jsonl", *pairs(3)))
-    with pytest.raises(ValueError, match=r"train_rows must be at most \d+ for qa, got 5,000"):
+    with refused("train_rows", "5,000"):
         tasks.load_task("qa", train_rows=5000)
-    with pytest.raises(ValueError, match="eval_rows must be at least 1, got 0"):
+    with refused("eval_rows", "0"):
         tasks.load_task("qa", eval_rows=0)
-    with pytest.raises(ValueError, match="must have rows, got none"):
+    with refused("empty.jsonl", rule="no rows"):
         tasks.load_task(write(tmp_path / "empty.jsonl"))
-    with pytest.raises(ValueError, match="must have two labels or more, got 'x' alone"):
+    with refused(value="'x' alone"):
         tasks.load_task(
             write(tmp_path / "one.jsonl", *({"text": f"t{i}", "label": "x"} for i in range(40)))
         )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.refusals import refused
 
 from qtha_lab.tensor_networks import mpo
 from qtha_lab.tensor_networks.factors import AUTHORS_DIMS, factorise
@@ -56,15 +57,15 @@ def test_a_prime_gets_ones():
 
 
 @pytest.mark.parametrize(
-    ("override", "sentence"),
+    ("override", "setting", "value"),
     [
-        ((4, 4), r"in_dims must multiply to in_features=32, got \(4, 4\) \(16\)"),
-        ((8, 4), r"in_dims must have 3 factors \(n_sites\), got \(8, 4\)"),
-        ((-4, -8, 1), r"in_dims must be whole numbers of at least 1, got \(-4, -8, 1\)"),
+        ((4, 4), "in_dims", "(4, 4) (16)"),
+        ((8, 4), "in_dims", "(8, 4)"),
+        ((-4, -8, 1), "in_dims", "(-4, -8, 1)"),
     ],
 )
-def test_an_override_that_does_not_fit_is_refused(override, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_an_override_that_does_not_fit_is_refused(override, setting, value):
+    with refused(setting, value):
         factorise(32, 3, override)
 
 
@@ -232,13 +233,13 @@ def test_tensorly_reads_the_same_matrix_from_the_cores():
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "setting", "value"),
     [
-        ({"out_dims": (5, 3)}, r"out_dims must multiply to rows=12, got \(5, 3\) \(15\)"),
-        ({"max_bond": 0}, "max_bond must be at least 1, got 0"),
+        ({"out_dims": (5, 3)}, "out_dims", "(5, 3) (15)"),
+        ({"max_bond": 0}, "max_bond", "0"),
     ],
 )
-def test_a_decomposition_that_cannot_be_is_refused(change, sentence):
+def test_a_decomposition_that_cannot_be_is_refused(change, setting, value):
     asked = {"out_dims": (4, 3), "in_dims": (4, 3), **change}
-    with pytest.raises(ValueError, match=sentence):
+    with refused(setting, value):
         mpo.from_matrix(torch.eye(12), **asked)

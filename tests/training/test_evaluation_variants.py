@@ -8,6 +8,7 @@ import json
 
 import pytest
 from support.printed_tables import check_command
+from support.refusals import refused
 from typer.testing import CliRunner
 
 from qtha_lab import launch
@@ -140,7 +141,7 @@ def test_a_run_without_an_adapter_is_refused(tmp_path):
     from support.run_folders import run_folder
 
     waiting = run_folder(tmp_path)
-    with pytest.raises(Refusal, match=r"The run must have an adapter, got .* without"):
+    with refused("The run", rule="an adapter"):
         list(evaluate_variants(runs.attach(waiting.path).files))
 
 

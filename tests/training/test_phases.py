@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from support import small_models
 from support.finished_in_process import finished, measured, work
+from support.refusals import refused
 
 from qtha_lab import adapters
 from qtha_lab.adapters import QthaConfig
@@ -121,7 +122,7 @@ def test_layers_of_peft_have_stages_too():
         ("a(steps=1,train=[C]),b(steps=1)", {}, "Unknown group of tensors in phase a 'C'"),
         ("a(steps=1,use_mpo=false),b(steps=1)", {}, "Phase a must only leave parts out, got use_mpo=false"),
         ("a(steps=1,reupload=false),b(steps=1)", {}, "must leave out a part, got reupload=false, which leaves out none"),
-        ("a(steps=1,use_circuit=false,train=[W_q]),b(steps=1)", {}, "Phase a must train at least one tensor"),
+        ("a(steps=1,use_circuit=false,train=[W_q]),b(steps=1)", {}, "Phase a has no tensor to train"),
         ("a(steps=1),b(steps=1,use_circuit=false)", {}, "A later phase must have all parts of the earlier ones"),
     ],
 )  # fmt: skip
@@ -148,34 +149,35 @@ def test_a_method_whose_change_would_jump_is_refused():
 
     config, layer = QthaConfig(r=2), adapters.Layer(2, 2)
     assert More(config, layer).joins(More(config, layer)) == ()
-    with pytest.raises(Refusal, match=r"A later phase of method .* must not add b"):
+    with refused("A later phase of method qtha"):
         More(config, layer).joins(Fewer(config, layer))
 
 
 @pytest.mark.parametrize(
-    ("training", "sentence"),
+    ("training", "setting", "value"),
     [
-        ({"steps": 9, "phases": TWO}, r"phases must have steps=9 together, got 4 \+ 4 = 8"),
-        ({"phases": "a,b(steps=2)"}, "phases.a.steps must be given"),
-        ({"phases": "a(steps=0)"}, "phases.a.steps must be at least 1, got 0"),
+        ({"steps": 9, "phases": TWO}, "phases", "4 + 4 = 8"),
+        ({"phases": "a,b(steps=2)"}, "phases.a.steps", ""),
+        ({"phases": "a(steps=0)"}, "phases.a.steps", "0"),
         (
             {"phases": "a(steps=2,train=[])"},
-            r"phases\.a\.train must be at least 1 long, got \[\]\.",
+            "phases.a.train",
+            "[]",
         ),
-        ({"phases": "a(steps=2),a(steps=2)"}, "phases must have different names, got a twice"),
-        ({"phases": 5}, r"phases must be a list, got 5\."),
+        ({"phases": "a(steps=2),a(steps=2)"}, "phases: phases", "a twice"),
+        ({"phases": 5}, "phases", "5"),
     ],
 )
-def test_what_is_no_course_of_stages_is_refused(training, sentence):
-    with pytest.raises(Refusal, match=sentence):
+def test_what_is_no_course_of_stages_is_refused(training, setting, value):
+    with refused(setting, value):
         Training(**training)
 
 
 def test_an_experiment_is_refused_before_a_weight_is_loaded():
     def refusal(phases, method="qtha(r=2,waist=4)"):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(Refusal) as record:
             Experiment(method=method, training={"steps": 2, "phases": phases}).check()
-        return str(refused.value)
+        return str(record.value)
 
     assert (
         "The last phase must have no method options, got b(steps=1,use_circuit=false)"

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from support.refusals import refused
 from support.waiting import PATIENCE, wait_until
 
-from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment, Training
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory import queue as slots
@@ -68,9 +68,7 @@ def test_a_process_without_a_row_has_no_label():
 
 
 def test_more_processes_than_rows_are_refused():
-    with pytest.raises(
-        Refusal, match="processes must be at most batch_size=2, whose rows they share, got 3"
-    ):
+    with refused("processes", "3"):
         Training(processes=3, batch_size=2)
 
 

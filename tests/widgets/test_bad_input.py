@@ -33,7 +33,7 @@ ENTRIES = {
     "too large a number": (steps, "1e30", "steps must be at most 1,000,000,000, got "),
     "range without log": (
         rate, "1e-3..1e-1",
-        "learning rate: A grid must state a number of values from 0.001 to 0.1, got none. "
+        "learning rate: A grid from 0.001 to 0.1 has no number of values. "
         "Write 0.001..0.1 log 5.",
     ),
     "repeated seed": (seeds, "1, 2, 1", "seeds: Entries must differ, got 1 twice. Remove one."),

@@ -74,8 +74,8 @@ def test_what_cannot_be_answered_is_said_in_the_panel(trained):
         chat = Chat((), ANSWERER)
         assert "Tick one run" in chat.state.value
         for runs, prompt, sentence in (
-            ((), "Hi", "A run to chat with must be ticked, got none."),
-            ((trained[0].id,), " ", "The prompt must hold a word, got none."),
+            ((), "Hi", "No run to chat with is ticked."),
+            ((trained[0].id,), " ", "The prompt is empty."),
             (("nothing",), "Hi", "Run 'nothing' does not exist"),
         ):
             chat.runs, chat.prompt.value = runs, prompt

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 from support.jupyter_browser import open_lab
 from support.notebooks import FOLDER, copy_until
+from support.refusals import refused
 
 from qtha_lab.analysis.circuits.gate_gradients import apart
 from qtha_lab.experiment import Experiment
@@ -64,7 +65,7 @@ def test_another_circuit_brings_its_own_angles_and_an_impossible_one_is_refused_
     slider.index = 0
     assert "must have at least 2 qubits, got 1" in explorer.error.text
     assert explorer.n_qubits == slider.value == 2
-    with pytest.raises(ValueError, match="must have at least 2 qubits, got 1"):
+    with refused("Ansatz 'qtha'", "1"):
         explorer.n_qubits = 1
     slider.index = 2
     assert explorer.error.text == ""

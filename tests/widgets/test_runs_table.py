@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.many_runs import make_runs
+from support.refusals import refused
 from support.run_folders import run_folder, status, train, write
 from support.watched_files import watched
 
-from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import (
     exit_status as ending,
 )
@@ -359,5 +359,5 @@ def test_the_table_that_is_shown_is_saved_with_every_digit_or_as_it_is_read(tabl
     save.form.value = "tex"
     assert "\\toprule" in save.write().read_text()
     table.where = "seed = 999"
-    with pytest.raises(Refusal, match=r"A table to save must have a row, got none\."):
+    with refused("The table", rule="no row"):
         save.write()

@@ -75,7 +75,7 @@ class DataPath(Explorer):
         self.inputs = dict(toy_inputs(TEXT) if inputs is None else inputs)
         self.trained = dict(trained or {})
         if not self.inputs:
-            raise Refusal("inputs must have at least one token, got none.")
+            raise Refusal("inputs has no token.")
         first = {
             "token": ui.Select(description="token"),
             "init": ui.Select(description="initialisation"),

@@ -58,7 +58,7 @@ class MpoExplorer(Explorer):
     def __init__(self, weights: Mapping[str, Tensor]):
         self.weights = dict(weights)
         if not self.weights:
-            raise Refusal("An explorer must have at least one weight, got none.")
+            raise Refusal("The explorer has no weight.")
         self.decomposed = functools.lru_cache(maxsize=64)(self._decompose)
         self._curve = functools.lru_cache(maxsize=64)(self._trace)
         self.sliders = styles.column()

@@ -70,12 +70,12 @@ class UpdateExplorer(Follower, Explorer):
         self.events = {key: list(_events(s)) for key, s in self.sources.items() if not _is_run(s)}
         self.records = {key: reading.spectra(events) for key, events in self.events.items()}
         if not self.sources:
-            raise Refusal("An explorer must have at least one run, got none.")
+            raise Refusal("The explorer has no run.")
         self.progress = styles.text("", "qtha-text")
         self._follow_all()
         self.catch_up()
         if not self.live_runs and not any(self.records.values()):
-            raise Refusal(f"Sources must hold spectra, got none in {len(self.sources)}. {RULE}")
+            raise Refusal(f"No source of {len(self.sources)} has spectra. {RULE}")
         controls = {
             "layer": ui.Select(description="layer"),
             "step": ui.Slider("step", [0]),
@@ -163,7 +163,7 @@ class UpdateExplorer(Follower, Explorer):
     def prepare(self) -> None:
         """Attach runs that are known only by their id."""
         if not self.runs:
-            raise Refusal("runs must hold at least one run, got none.")
+            raise Refusal("runs is empty.")
         if new := [key for key in self.runs if key not in self.sources]:
             self.sources |= {key: runs_.attach(key) for key in new}
             self._follow_all()

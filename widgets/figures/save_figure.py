@@ -170,7 +170,7 @@ class SaveFigure(ui.Box):
     def write(self) -> Path:
         """Write the chosen figure as chosen, without overwriting an existing file."""
         if self.which.value is None:
-            raise Refusal("A figure to save must be drawn first, got none.")
+            raise Refusal("No figure to save is drawn.")
         figure = self.figure
         return export_figure(
             figure,

@@ -76,7 +76,7 @@ class SaveTable(ui.Box):
         form = str(self.form.value)
         table = self.exact() if form == "csv" else self.written()
         if not table.rows:
-            raise Refusal("A table to save must have a row, got none.")
+            raise Refusal("The table has no row to save.")
         words = {"csv": table.csv, "tex": table.latex, "md": table.markdown}[form]()
         make_folder(self.folder)
         path = free_path(self.folder, self.name, form)

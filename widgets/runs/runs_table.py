@@ -323,9 +323,7 @@ class RunsTable(Shown):
 
         def answer(_button: Any) -> None:
             if not self.ticked:
-                raise Refusal(
-                    "At least one run must be ticked, got none. Tick some in the first column."
-                )
+                raise Refusal("No run is ticked. Tick some in the first column.")
             ids = [name for name in self.ticked if name in self.listing.runs]
             self._ask(lambda: work(ids))
 

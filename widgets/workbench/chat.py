@@ -118,9 +118,9 @@ class Chat(Shown):
         """Return the conversation to continue."""
         picked, text = self._picked(), self.prompt.value.strip()
         if not self.runs:
-            raise Refusal("A run to chat with must be ticked, got none.")
+            raise Refusal("No run to chat with is ticked.")
         if not text:
-            raise Refusal("The prompt must hold a word, got none.")
+            raise Refusal("The prompt is empty.")
         return picked.messages if picked else ({"role": "user", "content": text},)
 
     def _picked(self) -> HeldOutPrompt | None:

@@ -58,7 +58,7 @@ class ExportPanel(Shown):
     async def export(self) -> None:
         """Create the selected export, and show its path and message."""
         if not self.run:
-            raise Refusal("A run to export must be ticked, got none.")
+            raise Refusal("No run to export is ticked.")
         self.error.show("")
         self.state.value, self.button.disabled = styles.lines(["Working …"]), True
         try:

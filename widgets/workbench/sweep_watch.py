@@ -147,8 +147,7 @@ class SweepWatch(SchedulerWatch[Trials]):
         extended = described.replace(trials=max(counts) + self.more.value)
         if sum(map(extended.trials_of, extended.methods)) == planned:
             raise Refusal(
-                "A grid to extend must have points left, got none. Launch a sweep with more values "
-                "or another search."
+                "The grid has no points left. Launch a sweep with more values or another search."
             )
         trials.extend(trials=extended.trials)
 

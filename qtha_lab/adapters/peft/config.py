@@ -91,7 +91,7 @@ class AdapterConfig(PeftConfig):
                         f"{getattr(self, name)!r}."
                     )
         if self.layers_pattern and self.layers_to_transform is None:
-            raise Refusal("layers_to_transform must be set beside layers_pattern, got none.")
+            raise Refusal("layers_pattern cannot be used without layers_to_transform.")
 
     def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
         """Save the config under a type that names this package, and write the model card.

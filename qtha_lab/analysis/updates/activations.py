@@ -97,7 +97,7 @@ def _prompt_mask(batch: Mapping[str, Tensor]) -> Tensor:
 
 def _answer_mask(batch: Mapping[str, Tensor]) -> Tensor:
     if "labels" not in batch:
-        raise Refusal("Batches of an encoder with a decoder must have labels, got none.")
+        raise Refusal("A batch of an encoder with a decoder has no labels.")
     return (batch["labels"] >= 0).cpu()
 
 

@@ -220,7 +220,7 @@ def streamed_spectrum(blocks: Iterable[Float[Tensor, "some cols"]]) -> Spectrum:
         stacked = block if triangle is None else torch.cat([triangle, block])
         triangle = torch.linalg.qr(stacked, mode="r").R
     if triangle is None:
-        raise Refusal("A product must have at least one block of rows, got none.")
+        raise Refusal("The product has no blocks of rows.")
     values = torch.linalg.svdvals(triangle).numpy()
     return Spectrum(values, (rows, triangle.shape[1]), float(np.linalg.norm(values)))
 
@@ -265,8 +265,7 @@ def spectrum(run: RunWithSpectra) -> dict[str, Spectrum]:
     records = [event for event in run.valid_events() if event["kind"] == "spectrum"]
     if not records:
         raise Refusal(
-            "A run must have recorded singular values, got none. "
-            "spectrum_every above 0 records them."
+            "The run has no recorded singular values. spectrum_every above 0 records them."
         )
     layers = {name: _values(of) for name, of in records[-1].get("layers", {}).items()}
     return {

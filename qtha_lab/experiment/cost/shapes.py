@@ -212,9 +212,7 @@ def shape_of(config, name: str = "") -> ModelShape:
         )
     sizes, n_blocks = _block_sizes(one), config.num_hidden_layers
     if not sizes:
-        raise Refusal(
-            f"A block of this {config.model_type} model must have linear layers, got none."
-        )
+        raise Refusal(f"A block of this {config.model_type} model has no linear layers.")
     head: Any = one.get_output_embeddings()
     heads = config.num_attention_heads
     head_size = getattr(config, "head_dim", None) or config.hidden_size // heads

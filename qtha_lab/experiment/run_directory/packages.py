@@ -85,8 +85,7 @@ def _check(name: str, entry: Mapping[str, Any]) -> None:
         installed = importlib.metadata.version(name)
     except (importlib.metadata.PackageNotFoundError, ValueError):
         raise Refusal(
-            f"Package {name} {version} must be installed for {listed}, got none. Install "
-            f"{name}=={version}."
+            f"Package {name} {version} is not installed for {listed}. Install {name}=={version}."
         ) from None
     if installed != version:
         raise Refusal(

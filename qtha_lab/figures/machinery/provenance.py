@@ -106,15 +106,11 @@ def into_pdf(data: bytes, words: dict[str, str]) -> bytes:
     )  # the browser's page; offsets stay
     ends = list(re.finditer(rb"trailer\s*<<(.*?)>>\s*startxref\s*(\d+)\s*%%EOF", data, re.DOTALL))
     if not ends:
-        raise Refusal(
-            "The PDF must have a classic trailer, got none. No metadata can be added to it."
-        )
+        raise Refusal("The PDF has no classic trailer. No metadata can be added to it.")
     size = re.search(rb"/Size (\d+)", ends[-1][1])
     root = re.search(rb"/Root (\d+ \d+ R)", ends[-1][1])
     if not size or not root:
-        raise Refusal(
-            "The trailer of the PDF must name its size and root, got none to add metadata to."
-        )
+        raise Refusal("The trailer of the PDF has no size or root. No metadata can be added to it.")
     number = int(size[1])
     data = data.rstrip(b"\r\n") + b"\n"
     entries = b"\n".join(b"/%s %s" % entry for entry in _information(words))

@@ -67,9 +67,7 @@ def share_progress(folder: Path, name: str = "") -> Path:
     source = (own_work_dir() or working_folder() / FOLDER) / PROGRESS
     progress = read_mapping(source)
     if progress is None:
-        raise Refusal(
-            f"{shortened(source)} must hold your progress, got none. Answer a prediction first."
-        )
+        raise Refusal(f"{shortened(source)} has no progress of yours. Answer a prediction first.")
     copy = folder / f"{name or 'anonymous-' + secrets.token_hex(4)}{SUFFIX}"
     write_json(copy, {kind: progress.get(kind, {}) for kind in KINDS})
     return copy

@@ -200,7 +200,7 @@ def _files(paths: Sequence[Path]) -> list[tuple[Path, str]]:
         files += [(f, str(f.relative_to(path)) if path.is_dir() else f.name) for f in found]
     files = [(f, name) for f, name in files if ".ipynb_checkpoints" not in f.parts]
     if not files:
-        raise Refusal(f"Submissions must be notebooks, got none in {', '.join(map(str, paths))}.")
+        raise Refusal(f"No notebook is in {', '.join(map(str, paths))}.")
     return files
 
 

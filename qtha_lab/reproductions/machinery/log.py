@@ -121,9 +121,7 @@ class Log:
             Refusal: If `end` was not called.
         """
         if not self.facts:
-            raise Refusal(
-                "An arm must end with its results, got none. Call log.end(trainable_parameters=…)."
-            )
+            raise Refusal("The arm has no results. Call log.end(trainable_parameters=…).")
         return self.facts
 
     def look(self) -> None:

@@ -224,7 +224,7 @@ def reproduction(
             if isinstance(arm, str) and arm not in arms:
                 raise unknown(f"arm of reproduction {name}", arm, arms)
     if not claims:
-        raise Refusal(f"Claims of reproduction {name!r} must have at least one, got none.")
+        raise Refusal(f"Reproduction {name!r} has no claims.")
 
     if settings is not None:
         with_arguments(settings)

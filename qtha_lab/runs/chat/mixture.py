@@ -103,6 +103,4 @@ def check_weights(weights: Mapping[str, float], names: Mapping[str, object]) -> 
                 f"The weight of adapter {name!r} must be a finite number, got {weight!r}."
             )
     if missing := [name for name in names if name not in weights]:
-        raise Refusal(
-            f"Every adapter must have a weight, got none for {missing[0]!r}. 0 excludes it."
-        )
+        raise Refusal(f"Adapter {missing[0]!r} has no weight. 0 excludes it.")

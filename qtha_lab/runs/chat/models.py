@@ -76,7 +76,7 @@ class ChatModels:
         views = [run if isinstance(run, Run) else runs.attach(run) for run in of]
         self.runs = list({run.id: run for run in views}.values())
         if not self.runs:
-            raise Refusal("A chat must have at least one run, got none.")
+            raise Refusal("The chat has no run.")
         self.bases: dict[BaseKey, models.LoadedModel] = {}
         self.all: list[ChatModel] = []
         self._weights: dict[str, float] = {}

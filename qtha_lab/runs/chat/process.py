@@ -80,7 +80,7 @@ class ChatServer:
         from qtha_lab.runs.generation.decoding import Decoding
 
         if self.chat_models is None:
-            raise Refusal("A chat must have at least one run, got none.")
+            raise Refusal("The chat has no run.")
         stopped, last = False, {}
         how = Decoding(**decoding or {})
         for chat_model, stream in self.chat_models.answers(messages, how, weights, of or ()):

@@ -26,8 +26,8 @@ def load() -> registry.Engine:
     """
     if importlib.util.find_spec("triton") is None:
         raise Refusal(
-            "Engine 'triton' must have Triton, which comes with torch for CUDA, got none. Run "
-            "pip install triton, or use engine='torch'."
+            "Engine 'triton' cannot be used without Triton, which comes with torch for CUDA. "
+            "Run pip install triton, or use engine='torch'."
         )
     from qtha_lab.simulators.triton import engine
 

@@ -82,7 +82,7 @@ class Compared:
             )
         if summary is None or not {"runs", "notes"} <= summary.keys():
             raise Refusal(
-                f"{folder} must have a readable summary, got none. Run `qtha-lab compare` with "
+                f"{folder} has no readable summary. Run `qtha-lab compare` with "
                 "the same --out to write it."
             )
         comparison = trusted(folder, described(file))

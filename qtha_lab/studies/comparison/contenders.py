@@ -75,8 +75,8 @@ def seconds_per_step(experiment: Experiment) -> float:
     cost = preview(experiment)
     if cost.simulation and cost.simulation.seconds is None:
         raise Refusal(
-            "A method must have an estimate of its seconds with matching=equal_seconds, got "
-            f"none for {experiment.method.label}. {cost.simulation.note}"
+            f"{experiment.method.label} has no estimate of seconds for matching=equal_seconds. "
+            f"{cost.simulation.note}"
         )
     return cost.seconds_per_step
 

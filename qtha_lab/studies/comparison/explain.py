@@ -83,7 +83,7 @@ def explain(runs: Iterable[str | Path | Run]) -> Findings:
     views += find_runs([source for source in sources if not isinstance(source, Run)])
     readable = in_launch_order(run for run in views if not run.unreadable)
     if not readable:
-        raise Refusal("Runs to explain must be readable, got none.")
+        raise Refusal("No run to explain is readable.")
     groups = _by_protocol(readable)
     parts = [_explain_group(group) for group in groups.values()]
     prefixes = [f"{name}: " if len(groups) > 1 else "" for name in groups]

@@ -159,8 +159,7 @@ class ScheduledRuns(RunSet):
         """
         if (summary := read_mapping(self.folder.summary)) is None:
             raise Refusal(
-                f"Comparison {self.folder.path.name} must have an ended run, got none "
-                f"({self.sentence()})."
+                f"Comparison {self.folder.path.name} has no ended run ({self.sentence()})."
             )
         return summary
 

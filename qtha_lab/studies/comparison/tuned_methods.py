@@ -112,9 +112,8 @@ def winner(described: Sweep, records: Sequence[TrialRecord]) -> TrialRecord:
             described.model, described.task, calls.write_options(described.task_options)
         )
         raise Refusal(
-            f"One of {len(records)} tuning trials of {described.methods[0].label} on "
-            f"{model_task} must have a finite loss, got none. Give it other axes, or remove the "
-            "method."
+            f"No loss is finite in {len(records)} tuning trials of {described.methods[0].label} on "
+            f"{model_task}. Give it other axes, or remove the method."
         )
     return min(finite, key=lambda record: (record.value, record.number))
 

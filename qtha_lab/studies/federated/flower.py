@@ -44,9 +44,8 @@ def check_flower(federation: Federation) -> None:
     """
     if importlib.util.find_spec("flwr") is None:
         raise Refusal(
-            f"A federation on Flower must have flwr installed, got none: {INSTALL}. Use a "
-            "separate environment, since flwr needs older releases of typer, rich, packaging "
-            "and protobuf."
+            f"A federation on Flower cannot be run without flwr: {INSTALL}. Use a separate "
+            f"environment, since flwr needs older releases of typer, rich, packaging and protobuf."
         )
     if federation.angles != "mean":
         raise Refusal(f"angles must be mean on Flower, got {federation.angles}.")

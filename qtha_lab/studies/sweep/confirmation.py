@@ -38,7 +38,7 @@ def confirmation(described: Sweep, best: Mapping[str, TrialRecord], n_seeds: int
     placed = []
     for method in described.methods:
         if method.label not in best:
-            raise Refusal(f"{method.label} must have a finished trial to confirm, got none.")
+            raise Refusal(f"{method.label} has no finished trial to confirm.")
         placed.append(described.placed_at(method, best[method.label].point))
     terms = [fields | {"training": training} for fields, _, training in placed]
     _refuse_other_terms(described, terms)

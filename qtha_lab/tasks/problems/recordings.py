@@ -87,9 +87,7 @@ def recordings() -> Recordings:
         if not Recordings(root).missing():
             return Recordings(root)
     missing = ", ".join(Recordings(INSTALLED).missing())
-    raise Refusal(
-        f"The recordings {missing} must be on this machine, got none. Run `qtha-lab fetch speech`."
-    )
+    raise Refusal(f"The recordings {missing} are not on this machine. Run `qtha-lab fetch speech`.")
 
 
 def fetch_recordings(say: Callable[[str], None] = show) -> Path:
@@ -116,10 +114,7 @@ def fetch_recordings(say: Callable[[str], None] = show) -> Path:
         for package in sorted(Path(new).glob("*.deb")):
             subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
         if missing := Recordings(root).missing():
-            raise Refusal(
-                f"The packages must hold the files of {', '.join(missing)}, got none. Run "
-                f"{BY_HAND}."
-            )
+            raise Refusal(f"The packages have no files of {', '.join(missing)}. Run {BY_HAND}.")
         move(root, _folder())
     return _folder()
 

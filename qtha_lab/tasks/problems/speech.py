@@ -224,10 +224,7 @@ def _world() -> ModuleType:
         f for folder in folders for end in endings for f in Path(folder).glob(f"pyworld*{end}")
     ]
     if not files:
-        raise Refusal(
-            "pyworld must have its compiled module, got none. Run pip install --force-reinstall "
-            "pyworld."
-        )
+        raise Refusal("pyworld has no compiled module. Run pip install --force-reinstall pyworld.")
     loader = importlib.machinery.ExtensionFileLoader("pyworld.pyworld", str(files[0]))
     spec = importlib.util.spec_from_file_location("pyworld.pyworld", files[0], loader=loader)
     assert spec is not None  # a loader was given

@@ -69,8 +69,8 @@ class SavedAdapter:
             raise Refusal(f"{self.folder / TENSORS} cannot be read: {problem}") from None
         if not tensors:
             raise Refusal(
-                f"The adapter of {self.name!r} must have tensors at {layer}, got none. Choose a "
-                "run with the same target_modules."
+                f"The adapter of {self.name!r} has no tensors at {layer}. Choose a run with the "
+                f"same target_modules."
             )
         return tensors
 
