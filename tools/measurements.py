@@ -33,7 +33,6 @@ from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison.claims import Claim, claims
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.contenders import contender_records
-from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.report import Report
 from qtha_lab.studies.comparison.row_losses import read_items
@@ -110,7 +109,7 @@ def update_summary(folder: Path, rates_from: str = "") -> None:
     if comparison != before.comparison:
         place.write(comparison)
     repeats = [
-        entry(run, status)
+        run.outcome(status)
         for run in list_runs(place.perturbed_dir)[::-1]
         if (status := run.status()).ended
     ]

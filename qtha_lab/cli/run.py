@@ -16,7 +16,6 @@ from qtha_lab.core.metrics import MEASURES
 from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment import Experiment, MethodChoice, Training
 from qtha_lab.experiment.run_directory.status import SUMMARISED
-from qtha_lab.studies.comparison.entries import standing
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option(help="Return at once; the run goes on by itself.")]
@@ -92,7 +91,7 @@ def stop(run_id: RunId, json: Json = False) -> None:
     run.stop()
     status = run.wait(timeout=60)
     if json:
-        print_json(standing(run))
+        print_json(plain_state(run))
     else:
         show(f"{run_id}: {status.state}")
 
@@ -121,7 +120,7 @@ def _show(run, *, detach: bool, json: bool) -> None:
     if not detach:
         follow(run)
     if json:
-        print_json(standing(run))
+        print_json(plain_state(run))
     elif detach:
         show(f"{run.id}: started; `qtha-lab runs {run.id}` shows it")
     else:
@@ -167,3 +166,17 @@ def print_state(run) -> None:
     if rows:
         print_table([("measure", "value"), *rows])
     show(f"in {run.path}")
+
+
+def plain_state(run) -> dict[str, Any]:
+    """Return the state and results of a run as `--json` prints them."""
+    status = run.status()
+    return {
+        "run_id": run.id,
+        "state": status.state,
+        "step": status.step,
+        "steps": status.steps,
+        "message": status.message,
+        "run_dir": str(run.path),
+        "summary": run.summary,
+    }

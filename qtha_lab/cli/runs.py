@@ -16,13 +16,12 @@ import typer
 from typer.core import TyperGroup
 
 from qtha_lab.cli.output import UNLIMITED, app, page_width, print_json, print_table
-from qtha_lab.cli.run import SUMMARISED, Json, print_state
+from qtha_lab.cli.run import SUMMARISED, Json, plain_state, print_state
 from qtha_lab.cli.text_table import fitting
 from qtha_lab.core import paths
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import csv_cell, shortened, show
-from qtha_lab.studies.comparison.entries import standing
 
 log = logging.getLogger(__name__)
 
@@ -248,7 +247,7 @@ def _picked_names(run_ids: list[str] | None, where: str, folder: Path) -> list[s
 
 def _print_standing(matches: list, is_single: bool, json: bool) -> None:
     if json:
-        return print_json([standing(run) for run in matches])
+        return print_json([plain_state(run) for run in matches])
     if is_single:
         print_state(matches[0])
         _print_broken_lines(matches[0])

@@ -252,7 +252,7 @@ def _check_distinct(axis: Axis, count: int) -> None:
 COMMON: dict[str, Any] = {"common": True}  # shown among the first settings of a form
 
 
-class Search(Declared):
+class Search(Declared, init=False):
     """Search settings: axes, sampler and number of trials per method."""
 
     axes: dict[str, Any] = Field(

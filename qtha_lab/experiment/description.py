@@ -98,7 +98,7 @@ def name_in(words: str, model_task: ModelTask, model_tasks: int) -> str:
     return f"{words} on {model_task}" if model_tasks > 1 else words
 
 
-class Description(Declared):
+class Description(Declared, init=False):
     """Common fields of experiments and of descriptions with several methods."""
 
     model: str = Field(default="tiny", min_length=1, json_schema_extra=COMMON)
@@ -182,7 +182,7 @@ class Description(Declared):
         return serialisation.to_command(self)
 
 
-class RunDescription(Description):
+class RunDescription(Description, init=False):
     """Fields of a run; `qtha_lab.experiment.Experiment` also checks and records them."""
 
     method: MethodChoice = Field(default_factory=MethodChoice)
@@ -228,7 +228,7 @@ class RunDescription(Description):
         return MethodChoice.parse(value) if isinstance(value, str) else value
 
 
-class MethodsAndSeeds(Description):
+class MethodsAndSeeds(Description, init=False):
     """Common fields of comparisons, sweeps and federations: several methods and seeds."""
 
     methods: list[MethodChoice] = Field(

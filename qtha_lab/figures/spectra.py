@@ -21,7 +21,7 @@ THRESHOLD = 0.01  # of the largest; smaller values are not counted
 FLOOR = 1e-8  # of the largest; smaller values are float32 rounding noise
 
 
-class RecordedRun(Protocol):
+class SpectrumRun(Protocol):
     """Run with recorded events, such as `qtha_lab.launch` returns."""
 
     def valid_events(self) -> list[dict]:
@@ -70,7 +70,7 @@ def spectra(spectra: Mapping[str, Sequence[float]], of: str = "ΔW", theme: str 
     return Figure("singular_values", draw, caption, alt, table, theme)
 
 
-def _last_spectra(run: RecordedRun) -> dict[str, Sequence[float]]:
+def _last_spectra(run: SpectrumRun) -> dict[str, Sequence[float]]:
     """Return the singular values of each layer in the last record of a run."""
     records = [event["layers"] for event in run.valid_events() if event["kind"] == "spectrum"]
     return {

@@ -20,6 +20,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from qtha_lab.core import locks
 from qtha_lab.core.errors import Refusal
@@ -199,6 +200,12 @@ def _become_worker(files: RunDir, lock: int) -> None:
         os._exit(code)
 
 
+def end_scheduler(code: int) -> NoReturn:
+    """End this process without the clean-up of libraries, which would write to its log."""
+    logging.shutdown()
+    os._exit(code)
+
+
 def start_workers(every: Sequence[RunDir], *, anew: bool = False) -> None:
     """Start a worker per run, each of which inherits its run's lock.
 
@@ -213,8 +220,9 @@ def start_workers(every: Sequence[RunDir], *, anew: bool = False) -> None:
         Refusal: If a run already has a worker.
     """
     with contextlib.ExitStack() as held:
-        taken = [(files, held.enter_context(taken_over(files, "starting", anew=anew)))
-                 for files in every]  # fmt: skip
+        taken = [
+            (files, held.enter_context(taken_over(files, "starting", anew=anew))) for files in every
+        ]
         if locks.INHERITS and not FORKS.enabled:
             _start_scheduler(taken)
         else:

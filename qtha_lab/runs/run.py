@@ -20,7 +20,7 @@ from qtha_lab.core.io import printable, read_tail
 from qtha_lab.core.settings import nearest
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
-from qtha_lab.experiment.run_directory import RunDir, checkpoints
+from qtha_lab.experiment.run_directory import RunDir, checkpoints, summary_check
 from qtha_lab.experiment.run_directory import exit_status as ending
 from qtha_lab.experiment.run_directory import outage as away
 from qtha_lab.experiment.run_directory import queue as slots
@@ -199,6 +199,22 @@ class Run:
         """Results of a run that has finished or diverged; None before."""
         summary = self.record.summary
         return None if summary is None else dict(summary)
+
+    def outcome(self, status: Status | None = None) -> dict[str, Any]:
+        """Return facts, state and, of an ended run, results, as a comparison's summary has them.
+
+        The state is "unreadable" if the run's own summary is missing or damaged.
+        """
+        status = status or self.status()
+        facts = summary_check.facts(self.files)
+        state = {"state": status.state, "message": status.message}
+        summary = self.summary
+        if status.state == "finished" or (status.state == "diverged" and summary is not None):
+            wrong = summary_check.flaw(summary, facts)
+            if wrong or summary is None:
+                return facts | {"state": "unreadable", "message": wrong}
+            return summary | facts | state
+        return facts | state
 
     def plot(self) -> Figure:
         """Plot the train loss and the evaluation loss."""

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.runs.process_start import FORKS, start_worker
+from qtha_lab.runs.process_start import FORKS, end_scheduler, start_worker
 
 POLL_SECONDS = 0.2
 
@@ -30,4 +30,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_scheduler(main())

@@ -35,8 +35,8 @@ def automatic() -> list[str]:
     to 8 layers, 1 to 2,048 samples. cpu is the fastest or within a fifth of the fastest. For a
     single deep sample of 18 or more qubits and two threads, cpu yields to Lightning.
     """
-    rotations = {info.name: info.auto for info in ENGINES.values() if info.auto is not None}
-    return sorted(rotations, key=lambda name: (rotations[name], name))
+    positions = {info.name: info.auto for info in ENGINES.values() if info.auto is not None}
+    return sorted(positions, key=lambda name: (positions[name], name))
 
 
 def info_of(engine: str) -> EngineInfo:

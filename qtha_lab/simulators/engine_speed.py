@@ -91,13 +91,13 @@ def forget() -> None:
 def _measured(circuit: Circuit, batch: int, engine: str, seconds: float, threads: int) -> Points:
     """Time growing batches of one engine within a time limit."""
     spent, points = 0.0, []
-    _rotation(circuit, 1, engine)()  # imports, compiles, fills tables
+    _timer(circuit, 1, engine)()  # imports, compiles, fills tables
     for samples in [*itertools.takewhile(lambda size: size < batch, _sizes()), batch]:
         if points and spent + points[-1][1] * samples / 1e6 > seconds:
             break
-        rotation, times = _rotation(circuit, samples, engine), []
+        timed, times = _timer(circuit, samples, engine), []
         while len(times) < REPEATS and (not times or sum(times) + times[-1] < seconds / 8):
-            times.append(rotation())
+            times.append(timed())
         spent += sum(times)
         points.append((samples, 1e6 * min(times) / samples))
     return tuple(points)
@@ -107,17 +107,17 @@ def _sizes():
     return (GROWTH**k for k in itertools.count())
 
 
-def _rotation(circuit: Circuit, samples: int, engine: str) -> Callable[[], float]:
+def _timer(circuit: Circuit, samples: int, engine: str) -> Callable[[], float]:
     """Build a function that times the values and both gradients of a batch, in seconds."""
     generator = torch.Generator().manual_seed(samples)
     inputs = torch.rand(samples, circuit.n_inputs, generator=generator).requires_grad_()
     params = torch.rand(circuit.n_params, generator=generator).requires_grad_()
 
-    def rotation() -> float:
+    def timed() -> float:
         began = time.perf_counter()
         with torch.enable_grad():
             values = expval_z(circuit, inputs, params, engine)
         torch.autograd.grad(values.sum(), (inputs, params), allow_unused=True)
         return time.perf_counter() - began
 
-    return rotation
+    return timed

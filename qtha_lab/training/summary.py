@@ -26,9 +26,8 @@ from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read
 from qtha_lab.core.paths import shared_name
-from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory import RunDir, summary_check
 from qtha_lab.experiment.run_directory.events import history, read_events
-from qtha_lab.experiment.run_directory.identity import identity
 from qtha_lab.experiment.run_directory.queue import n_cores
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ LAST_STEPS = 10
 def run_summary(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
     """Compute the content of `summary.json`."""
     events = read_events(run.events)[0]
-    who = identity(run)
+    who = summary_check.facts(run)
     return {
         **who,
         "model": shared_name(who["model"]),

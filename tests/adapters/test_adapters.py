@@ -44,8 +44,7 @@ every_form = pytest.mark.parametrize(
     ],
 )
 # Every example on one model; on the others, where layers are of other kinds and shapes, one linear
-# example of
-# each method and one that is not.
+# example of each method and one that is not.
 every_example_on_every_model = on_models(
     {base: EXAMPLES if base == "llama" else FORMS for base in TARGETS}
 )
@@ -176,16 +175,6 @@ def test_adapters_switch_add_up_disable_delete_and_unload(name, example, base):
     assert torch.equal(logits(model.unload()), logits(make(base)))
 
 
-@every_form
-def test_only_the_active_adapter_is_trainable(name, example):
-    model = adapted(name, example, "llama")
-    own = set(trainable(model))
-    model.add_adapter("second", config_of(name, example, "llama"))
-    assert set(trainable(model)) == own
-    model.set_adapter("second")
-    assert set(trainable(model)) == {n.replace(".default", ".second") for n in own}
-
-
 @every_example_on_every_model
 def test_linear_adapters_merge_and_others_say_what_to_do(name, example, base):
     model = adapted(name, example, base)
@@ -263,30 +252,6 @@ def test_an_adapter_cast_to_half_by_hand_still_runs(name, example):
 
 
 @every_example
-def test_gradient_checkpointing_gives_the_same_gradients(name, example):
-    gradients = []
-    for checkpointing in (False, True):
-        model = adapted(name, example, "llama").train()
-        if checkpointing:
-            model.enable_input_require_grads()
-            model.gradient_checkpointing_enable()
-        model(input_ids=TOKENS, labels=TOKENS).loss.backward()
-        gradients.append({n: p.grad for n, p in trainable(model).items()})
-    for tensor_name, gradient in gradients[0].items():
-        assert torch.equal(gradient, gradients[1][tensor_name]), tensor_name
-
-
-@every_form
-@pytest.mark.parametrize("base", ["llama", "gpt2"])
-def test_it_generates(name, example, base):
-    model = adapted(name, example, base)
-    tokens = model.generate(
-        input_ids=TOKENS, attention_mask=torch.ones_like(TOKENS), max_new_tokens=4, do_sample=False
-    )
-    assert tokens.shape[1] > TOKENS.shape[1]
-
-
-@every_example
 def test_dropout_acts_only_while_training(name, example):
     model = adapted(name, example, "llama", dropout=0.5)
     assert torch.equal(logits(model), logits(adapted(name, example, "llama")))
@@ -355,7 +320,7 @@ def test_a_model_without_weights_can_be_counted_and_stays_as_it_was(name, exampl
 
 
 @pytest.mark.parametrize("name", adapters.method_names())
-def test_a_method_says_what_it_is(name):
+def test_a_method_has_summary_equation_and_source(name):
     method = adapters.get_method(name)
     assert method.summary.endswith(".")
     assert method.source
@@ -478,13 +443,6 @@ def test_an_adapter_name_that_clashes_with_the_prefix_is_refused(name, clash):
         with pytest.raises(ValueError, match=f"adapter name must have no dot .* got '{bad}'"):
             model.add_adapter(bad, config_of(name, example, "llama"))
         assert list(model.peft_config) == ["default"]
-
-
-@every_form
-def test_a_batch_that_mixes_adapters_is_refused(name, example):
-    model = adapted(name, example, "llama")
-    with refused("adapter_names", error=NotImplementedError):
-        model(input_ids=TOKENS, adapter_names=["default", "default"])
 
 
 def test_a_folder_without_an_adapter_is_refused(tmp_path):

@@ -81,7 +81,7 @@ def test_pissa_starts_at_the_largest_singular_values_and_leaves_the_others_in_th
     assert torch.allclose(rest[: len(values) - 4], values[4:], atol=1e-4)
 
 
-def test_lora_ga_reads_and_writes_along_the_gradient():
+def test_lora_ga_initialises_both_factors_along_the_gradient():
     base = make("llama")
     weight = base.model.layers[0].self_attn.q_proj.weight
     (gradient,) = torch.autograd.grad(base(**BATCHES[0]).loss, [weight])
@@ -94,7 +94,7 @@ def test_lora_ga_reads_and_writes_along_the_gradient():
     assert torch.linalg.matrix_rank(torch.cat([left[:, 4:8], b], 1), rtol=1e-3) == 4
 
 
-def test_eva_reads_along_the_principal_components_of_the_inputs():
+def test_eva_initialises_along_the_principal_components_of_the_inputs():
     inputs = []
     model = make("llama")
     layer = model.model.layers[0].self_attn.q_proj

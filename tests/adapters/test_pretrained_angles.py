@@ -112,7 +112,7 @@ def test_an_adapter_starts_from_a_file_and_is_loaded_without_it(tmp_path):
     assert torch.equal(logits(loaded), logits(model))
 
 
-def test_files_that_do_not_fit_are_refused_before_they_are_used(tmp_path):
+def test_files_of_other_circuits_are_refused_before_use(tmp_path):
     base = make("llama")
     train_angle_model([far_from(ansatze.build("qtha", 3, 1))], MetaTraining(epochs=1)).save(
         tmp_path / "angles"

@@ -5,7 +5,7 @@ import math
 import pennylane as qml
 import pytest
 import torch
-from peft import convert_to_lora, get_peft_model, set_peft_model_state_dict
+from support.adapted_models import drawn
 from support.refusals import refused
 from support.small_models import TARGETS, logits, make
 
@@ -14,15 +14,8 @@ from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.qpa import QpaConfig
 
 
-def drawn(in_features=12, out_features=10, dtype=torch.float64, **options):
-    """The mathematics at a layer, with tensors as they start."""
-    torch.manual_seed(0)
-    change = QpaConfig(**options).change(Layer(in_features, out_features))
-    tensors = {
-        name: torch.empty(spec.shape, dtype=dtype) for name, spec in change.tensors().items()
-    }
-    change.initialise(tensors)
-    return change, tensors
+def drawn_qpa(in_features=12, out_features=10, dtype=torch.float64, **options):
+    return drawn(QpaConfig(**options), in_features, out_features, dtype)
 
 
 # counts
@@ -89,7 +82,7 @@ def test_post_processing_is_the_code_in_numbers():
 
 
 def test_a_probability_of_zero_has_finite_gradients():
-    change, tensors = drawn(chunk=20)
+    change, tensors = drawn_qpa(chunk=20)
     tensors["params"].zero_().requires_grad_()  # |0…0⟩ for certain
     change.delta_weight(tensors).sum().backward()
     assert torch.isfinite(tensors["params"].grad).all()
@@ -121,7 +114,7 @@ def test_parities_beyond_the_last_are_the_first_again():
 @pytest.mark.parametrize("generator", ["circuit", "classical"])
 @pytest.mark.parametrize("remove_mean", [True, False])
 def test_the_factors_are_the_formula_written_out(remove_mean, generator):
-    change, t = drawn(
+    change, t = drawn_qpa(
         chunk=9, n_layers=2, hidden=(6, 5), activation="silu", remove_mean=remove_mean,
         generator=generator, start="paper", alpha=6.0, r=2,
     )  # fmt: skip
@@ -143,22 +136,9 @@ def test_the_factors_are_the_formula_written_out(remove_mean, generator):
     torch.testing.assert_close(change.delta(t, x), x @ expected.T)
 
 
-def test_gradients_are_right_to_double_precision():
-    change, t = drawn(
-        5, 4, chunk=5, r=2, n_layers=2, hidden=(4,), activation="tanh", exponent=0.7,
-        init_weights=False, engine="torch",
-    )  # fmt: skip
-    names = [name for name in t if name != "start"]
-    x = torch.randn(3, 5, dtype=torch.float64)
-    assert torch.autograd.gradcheck(
-        lambda *v: change.delta({**t, **dict(zip(names, v, strict=True))}, x),
-        [t[name].requires_grad_() for name in names],
-    )
-
-
 @pytest.mark.parametrize("chunk", [1, 43, 44, 500])
 def test_chunks_of_any_size_fill_the_factors(chunk):
-    change, t = drawn(chunk=chunk, r=2, n_layers=1, hidden=(4,))
+    change, t = drawn_qpa(chunk=chunk, r=2, n_layers=1, hidden=(4,))
     a, b = change.generated(t)
     assert (a.shape, b.shape) == ((10, 2), (2, 12))
     assert 2**change.generator.n_qubits >= change.generator.n_chunks
@@ -170,7 +150,7 @@ def test_chunks_of_any_size_fill_the_factors(chunk):
 def test_without_activation_a_chunk_is_an_affine_function_of_its_label():
     ranks = {}
     for activation in ("none", "tanh"):
-        change, t = drawn(64, 64, chunk=16, r=4, activation=activation)
+        change, t = drawn_qpa(64, 64, chunk=16, r=4, activation=activation)
         a, b = change.generated(t)
         chunks = torch.cat([a.flatten(), b.flatten()]).reshape(-1, 16)
         ranks[activation] = torch.linalg.matrix_rank(chunks, rtol=1e-9)
@@ -180,7 +160,7 @@ def test_without_activation_a_chunk_is_an_affine_function_of_its_label():
 
 
 def test_permuted_bit_strings_give_another_change_at_every_use():
-    change, t = drawn(chunk=4, bit_order="permuted", start="paper")
+    change, t = drawn_qpa(chunk=4, bit_order="permuted", start="paper")
     assert not torch.equal(change.delta_weight(t), change.delta_weight(t))
 
 
@@ -203,19 +183,8 @@ def test_the_papers_start_changes_the_model_and_stores_no_first_factor():
     assert not any("qpa_start" in name for name, _ in model.named_parameters())
 
 
-def test_peft_rotations_it_into_a_plain_lora_of_rank_r_without_loss():
-    config = QpaConfig(r=3, hidden=(8,), init_weights=False, target_modules=TARGETS["llama"])
-    torch.manual_seed(0)
-    model = add_adapter(make("llama"), config).eval()
-    lora_config, tensors = convert_to_lora(model, rank=3)
-    lora = get_peft_model(make("llama"), lora_config).eval()
-    set_peft_model_state_dict(lora, tensors)
-    torch.testing.assert_close(logits(lora), logits(model), atol=1e-5, rtol=1e-4)
-    assert not torch.allclose(logits(model), logits(make("llama")))
-
-
 def test_the_update_stays_within_rank_r():
-    change, t = drawn(32, 24, r=3, init_weights=False)
+    change, t = drawn_qpa(32, 24, r=3, init_weights=False)
     assert torch.linalg.matrix_rank(change.delta_weight(t), rtol=1e-9) == 3
 
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from support.adapted_models import drawn
 from support.refusals import refused
 from support.small_models import TARGETS, TOKENS, logits, make
 
@@ -13,18 +14,6 @@ from qtha_lab.adapters.change import Layer
 from qtha_lab.circuits import ansatze
 from qtha_lab.simulators import expval_z
 from qtha_lab.tensor_networks import mpo
-
-
-def drawn(config, in_features=24, out_features=16, dtype=torch.float64):
-    """The mathematics of a config at a layer, with tensors as they start."""
-    torch.manual_seed(0)
-    change = config.change(Layer(in_features, out_features))
-    tensors = {
-        name: torch.empty(spec.shape, dtype=dtype) for name, spec in change.tensors().items()
-    }
-    change.initialise(tensors)
-    return change, tensors
-
 
 # counts
 
@@ -146,17 +135,6 @@ def test_the_networks_alone_are_two_maps_in_a_row():
     x = torch.randn(7, 24, dtype=torch.float64)
     torch.testing.assert_close(change.delta(t, x), 2 * x @ first.T @ second.T)
     torch.testing.assert_close(change.delta_weight(t), 2 * second @ first)
-
-
-def test_gradients_are_right_to_double_precision():
-    config = QthaConfig(r=2, n_layers=2, waist=6, bond_dim=2, n_sites=2, init_weights=False)
-    change, t = drawn(config, 6, 4)
-    x = torch.randn(3, 6, dtype=torch.float64)
-    names = list(t)
-    values = [t[n].requires_grad_() for n in names]
-    assert torch.autograd.gradcheck(
-        lambda *v: change.delta(dict(zip(names, v, strict=True)), x), values
-    )
 
 
 def test_with_no_network_and_no_circuit_it_is_lora():

@@ -56,7 +56,7 @@ def test_the_bottleneck_has_a_root_mean_square_of_1_on_the_rows():
     assert h.square().mean().sqrt() == pytest.approx(1)
 
 
-def test_the_model_says_what_it_said_before():
+def test_the_logits_before_training_are_those_of_the_base():
     assert torch.equal(started(r=2)(TOKENS).logits, make("llama")(TOKENS).logits)
 
 
@@ -126,7 +126,7 @@ def test_on_tiny_a_circuit_of_four_qubits_trains_a_fifth_of_lora_r_8():
     assert 6720 / (6 * 8 * (384 + 256)) == 0.21875
 
 
-def test_rows_that_say_nothing_are_refused():
+def test_rows_without_a_gradient_are_refused():
     model = add_adapter(make("llama"), QthaGradientConfig(r=2, target_modules=["q_proj"]))
     with refused("The training rows of start_rows", "another"):
         initialise_from_rows(model, [])

@@ -48,7 +48,7 @@ def share(layer, k):
     return float((directions @ q).square().sum() / 3)
 
 
-def test_what_is_read_lies_along_the_gradient_as_far_as_the_bonds_let_it():
+def test_the_input_side_follows_the_gradient_within_its_bonds():
     shares = {}
     for bond in (2, 4, 16):
         model = started(init="gradient", bond_dim=bond)
@@ -63,7 +63,7 @@ def test_without_operators_a_is_the_directions():
         assert share(layer, k) == pytest.approx(1, abs=1e-4)
 
 
-def test_the_model_says_what_it_said_before():
+def test_the_logits_before_training_are_those_of_the_base():
     assert torch.equal(started(init="gradient")(TOKENS).logits, make("llama")(TOKENS).logits)
 
 

@@ -71,7 +71,7 @@ def test_the_shared_matrix_spans_the_directions_of_all_maps_that_read_it():
     assert torch.linalg.matrix_rank(torch.cat([vectors, rows]), rtol=1e-3) == 2
 
 
-def test_the_model_says_the_same_before_training():
+def test_the_logits_before_training_are_those_of_the_base():
     model = adapted(r=2, circuit=True)
     initialise_from_rows(model, BATCHES)
     assert torch.equal(model(TOKENS).logits, make("llama")(TOKENS).logits)

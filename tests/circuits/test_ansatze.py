@@ -14,19 +14,6 @@ from qtha_lab.simulators import expval_z
 SIZES = [(2, 1), (3, 2), (5, 3)]
 
 
-@pytest.mark.parametrize("name", ansatze.names())
-@pytest.mark.parametrize(("n_qubits", "n_layers"), SIZES)
-def test_an_ansatz_has_the_parameters_and_inputs_it_states(name, n_qubits, n_layers):
-    info = ansatze.get(name)
-    for reupload in (True, False):
-        circuit = ansatze.build(name, n_qubits, n_layers, reupload)
-        read = [a.index for g in circuit.gates for a in g.angles if a.source == "param"]
-        assert sorted(read) == list(range(info.n_params(n_qubits, n_layers)))
-        assert circuit.n_inputs == n_qubits
-        uploads = sum(a.source == "input" for g in circuit.gates for a in g.angles)
-        assert uploads == n_qubits * (n_layers if reupload else 1)
-
-
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -73,15 +60,6 @@ def test_without_entanglers_each_output_depends_on_its_own_input_only(name):
         meets[which] = (jacobian - jacobian.diagonal().diag()).abs().max() > 1e-9
     assert not meets[control]
     assert meets[circuit] or name == "product"
-
-
-@pytest.mark.parametrize("name", ansatze.names())
-def test_an_ansatz_says_what_it_is_and_where_it_comes_from(name):
-    info = ansatze.get(name)
-    assert len(info.summary) > 20
-    assert len(info.source) > 10
-    assert ansatze.build(name, info.min_qubits, 1).n_qubits == info.min_qubits
-    assert ansatze.build(name, 3, 2) is ansatze.build(name, n_qubits=3, n_layers=2)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_depolarized_rotation_is_a_shorter_cosine():
     assert value.item() == pytest.approx(0.8**2 * math.cos(0.7))
 
 
-def test_a_wrong_reading_moves_z_by_the_difference_of_the_chances():
+def test_a_readout_error_moves_z_by_the_difference_of_its_probabilities():
     engine = "density:noise(readout_0to1=0.1,readout_1to0=0.3)"
     empty = torch.empty(1, 0).double(), torch.empty(0).double()
     assert expval_z(Circuit(1, []), *empty, engine).item() == pytest.approx(1 - 2 * 0.1)

@@ -70,7 +70,7 @@ def test_one_rotation_gives_the_cosine(engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_half_of_a_bell_pair_knows_nothing_and_x_flips(engine):
+def test_half_of_a_bell_pair_has_expectation_0_and_x_flips(engine):
     bell = Circuit(3, [Gate("Hadamard", 0), Gate("CNOT", (0, 1)), Gate("PauliX", 2)])
     values = expval_z(bell, torch.empty(2, 0).double(), NONE, engine=engine)
     # ⟨Z⟩ = (1 - 1)/2 on both halves; X|0⟩ = |1⟩

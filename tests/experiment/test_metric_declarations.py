@@ -7,11 +7,11 @@ from qtha_lab.cli import app, run, runs  # noqa: F401  (they add their commands)
 from qtha_lab.core.metrics import MEASURES, Measure, recorded, with_units
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, write_json
+from qtha_lab.experiment.run_directory.summary_check import flaw
 from qtha_lab.figures.machinery.labels import axis, latex
 from qtha_lab.figures.pareto import pareto
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison import rows, tables
-from qtha_lab.studies.comparison.entries import entry, flaw
 from qtha_lab.training import scores as metrics
 from qtha_lab.training.summary import measured, run_summary
 
@@ -90,7 +90,7 @@ def test_every_entry_of_a_run_begins_with_what_its_directory_says(tmp_path):
         "run_id": files.path.name, "model": "tiny", "task": "qa", "method": "qtha", "label": label,
         "seed": 3, "options": {"r": 2, "waist": 16, "bond_dim": 3}, "quantization": "int8",
     }  # fmt: skip
-    written, shown = run_summary(files, {}), entry(Run(files.path), Status("queued", 0, 5))
+    written, shown = run_summary(files, {}), Run(files.path).outcome(Status("queued", 0, 5))
     for numbers in (written, shown):
         assert {name: numbers[name] for name in head} == head
 

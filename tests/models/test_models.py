@@ -60,7 +60,7 @@ def test_tokenizer_gives_back_any_text(tiny):
     assert tiny.tokenizer.decode(tiny.tokenizer(text)["input_ids"]) == text
 
 
-def test_chat_template_marks_the_end_of_each_rotation(tiny):
+def test_the_chat_template_marks_the_end_of_each_message(tiny):
     text = tiny.tokenizer.apply_chat_template(
         [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
         tokenize=False,

@@ -23,7 +23,6 @@ from qtha_lab.figures.loss_curves import from_events
 from qtha_lab.runs import run as runs
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies.comparison import run_data as reading
-from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.training.summary import measured, wall_seconds
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -169,7 +168,7 @@ def test_a_copied_run_is_a_run_of_its_own(folder, tmp_path):
 def test_a_summary_of_another_run_is_told_and_its_numbers_are_not_shown(folder, stale):
     original = make(folder)
     write_json(original.files.summary, json.loads(original.files.summary.read_text()) | stale)
-    row = entry(original, original.status())
+    row = original.outcome()
     assert (row["label"], row["method"], row["seed"]) == ("lora(r=2)", "lora", 0)
     assert row["state"] == "unreadable"
     assert row["message"].startswith("its summary.json belongs to another run: ")
@@ -180,7 +179,7 @@ def test_options_in_another_order_are_the_same_label(folder):
     original = make(folder, "lora(r=2,lora_dropout=0.1)")
     label = {"label": "lora(lora_dropout=0.1,r=2)"}
     write_json(original.files.summary, json.loads(original.files.summary.read_text()) | label)
-    assert entry(original, original.status())["state"] == "finished"
+    assert original.outcome()["state"] == "finished"
 
 
 # ---- odd lines ----

@@ -18,9 +18,16 @@ from qtha_lab.runs.worker import main as work
 from qtha_lab.studies import sweep
 
 TRAINING = {
-    "steps": 3, "batch_size": 2, "max_length": 24, "train_rows": 12, "eval_rows": 4, "test_rows": 8, "generate_rows": 1,
-    "max_new_tokens": 3, "threads": 1,
-}  # fmt: skip
+    "steps": 3,
+    "batch_size": 2,
+    "max_length": 24,
+    "train_rows": 12,
+    "eval_rows": 4,
+    "test_rows": 8,
+    "generate_rows": 1,
+    "max_new_tokens": 3,
+    "threads": 1,
+}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(bool(fork_hindrance()), reason="nothing is forked on this machine"),

@@ -57,7 +57,7 @@ def test_the_watch_sees_a_number_that_goes_to_the_host():
         torch.ones(2, device="meta").sum().item()
 
 
-def test_the_whole_way_of_several_runs_stays_on_the_card():
+def test_forward_and_backward_of_several_runs_stay_on_the_card():
     circuit = ansatze.build("qtha", 4, 1)
     inputs = torch.empty(2, 8, 4, device="meta", dtype=torch.float16)
     params = torch.empty(circuit.n_params, device="meta", requires_grad=True)

@@ -134,13 +134,13 @@ def test_pairs_are_read_between_matrices_too():
     torch.testing.assert_close(added(x, before), expected, atol=2e-5, rtol=0)
 
 
-def test_the_way_of_one_token_is_taken_where_it_can_be():
+def test_one_token_uses_the_merged_products_where_possible():
     assert single_tables(build("qtha", 8, 8), Readout.z(8)) is not None
     assert single_tables(build("qtha", 3, 1), Readout.z(3)) is None  # shorter than a vector
     assert single_tables(build("qtha", 8, 1), Readout.probs()) is None
 
 
-def test_tensors_made_in_inference_mode_go_the_way_of_every_pass():
+def test_tensors_of_inference_mode_are_computed_as_in_every_pass():
     with torch.inference_mode():
         model = copy.deepcopy(adapted("qtha", "ABC", "llama").eval())
     first, *others = passes(model, token(our_layers(model)[0]))

@@ -7,7 +7,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from qtha_lab import adapters
-from qtha_lab.adapters.change import Base
+from qtha_lab.adapters.change import Base, Layer
 from support.small_models import TARGETS, make
 
 OURS = [name for name in adapters.method_names() if adapters.get_method(name).ours]
@@ -52,6 +52,15 @@ def adapted(name, example, base, dtype=torch.float32, **more):
     torch.manual_seed(1)
     config = config_of(name, example, base, **{"init_weights": False, **more})
     return adapters.add_adapter(model, config)
+
+
+def drawn(config, in_features=24, out_features=16, dtype=torch.float64):
+    """Return the mathematics of a config at a layer, and its initial tensors."""
+    torch.manual_seed(0)
+    change = config.change(Layer(in_features, out_features))
+    tensors = {name: torch.empty(s.shape, dtype=dtype) for name, s in change.tensors().items()}
+    change.initialise(tensors)
+    return change, tensors
 
 
 def our_layers(model):

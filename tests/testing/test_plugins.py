@@ -22,7 +22,6 @@ from support.small_models import make
 
 from qtha_lab import adapters, plugins
 from qtha_lab import testing as contract
-from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.circuits import ansatze
 from qtha_lab.core import fault_log as faults
 from qtha_lab.core.errors import Refusal
@@ -185,13 +184,6 @@ def test_the_examples_keep_to_the_contract(file):
     verdicts = contract.check_plugin(str(file))
     assert [verdict for verdict in verdicts if not verdict.holds] == []
     assert len(verdicts) == len({verdict.fact for verdict in verdicts}) >= 2
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(OUR_METHODS))
-def test_our_methods_keep_to_the_contract_that_plugins_are_held_to(name):
-    verdicts = list(contract.check_member("method", OUR_METHODS[name]))
-    assert [verdict for verdict in verdicts if not verdict.holds] == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Check that a `summary.json` belongs to its run directory and contains the required numbers."""
+"""Facts of a run for summaries, and the check that a `summary.json` belongs to its run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import recorded
 from qtha_lab.core.paths import shared_name
 from qtha_lab.experiment import MethodChoice
+from qtha_lab.experiment.run_directory.files import RunDir
 
 log = logging.getLogger(__name__)
 
@@ -17,15 +18,33 @@ NEEDED = ("trainable_parameters", "learning_rate")
 SHARED = ("model", "task", "method", "seed")
 
 
-def flaw(summary: dict[str, Any] | None, facts: dict[str, Any]) -> str | None:
+def facts(run: RunDir) -> dict[str, Any]:
+    """Return the facts that summaries state of a run, from its directory and description."""
+    experiment, method = run.experiment, run.experiment.method
+    return {
+        "run_id": run.path.name,
+        "model": experiment.model,
+        "task": experiment.task,
+        "task_options": experiment.task_options,
+        "method": method.name,
+        "label": method.label,
+        "seed": experiment.seed,
+        "options": method.options,
+        "target_modules": method.target_modules,
+        "quantization": experiment.quantization,
+        "head": experiment.head,
+    }
+
+
+def flaw(summary: dict[str, Any] | None, stated: dict[str, Any]) -> str | None:
     """Describe why a summary does not belong to a run; None if it does."""
     if not summary:
         return "its summary.json is missing, broken or empty"
     for name in (*SHARED, "label"):
-        if name in summary and not _same(name, summary[name], facts[name]):
+        if name in summary and not _same(name, summary[name], stated[name]):
             return (
                 f"its summary.json belongs to another run: {name} is {summary[name]!r:.60}, "
-                f"not {facts[name]!r:.60}"
+                f"not {stated[name]!r:.60}"
             )
     return number_flaw(summary)
 

@@ -37,7 +37,6 @@ from qtha_lab.reproductions.machinery.verdicts import headline, verdicts
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.process_start import taken_over
 from qtha_lab.runs.run import Run
-from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.training.summary import git_state
 
@@ -228,7 +227,7 @@ def _verdict(
     """Return the content of `verdict.json`."""
     entries: dict[str, dict[int, Any]] = {}
     for arm, run in done.items():
-        entries.setdefault(arm.name, {})[arm.seed] = entry(run, run.status())
+        entries.setdefault(arm.name, {})[arm.seed] = run.outcome()
     finished = {
         arm: {seed: e for seed, e in by_seed.items() if e["state"] == "finished"}
         for arm, by_seed in entries.items()

@@ -29,7 +29,6 @@ from qtha_lab.studies.comparison.claims import (
     pairs_to_first,
 )
 from qtha_lab.studies.comparison.controls import control_pairs
-from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.folder import comparison_of
 from qtha_lab.studies.comparison.next_steps import NextStep, Planner, resume_step
 from qtha_lab.studies.comparison.outcomes import outcomes
@@ -178,7 +177,7 @@ def _protocol(experiment: Experiment) -> dict[str, Any]:
 
 
 def _explain_group(runs: Sequence[Run]) -> Findings:
-    entries = [entry(run, run.status()) for run in runs]
+    entries = [run.outcome() for run in runs]
     found = findings_of(entries, read_items(runs))
     sentences = [*outcomes(entries), *found.sentences]
     if any(e["state"] not in SUMMARISED for e in entries):
@@ -221,7 +220,7 @@ def _equal_training(groups: Mapping[str, Sequence[Run]]) -> list[NextStep]:
     for run in groups[settings]:
         of_model_task.setdefault(run.experiment.model_task, []).append(run)
     steps = [
-        Planner(runs, [entry(run, run.status()) for run in runs], ()).add(
+        Planner(runs, [run.outcome() for run in runs], ()).add(
             [r.experiment.method for r in others if r.experiment.model_task == model_task], settings
         )
         for model_task, runs in of_model_task.items()

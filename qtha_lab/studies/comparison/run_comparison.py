@@ -28,7 +28,6 @@ from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison.changes import check_edit, left_out, what_counts
 from qtha_lab.studies.comparison.contenders import contender_records, timed
-from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool
 from qtha_lab.studies.comparison.summary import summary_of
@@ -113,7 +112,7 @@ def summarise_runs(
         See `summary.summary_of`.
     """
     ended = [(run, status) for run in queue if (status := run.status()).ended]
-    entries = [entry(run, status) for run, status in ended]
+    entries = [run.outcome(status) for run, status in ended]
     takes_part = comparison.contenders() if contenders is None else contenders
     methods = contender_records(comparison, takes_part)
     return summary_of(comparison, methods, entries, [run for run, _ in ended], [], len(queue))
@@ -171,7 +170,7 @@ class _Side:
                 status = run.status()
                 on_progress(run, status)
                 if status.ended:
-                    self.ended[place] = entry(run, status)
+                    self.ended[place] = run.outcome(status)
 
 
 class _Work:

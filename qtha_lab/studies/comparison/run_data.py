@@ -16,7 +16,6 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run
-from qtha_lab.studies.comparison.entries import entry as entry_of
 
 
 def find_runs(places: Iterable[str | Path | Run]) -> list[Run]:
@@ -57,7 +56,7 @@ def _run_at(place: str | Path) -> Run:
 
 def entries(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """Return one entry per run as in `summary.json`, with MiB and KiB units."""
-    return [with_units(entry_of(run, run.status())) for run in runs]
+    return [with_units(run.outcome()) for run in runs]
 
 
 class SpectrumHistory(NamedTuple):

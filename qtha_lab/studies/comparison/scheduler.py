@@ -7,11 +7,10 @@ kill, a new process continues, as `run_comparison` does.
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable
 
 from qtha_lab.experiment.run_directory import scheduler_process as drivers
-from qtha_lab.runs.process_start import FORKS
+from qtha_lab.runs.process_start import FORKS, end_scheduler
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.report import report
@@ -44,4 +43,4 @@ def _stop_on_request(folder: ComparisonDir) -> Callable[[Run, Status], None]:
 
 if __name__ == "__main__":
     FORKS.enable()
-    sys.exit(main())
+    end_scheduler(main())

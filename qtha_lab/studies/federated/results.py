@@ -14,7 +14,6 @@ from qtha_lab.figures.loss_against_bytes import RoundResult
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.run import Run
-from qtha_lab.studies.comparison.entries import entry
 
 
 def summarise_federation(federation: Federation, out: Path) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def summarise_federation(federation: Federation, out: Path) -> dict[str, Any]:
     for experiment in federation.experiments():
         run = there.get(with_absolute_paths(experiment).model_dump_json())
         if run is not None:
-            entries.append({**entry(run, run.status()), "rounds": rounds_of(run)})
+            entries.append({**run.outcome(), "rounds": rounds_of(run)})
     return {"federation": federation.model_dump(), "runs": entries}
 
 

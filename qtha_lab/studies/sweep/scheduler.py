@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-import sys
 import time
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -26,7 +25,7 @@ from qtha_lab.experiment.run_directory import (
     scheduler_process as drivers,
 )
 from qtha_lab.runs import run as runs
-from qtha_lab.runs.process_start import FORKS
+from qtha_lab.runs.process_start import FORKS, end_scheduler
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.sweep.folder import SweepDir, SweepOrigin
@@ -233,4 +232,4 @@ def _drive(order: drivers.SchedulerArguments) -> bool:
 
 if __name__ == "__main__":
     FORKS.enable()
-    sys.exit(main())
+    end_scheduler(main())
