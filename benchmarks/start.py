@@ -20,7 +20,7 @@ from benchmarks.machine import conditions
 from benchmarks.reporting import Row, Show, Table, unseen
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import queue
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import launch_all
 
 SAMPLE_SECONDS = 0.01
 STARTS = {"alone": 1, "further": 2}  # runs of the launch, of which the last one is measured
@@ -71,7 +71,7 @@ def bench_start(
 def _measure(model: str, method: str, steps: int, count: int) -> dict[str, Any]:
     experiment = Experiment(model=model, method=method, training={"steps": steps})
     began = time.time()
-    *others, run = runs.launch_all([experiment] * count, check=False)
+    *others, run = launch_all([experiment] * count, check=False)
     for other in others:
         other.wait()
         began = time.time()

@@ -16,7 +16,7 @@ from benchmarks.machine import conditions
 from benchmarks.reporting import Show, Table, unseen
 from qtha_lab.core.settings import unknown
 from qtha_lab.experiment import Comparison, MethodChoice
-from qtha_lab.studies import comparison as compare
+from qtha_lab.studies import comparison
 from qtha_lab.tasks import load_task
 
 DECLARED = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
@@ -64,7 +64,7 @@ def bench_default_size(
     for done, name in enumerate(cases):
         show(done, len(cases), name)
         place = out / name.replace("/", "-").replace(" ", "-")
-        summary = compare.run(comparison_of(name, place), place)
+        summary = comparison.run(comparison_of(name, place), place)
         measured += [{"case": name, **row} for row in _rows(summary)]
     return {"benchmark": "default-size", **before, "rows": measured}
 

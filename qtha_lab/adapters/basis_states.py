@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from qtha_lab.adapters.initialisation import angles as starts
+from qtha_lab.adapters.initialisation import angles
 from qtha_lab.adapters.initialisation.angles import mps_to_gates
 from qtha_lab.adapters.method import Control
 from qtha_lab.circuits import Angle, Circuit, Gate, ansatze
@@ -126,7 +126,7 @@ def generator_circuit(ansatz: str, n_qubits: int, n_layers: int) -> Circuit:
 def check_generator(config: Any) -> None:
     """Refuse initial angles that do not suit the generator of QPA or Quantum-Train."""
     circuits = generator_circuits(2, config)
-    starts.check_angle_setting(config.angles, circuits, f"generator={config.generator!r}")
+    angles.check_angle_setting(config.angles, circuits, f"generator={config.generator!r}")
 
 
 def n_numbers(n_qubits: int, config: Any, n_blocks: int = 1) -> int:
@@ -304,7 +304,7 @@ def initialise_generator(
         circuits: Circuits of the angles, if any.
     """
     if config.generator == "circuit":
-        starts.draw_angles(params, config.angles, circuits)
+        angles.draw_angles(params, config.angles, circuits)
     elif config.generator == "mps":
         params.normal_()
     else:

@@ -50,7 +50,7 @@ from torch import Tensor
 from qtha_lab.adapters import basis_states, weight_mappings
 from qtha_lab.adapters.change import Change, Layer, TensorSpec
 from qtha_lab.adapters.generated_weights import WeightGenerator
-from qtha_lab.adapters.initialisation import angles as starts
+from qtha_lab.adapters.initialisation.angles import angles_setting
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal
@@ -96,7 +96,7 @@ class QpaConfig(RankConfig):
         choices=basis_states.GENERATORS,
     )
     mps_bond: int = setting(2, "Bond dimension of generator mps.", ge=1, le=256)
-    angles: str = starts.angles_setting()
+    angles: str = angles_setting()
     train_generator: bool = setting(
         True, "Train the angles, or the numbers of a control. Off keeps their initial values."
     )

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.adapters.change import CachedDelta, TensorSpec
-from qtha_lab.adapters.initialisation import angles as starts
+from qtha_lab.adapters.initialisation import angles
 from qtha_lab.circuits import Readout, z_pairs
 from qtha_lab.simulators.circuit_between_matrices import added_by, fuse_matrices
 from qtha_lab.simulators.dispatch import What
@@ -92,7 +92,7 @@ class CircuitBranch(Branch):
         return {"params": TensorSpec((self.circuit.n_params,), self.config.train_circuit)}
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        starts.draw_angles(tensors["params"], self.config.angles, [self.circuit])
+        angles.draw_angles(tensors["params"], self.config.angles, [self.circuit])
 
     def apply(self, tensors, h):
         config = self.config

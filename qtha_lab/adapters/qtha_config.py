@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import nn
 
-from qtha_lab.adapters.initialisation import angles as starts
+from qtha_lab.adapters.initialisation.angles import angles_setting, check_angle_setting
 from qtha_lab.adapters.peft import RankConfig
 from qtha_lab.adapters.qtha_branches import READOUTS, STAND_INS, CircuitBranch
 from qtha_lab.adapters.qtha_operators import STARTS, operator_shapes
@@ -109,7 +109,7 @@ class QthaConfig(RankConfig):
         common=True,
     )
     train_circuit: bool = setting(True, "Train the angles. Off keeps their initial values.")
-    angles: str = starts.angles_setting()
+    angles: str = angles_setting()
     use_linear: bool = setting(True, "Use the linear branch, W_c · h.")
     fusion: str = setting(
         "sum",
@@ -150,7 +150,7 @@ class QthaConfig(RankConfig):
         if self.use_circuit and self.stand_in == "none":
             self._check_circuit()
         instead = f"stand_in={self.stand_in!r}" if self.use_circuit else "use_circuit=False"
-        starts.check_angle_setting(self.angles, self.circuits(), instead)
+        check_angle_setting(self.angles, self.circuits(), instead)
 
     def _check_parts(self) -> None:
         if not (self.use_mpo or self.use_circuit or self.use_linear):

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.adapters.change import Change, Layer, TensorSpec, n_trained
-from qtha_lab.adapters.initialisation import angles as starts
+from qtha_lab.adapters.initialisation.angles import angles_setting, check_angle_setting
 from qtha_lab.adapters.initialisation.from_data import LayerSample, leading_directions
 from qtha_lab.adapters.method import Control
 from qtha_lab.adapters.peft import RankConfig, method
@@ -84,7 +84,7 @@ class QthaGradientConfig(GradientDirectionsConfig):
     input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
     engine: str = setting("auto", "Simulation engine, as for QTHA.", common=True)
     train_circuit: bool = setting(True, "Train the angles. Off keeps their initial values.")
-    angles: str = starts.angles_setting()
+    angles: str = angles_setting()
 
     # settings that QTHA's bottleneck reads
     readout = "z"
@@ -96,7 +96,7 @@ class QthaGradientConfig(GradientDirectionsConfig):
         super().__post_init__()
         for circuit in self.circuits():
             check_engine(self.engine, circuit, CircuitBranch.readout_of(self))
-        starts.check_angle_setting(self.angles, self.circuits(), f"middle={self.middle!r}")
+        check_angle_setting(self.angles, self.circuits(), f"middle={self.middle!r}")
 
     @property
     def stand_in(self) -> str:

@@ -32,10 +32,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.adapters import orthogonal_maps as maps
+from qtha_lab.adapters import orthogonal_maps
 from qtha_lab.adapters.basis_states import n_qubits_for
 from qtha_lab.adapters.change import Change, Layer, TensorSpec
-from qtha_lab.adapters.initialisation import angles as starts
+from qtha_lab.adapters.initialisation.angles import angles_setting, check_angle_setting, draw_angles
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.method_styles import MethodStyle
@@ -68,12 +68,12 @@ class QuantumPeftConfig(RankConfig):
     orthonormalise: bool = setting(
         False, "Make cropped or truncated columns exactly orthonormal (ours)."
     )
-    angles: str = starts.angles_setting()
+    angles: str = angles_setting()
 
     def __post_init__(self):
         super().__post_init__()
-        circuits = [maps.two_design_circuit(2, 1)] if self.mapping == "pauli" else []
-        starts.check_angle_setting(self.angles, circuits, f"mapping={self.mapping!r}")
+        circuits = [orthogonal_maps.two_design_circuit(2, 1)] if self.mapping == "pauli" else []
+        check_angle_setting(self.angles, circuits, f"mapping={self.mapping!r}")
 
     @property
     def scale(self) -> float:
@@ -116,22 +116,22 @@ class QuantumPeft(Change):
 
     def _n_numbers(self, size: int) -> int:
         if self.config.mapping == "taylor":
-            return maps.n_skew_numbers(size, self.config.r)
-        return maps.n_two_design_angles(n_qubits_for(size), self.config.n_layers)
+            return orthogonal_maps.n_skew_numbers(size, self.config.r)
+        return orthogonal_maps.n_two_design_angles(n_qubits_for(size), self.config.n_layers)
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
         for name, size in (("U", self.layer.out_features), ("V", self.layer.in_features)):
             if self.config.mapping == "taylor":
                 tensors[name].normal_(std=size**-0.5)
             else:
-                starts.draw_angles(tensors[name], self.config.angles, [self._circuit(size)])
+                draw_angles(tensors[name], self.config.angles, [self._circuit(size)])
         if self.config.init_weights:
             tensors["values"].zero_()
         else:
             tensors["values"].normal_()
 
     def _circuit(self, size: int) -> Circuit:
-        return maps.two_design_circuit(n_qubits_for(size), self.config.n_layers)
+        return orthogonal_maps.two_design_circuit(n_qubits_for(size), self.config.n_layers)
 
     def angle_circuits(self):
         if self.config.mapping == "taylor":
@@ -151,11 +151,13 @@ class QuantumPeft(Change):
     def _columns(self, numbers: Tensor, size: int) -> Tensor:
         config = self.config
         if config.mapping == "taylor":
-            columns = maps.taylor_columns(numbers, size, config.r, config.taylor_order)
+            columns = orthogonal_maps.taylor_columns(numbers, size, config.r, config.taylor_order)
         else:
             qubits = n_qubits_for(size)
-            columns = maps.two_design_columns(numbers, qubits, config.n_layers, config.r)[:size]
-        return maps.orthonormalised(columns) if config.orthonormalise else columns
+            columns = orthogonal_maps.two_design_columns(
+                numbers, qubits, config.n_layers, config.r
+            )[:size]
+        return orthogonal_maps.orthonormalised(columns) if config.orthonormalise else columns
 
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]

@@ -14,8 +14,7 @@ from typer import Typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from qtha_lab.cli.output import app
-from qtha_lab.core import fault_log as faults
-from qtha_lab.core import paths
+from qtha_lab.core import fault_log, paths
 from qtha_lab.core.io import shortened, show
 
 __all__ = ["app", "main"]
@@ -73,9 +72,9 @@ def main() -> None:
             show(error.ctx.get_help(), to=sys.stderr)
             sys.exit(2)
         is_usage = isinstance(error, ClickException)
-        sentence = _brief(error.format_message() if is_usage else faults.fault_sentence(error))
+        sentence = _brief(error.format_message() if is_usage else fault_log.fault_sentence(error))
         show(f"error: {shortened(sentence, LONGEST)}", to=sys.stderr)
-        sys.exit(2 if is_usage or faults.is_refusal(error) else 1)
+        sys.exit(2 if is_usage or fault_log.is_refusal(error) else 1)
 
 
 def _brief(sentence: str) -> str:

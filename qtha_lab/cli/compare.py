@@ -56,24 +56,24 @@ def compare(
     Run the command again to continue after an interruption, or to add seeds, methods, models, tasks
     or trials. The table has lines of 80 characters, also in a file or pipe.
     """
-    from qtha_lab.studies import comparison as comparing
+    from qtha_lab.studies.comparison import check_edit, report, run
 
     chosen = _columns(columns)
     file_fields = fields_of(Comparison.from_yaml(file) if file else None)
     comparison = Comparison(**combine(file_fields, flags or {}, Training, "tuning"))
     if dry_run:
-        comparing.check_edit(comparison, out)
+        check_edit(comparison, out)
         print_plan(comparison, comparison.typical())
         return
     with progress() as bars:
-        summary = comparing.run(comparison, out, _Bars(bars, len(comparison.model_tasks)), on=on)
-    report = comparing.report(out)
+        summary = run(comparison, out, _Bars(bars, len(comparison.model_tasks)), on=on)
+    written = report(out)
     if json:
         print_json(summary)
         return
     from qtha_lab.studies.comparison.compared import Compared
 
-    print_comparison(Compared.of(out), report["verdicts"].sentences, chosen, wide)
+    print_comparison(Compared.of(out), written["verdicts"].sentences, chosen, wide)
     show(f"in {out / 'summary.json'}, reported in {out / 'report.html'}")
 
 
@@ -146,9 +146,9 @@ def _print_results(
 
 def _print_in_full(compared: "Compared") -> None:
     """Print every learning rate in every column, and the pivot table."""
-    from qtha_lab.studies import comparison as comparing
+    from qtha_lab.studies import comparison
 
-    for part in comparing.tables(compared.summary):
+    for part in comparison.tables(compared.summary):
         print_table(part, page=UNLIMITED)
     if compared.pivot_table:
         print_table(compared.pivot_table.rows(), page=UNLIMITED)

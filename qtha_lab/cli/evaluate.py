@@ -43,9 +43,9 @@ def evaluate(
     """Evaluate a run's adapter as trained, in variants, without parts, and at its start."""
     from qtha_lab.figures.machinery.export import FORMATS
     from qtha_lab.figures.machinery.provenance import Provenance
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs.run import attach
     from qtha_lab.studies.comparison.run_data import commits
-    from qtha_lab.training import evaluation_variants as variants_module
+    from qtha_lab.training import evaluation_variants
 
     if side not in ("test", "eval", "train"):
         raise Refusal(f"side must be test, eval or train, got {shortened(repr(side))}.")
@@ -55,9 +55,9 @@ def evaluate(
                 f"format must be one of {', '.join(FORMATS)}, got {shortened(repr(path.name))}."
             )
     cuts = [name.strip() for name in cut.split(",") if name.strip()]
-    run = runs.attach(run_id)
+    run = attach(run_id)
     variants = list(
-        variants_module.evaluate_variants(
+        evaluation_variants.evaluate_variants(
             run.files,
             engine=engine,
             task=task,
@@ -69,7 +69,7 @@ def evaluate(
     )
     for path in figure or ():
         origin = Provenance(runs=[run.id], commits=commits([run]))
-        show(variants_module.draw(variants).export(path, origin=origin), to=sys.stderr)
+        show(evaluation_variants.draw(variants).export(path, origin=origin), to=sys.stderr)
     if json:
         print_json([asdict(variant) for variant in variants])
         return

@@ -26,10 +26,10 @@ def export_run(
 ) -> None:
     """Export a run: its adapter, a plain LoRA, a merged model, card, or description."""
     from qtha_lab.core.errors import Refusal
-    from qtha_lab.runs import export as exports
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs import export
+    from qtha_lab.runs.run import attach
 
-    run = runs.attach(run_id)
+    run = attach(run_id)
     if kind is None:
         print_table([("kind", "description"), *((name, k.summary) for name, k in KINDS.items())])
         return
@@ -37,7 +37,7 @@ def export_run(
     if options and kind != "lora":
         name = next(iter(options))
         raise Refusal(f"--{name} must be empty for {kind!r}, since it is that of a plain LoRA.")
-    result = exports.export_run(run, kind, to, **options)
+    result = export.export_run(run, kind, to, **options)
     if json:
         print_json({"path": str(result.path), "message": result.message})
     else:

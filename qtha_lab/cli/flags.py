@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment.serialisation import SEVERAL
 
@@ -97,15 +97,15 @@ def with_flags(*sources: tuple[type, str], **parts: tuple[type, str]) -> Callabl
 def _read(declared: Setting, value: Any) -> Any:
     """Convert a flag's text for the declaring model; `null` clears an optional setting."""
     if declared.type is dict:
-        return calls.parse_options(value)
+        return call_syntax.parse_options(value)
     if declared.name == "plugins":
-        return calls.split_list(value)
+        return call_syntax.split_list(value)
     if declared.name in SEVERAL:
-        return calls.split_list(value)
+        return call_syntax.split_list(value)
     if declared.name in ("seeds", "learning_rates", "tuning_seeds"):
-        return [calls.read_value(number) for number in calls.split_list(value)]
+        return [call_syntax.read_value(number) for number in call_syntax.split_list(value)]
     if declared.type in (int, float) and value not in ("null", "all"):
-        return calls.read_value(value)
+        return call_syntax.read_value(value)
     return None if declared.optional and value in ("null", "all") else value
 
 

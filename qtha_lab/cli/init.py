@@ -103,12 +103,12 @@ def _circuits(methods: str) -> list["Circuit"]:
 
 def _written_out(methods: str) -> list[tuple[str, dict[str, Any]]]:
     """Return every method with one value per option, in the order of the text."""
-    from qtha_lab.core import call_syntax as calls
+    from qtha_lab.core import call_syntax
     from qtha_lab.experiment.axes import RANGE, Axis, count_points
 
     choices = []
-    for text in calls.split_list(methods):
-        name, options = calls.parse_call(text, "method")
+    for text in call_syntax.split_list(methods):
+        name, options = call_syntax.parse_call(text, "method")
         axes = [
             Axis.of(v) if isinstance(v, str) and RANGE.fullmatch(v) else Axis((v,))
             for v in options.values()

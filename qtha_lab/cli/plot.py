@@ -51,7 +51,7 @@ def plot(
     from qtha_lab.figures.machinery.export import FORMATS, export_all
     from qtha_lab.figures.machinery.page_style import PageStyle
     from qtha_lab.figures.machinery.provenance import Provenance
-    from qtha_lab.studies.comparison import run_data as reading
+    from qtha_lab.studies.comparison import run_data
     from qtha_lab.studies.comparison.findings import figures
 
     forms = [form.strip() for form in formats.split(",") if form.strip()]
@@ -60,15 +60,15 @@ def plot(
             f"formats must be of {', '.join(FORMATS)}, got {shortened(', '.join(unknown))}."
         )
     page_style = PageStyle(theme, target, font, points, legend="below")
-    runs = reading.find_runs(places)
-    for run_id, reason in (problems := reading.left_out(places)).items():
+    runs = run_data.find_runs(places)
+    for run_id, reason in (problems := run_data.left_out(places)).items():
         show(f"left out: {run_id}: unreadable: {reason}", to=sys.stderr)
     every = list(figures(runs, lambda reason: show(reason, to=sys.stderr), names))
     figure_list = _chosen(every, only)
     if list_:
         _list(figure_list, json)
         return
-    origin = Provenance(runs=[run.id for run in runs], commits=reading.commits(runs))
+    origin = Provenance(runs=[run.id for run in runs], commits=run_data.commits(runs))
     paths, message = export_all(figure_list, out, forms, page_style=page_style, origin=origin)
     if json:
         print_json(

@@ -21,9 +21,9 @@ def check_plugin(
 
     The exit status is 1 if a fact does not hold.
     """
-    from qtha_lab import testing as contract
+    from qtha_lab import testing
 
-    verdicts = contract.check_plugin(plugin)
+    verdicts = testing.check_plugin(plugin)
     if json:
         print_json([dataclasses.asdict(v) | {"holds": v.holds} for v in verdicts])
     else:

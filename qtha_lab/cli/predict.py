@@ -56,14 +56,14 @@ def print_predictions(
 
 def _load(of: str, base: str) -> Predictor:
     from qtha_lab.experiment.prediction_settings import FILE
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs import run
     from qtha_lab.runs.prediction import load_predictor, predictor_of
 
     if (Path(of) / FILE).is_file():
         return load_predictor(of, base)
     if base:
         raise Refusal(f"--base must be empty for a run, which names its base, got {base}.")
-    return predictor_of(runs.attach(of).files)
+    return predictor_of(run.attach(of).files)
 
 
 def _exists(file: Path) -> bool:

@@ -20,9 +20,9 @@ def report(
     json: Json = False,
 ) -> None:
     """Write report.html, report.json and report.ipynb of a comparison, finished or in progress."""
-    from qtha_lab.studies import comparison as compare
+    from qtha_lab.studies import comparison
 
-    report = compare.Report.of(folder)
+    report = comparison.Report.of(folder)
     files = report.write(folder if out is None else out)
     if json:
         print_json({"files": [str(file) for file in files], "report": report.plain()})

@@ -10,7 +10,7 @@ import typer
 
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import app, duration, print_json, print_table, progress
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.io import show
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.core.settings import settings_of
@@ -54,17 +54,17 @@ def run_once(
 
     Flags override the file. Ctrl-C stops the run softly, and it can be resumed later.
     """
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs import run
 
     file_fields = fields_of(Experiment.from_yaml(file) if file else None)
     experiment = Experiment(**combine(file_fields, flags or {}, Training))
     if learning_rate is not None:
-        method = experiment.method.replace(learning_rate=calls.read_value(learning_rate))
+        method = experiment.method.replace(learning_rate=call_syntax.read_value(learning_rate))
         experiment = experiment.replace(method=method)
     if dry_run:
         print_plan(experiment, {experiment.method.label: experiment})
         return
-    _show(runs.launch(experiment, out), detach=detach, json=json)
+    _show(run.launch(experiment, out), detach=detach, json=json)
 
 
 @app.command()
@@ -75,9 +75,9 @@ def resume(
     json: Json = False,
 ) -> None:
     """Resume a run that ended early from its last whole checkpoint, or from step 0."""
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs.run import attach
 
-    run = runs.attach(run_id)
+    run = attach(run_id)
     run.resume(anew=anew)
     _show(run, detach=detach, json=json)
 
@@ -85,9 +85,9 @@ def resume(
 @app.command()
 def stop(run_id: RunId, json: Json = False) -> None:
     """Stop a run after its current step, with its state saved; kill it if needed."""
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs.run import attach
 
-    run = runs.attach(run_id)
+    run = attach(run_id)
     run.stop()
     status = run.wait(timeout=60)
     if json:

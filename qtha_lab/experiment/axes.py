@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.experiment.validated_model import Declared, option
@@ -90,7 +90,7 @@ class Axis:
 
     @classmethod
     def _range(cls, low: str, high: str, scale: str | None, count: str | None) -> Axis:
-        ends = [calls.read_value(low), calls.read_value(high)]
+        ends = [call_syntax.read_value(low), call_syntax.read_value(high)]
         log = (scale or "").lower() == "log"
         if not ends[0] < ends[1]:
             raise Refusal(f"A range must go upward, got {low} to {high}.")
@@ -230,7 +230,7 @@ def count_points(axes: Iterable[Axis]) -> int:
 
 def _listed(text: str) -> list[Any]:
     try:
-        return [calls.read_value(part) for part in calls.split_list(text.strip("[]"))]
+        return [call_syntax.read_value(part) for part in call_syntax.split_list(text.strip("[]"))]
     except RecursionError:
         raise Refusal(f"The values of an axis must be plain, got {text!r:.60}.") from None
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.experiment import plan, validation
@@ -88,7 +88,7 @@ class Comparison(MethodsAndSeeds, init=False):
         fields = dict(fields)
         for several, single in SEVERAL.items():
             names = fields.get(several)
-            names = calls.split_list(names) if isinstance(names, str) else names
+            names = call_syntax.split_list(names) if isinstance(names, str) else names
             if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
                 continue
             names, first = list(names), None
@@ -136,7 +136,7 @@ class Comparison(MethodsAndSeeds, init=False):
             raise Refusal(
                 f"task_options must be empty with {len(self.tasks)} tasks. Write them beside "
                 "the name, "
-                f"such as {self.task}({calls.write_options(self.task_options)})."
+                f"such as {self.task}({call_syntax.write_options(self.task_options)})."
             )
         return self
 
@@ -215,7 +215,7 @@ class Comparison(MethodsAndSeeds, init=False):
     @property
     def model_tasks(self) -> list[ModelTask]:
         """Pairs of every model with every task."""
-        task = ModelTask("", self.task, calls.write_options(self.task_options))
+        task = ModelTask("", self.task, call_syntax.write_options(self.task_options))
         tasks = [ModelTask.read("", name) for name in self.tasks] or [task]
         models = self.models or [self.model]
         return [dataclasses.replace(task, model=model) for model in models for task in tasks]

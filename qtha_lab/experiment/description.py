@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import method_choice, serialisation
 from qtha_lab.experiment.axes import COMMON
@@ -53,18 +53,18 @@ class ModelTask:
         if not task.endswith(")"):
             return cls(model, task)
         name, _, options = task.removesuffix(")").partition("(")
-        return cls(model, name, calls.write_options(calls.parse_options(options)))
+        return cls(model, name, call_syntax.write_options(call_syntax.parse_options(options)))
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> ModelTask:
         """Create the pair of a run from its entry in a summary."""
-        options = calls.write_options(fields.get("task_options") or {})
+        options = call_syntax.write_options(fields.get("task_options") or {})
         return cls(fields.get("model", ""), fields.get("task", ""), options)
 
     @property
     def task_options(self) -> dict[str, Any]:
         """Options of the task by name."""
-        return calls.parse_options(self.options)
+        return call_syntax.parse_options(self.options)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -197,7 +197,7 @@ class RunDescription(Description, init=False):
     @property
     def model_task(self) -> ModelTask:
         """Pair of model and task, on which methods are compared."""
-        return ModelTask(self.model, self.task, calls.write_options(self.task_options))
+        return ModelTask(self.model, self.task, call_syntax.write_options(self.task_options))
 
     @model_validator(mode="before")
     @classmethod
@@ -214,7 +214,7 @@ class RunDescription(Description, init=False):
         method = MethodChoice.of(stated)
         for name in others:
             if name in options_of(method.name):
-                value = calls.write_value(fields[name])
+                value = call_syntax.write_value(fields[name])
                 raise FieldError(
                     f"{name} must be among the options of the method, got it beside them. "
                     f"Write method='{method.name}({name}={value})'.",
@@ -246,7 +246,7 @@ class MethodsAndSeeds(Description, init=False):
     @classmethod
     def _methods_from_text(cls, fields: Any) -> Any:
         methods = fields.get("methods") if isinstance(fields, dict) else None
-        values = calls.split_list(methods) if isinstance(methods, str) else methods
+        values = call_syntax.split_list(methods) if isinstance(methods, str) else methods
         if not isinstance(values, list | tuple):
             return fields
         model = fields.get("model", cls.model_fields["model"].default)

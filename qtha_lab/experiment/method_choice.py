@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, field_validator
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import method_list
 from qtha_lab.experiment.method_list import ALPHAS
@@ -69,14 +69,14 @@ class MethodChoice(Declared):
     @property
     def label(self) -> str:
         """Method name with all chosen settings in declared order; `parse` reads it."""
-        return calls.call(
+        return call_syntax.call(
             self.name, method_list.written_out(self.name, self.options) | self._placed()
         )
 
     @property
     def as_chosen(self) -> str:
         """Label with the options in their original order and form; loads no method."""
-        return calls.call(self.name, self.options | self._placed())
+        return call_syntax.call(self.name, self.options | self._placed())
 
     @property
     def meaning(self) -> str:
@@ -86,7 +86,7 @@ class MethodChoice(Declared):
         """
         differing = method_list.without_defaults(self.name, self.options)
         placed = {name: value for name, value in self._placed().items() if name != "title"}
-        return calls.call(self.name, differing | placed)
+        return call_syntax.call(self.name, differing | placed)
 
     @property
     def peak_learning_rate(self) -> float:
@@ -105,7 +105,7 @@ class MethodChoice(Declared):
             >>> MethodChoice.parse("qtha_gradient(middle=none)").options  # one of its choices
             {'middle': 'none'}
         """
-        name, options = calls.parse_call(text, "method")
+        name, options = call_syntax.parse_call(text, "method")
         options = _with_choices_named_none(name, options)
         placement = {key: options.pop(key) for key in PLACED if key in options}
         return cls(name=name, options=options, **placement)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, AliasGenerator, ConfigDict, Field
 
-from qtha_lab.core import call_syntax as calls
-from qtha_lab.core import paths
+from qtha_lab.core import call_syntax, paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import Setting, setting_of_field, unknown
 from qtha_lab.experiment.serialisation import is_arm
@@ -123,7 +122,7 @@ def objective_of(stated: Any, flat: Mapping[str, Any]) -> Any:
     if stated is None:
         stated = Distillation.kind if flat.get("teacher") else Supervised.kind
     if isinstance(stated, str):
-        name, options = calls.parse_call(stated, "objective")
+        name, options = call_syntax.parse_call(stated, "objective")
         if name not in OBJECTIVES:
             raise unknown("objective", name, OBJECTIVES)
         kind, settings = OBJECTIVES[name], options

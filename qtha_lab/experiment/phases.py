@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.method_choice import Option
 from qtha_lab.experiment.validated_model import Declared, FieldError
@@ -37,7 +37,7 @@ class Phase(Declared):
     def text(self) -> str:
         """Text form that `parse_phases` reads."""
         trained = {} if self.train is None else {"train": self.train}
-        return calls.call(self.name, {"steps": self.steps, **trained, **self.options})
+        return call_syntax.call(self.name, {"steps": self.steps, **trained, **self.options})
 
 
 def parse_phases(text: str) -> list[Phase]:
@@ -46,11 +46,11 @@ def parse_phases(text: str) -> list[Phase]:
     Raises:
         Refusal: If a phase has no steps or trains nothing.
     """
-    return [_parse_phase(part) for part in calls.split_list(text)]
+    return [_parse_phase(part) for part in call_syntax.split_list(text)]
 
 
 def _parse_phase(text: str) -> Phase:
-    name, options = calls.parse_call(text, "phase")
+    name, options = call_syntax.parse_call(text, "phase")
     stated = {key: options.pop(key) for key in ("steps", "train") if key in options}
     if "train" in stated and not isinstance(stated["train"], list):
         stated["train"] = [stated["train"]]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.experiment.experiment import Experiment
@@ -45,7 +45,7 @@ class Reproduced(Experiment):
     @classmethod
     def _is_a_call(cls, text: str) -> str:
         """Refuse a text that is no reproduction call."""
-        name, _ = calls.parse_call(text, "reproduction")
+        name, _ = call_syntax.parse_call(text, "reproduction")
         if not NAME.fullmatch(name) or not text.isprintable():
             raise Refusal(
                 "A reproduction must have the form name or name(option=value,...), got "
@@ -81,7 +81,7 @@ class Reproduced(Experiment):
             rate_factor: Factor of the declared learning rates.
         """
         return cls(
-            model=calls.parse_call(reproduction, "reproduction")[0],
+            model=call_syntax.parse_call(reproduction, "reproduction")[0],
             task=data,
             method=arm,
             steps=steps,

@@ -85,8 +85,8 @@ def check_phases(plan: Plan) -> None:
     if not phases:
         return
     from qtha_lab.adapters import get_method
-    from qtha_lab.adapters import phases as staged
     from qtha_lab.adapters.adapted_model import adapted_skeleton
+    from qtha_lab.adapters.phases import check_phases as check_on_model
 
     choice = plan.experiment.method
     if phases[-1].options:
@@ -96,7 +96,7 @@ def check_phases(plan: Plan) -> None:
         )
     for phase in phases:
         get_method(choice.name).check({**choice.options, **phase.options})
-    staged.check_phases(adapted_skeleton(plan.model, plan.config), phases)
+    check_on_model(adapted_skeleton(plan.model, plan.config), phases)
 
 
 def check_adapter_initialisation(plan: Plan) -> None:

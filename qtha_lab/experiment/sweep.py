@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import field_validator, model_validator
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES, recorded
 from qtha_lab.core.settings import settings_of, unknown
@@ -130,7 +130,7 @@ class Sweep(Search, MethodsAndSeeds, init=False):
         """Return the experiments of one trial: a method at a point, with every seed."""
         fields, choice, course = self.placed_at(method, point)
         if method.title:  # otherwise all points would have the same title
-            values = ", ".join(map(calls.write_value, point.values()))
+            values = ", ".join(map(call_syntax.write_value, point.values()))
             title = f"{method.title} at {values}".translate(_NO_QUOTES)[:60]
             choice = choice.replace(title=title)
         placed = scaled(choice, self.scaling)

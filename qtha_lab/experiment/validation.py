@@ -13,8 +13,7 @@ from pathlib import Path
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import check_writable, make_folder
-from qtha_lab.experiment import memory
-from qtha_lab.experiment import requirements as limits
+from qtha_lab.experiment import memory, requirements
 from qtha_lab.experiment.objectives import Reinforce, check_teacher
 from qtha_lab.experiment.plan import Plan
 
@@ -43,14 +42,14 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     go_on()
     check_rows(plan)
     go_on()
-    limits.check_positions(plan)
+    requirements.check_positions(plan)
     check_base(plan)
     _ = plan.layout  # refuses layers that the method cannot adapt
     check_angles(plan)
-    limits.check_phases(plan)
-    limits.check_rates(plan)
-    limits.check_adapter_initialisation(plan)
-    limits.check_gradients(plan)
+    requirements.check_phases(plan)
+    requirements.check_rates(plan)
+    requirements.check_adapter_initialisation(plan)
+    requirements.check_gradients(plan)
     go_on()
     memory.check_memory(plan.bytes)
 
@@ -72,10 +71,10 @@ def check_names(plan: Plan) -> None:
     if experiment.head:
         head_named(experiment.head)
     training = experiment.training
-    limits.check_tracker(training.report_to)
-    limits.check_scorer(training)
-    limits.check_threads(training.threads)
-    limits.check_processes(training.processes)
+    requirements.check_tracker(training.report_to)
+    requirements.check_scorer(training)
+    requirements.check_threads(training.threads)
+    requirements.check_processes(training.processes)
     check_teacher(experiment)
 
 
@@ -119,10 +118,10 @@ def check_rows(plan: Plan) -> None:
             f"batch_size must be at most {len(task.train)}, the training rows of task {task.name}, "
             f"got {training.batch_size}."
         )
-    limits.check_steps(plan)
-    limits.check_head(plan)
-    limits.check_seq2seq(plan)
-    limits.check_pairs(plan)
+    requirements.check_steps(plan)
+    requirements.check_head(plan)
+    requirements.check_seq2seq(plan)
+    requirements.check_pairs(plan)
     if isinstance(training.objective, Reinforce) and task.kind != "lm":
         raise Refusal(
             "task must have written answers with objective=reinforce, got the classification task "

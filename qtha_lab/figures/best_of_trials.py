@@ -10,8 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import labels
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import MOST_BANDS, panels
@@ -113,7 +112,7 @@ def _draw(frame: pd.DataFrame, measure: str, bands: bool, page_style: PageStyle)
         hover="%{x} trials: %{y:.5g} expected", ends=("low", "high") if bands else (),
         xaxis=trials, yaxis={"title_text": f"best {labels.axis(measure)}"},
     )  # fmt: skip
-    styles = themes.distinct_styles(frame["method"])
+    styles = theme.distinct_styles(frame["method"])
     for label, of in frame.groupby("method", sort=False):
         line = {"shape": "hv", "color": styles[str(label)]["color"], "width": 0.6 * page_style.line}
         hover = f"{label}, best so far<br>%{{x}} trials: %{{y:.5g}}<extra></extra>"

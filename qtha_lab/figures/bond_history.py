@@ -12,13 +12,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import panels
 from qtha_lab.figures.machinery.table import Table
 
-COLORS = (themes.GREEN, themes.PINK, themes.SKY, themes.GREY)  # none is the colour of QTHA or LoRA
+COLORS = (theme.GREEN, theme.PINK, theme.SKY, theme.GREY)  # none is the colour of QTHA or LoRA
 
 
 def _example() -> dict:
@@ -87,8 +87,8 @@ def _draw(frame: pd.DataFrame, page_style: PageStyle) -> go.Figure:
     styles = {
         line: {
             "color": COLORS[networks.index(network) % len(COLORS)],
-            "dash": themes.DASHES[(bond - 1) % len(themes.DASHES)],
-            "symbol": themes.SYMBOLS[(bond - 1) % len(themes.SYMBOLS)],
+            "dash": theme.DASHES[(bond - 1) % len(theme.DASHES)],
+            "symbol": theme.SYMBOLS[(bond - 1) % len(theme.SYMBOLS)],
         }
         for line, network, bond in pairs
     }

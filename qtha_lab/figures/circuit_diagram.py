@@ -11,7 +11,7 @@ from typing import Any, NotRequired, TypedDict
 import plotly.graph_objects as go
 
 from qtha_lab.circuits.gate_kinds import CONTROL, GATES
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.canvas import Canvas
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
@@ -240,7 +240,7 @@ def _fill(gate: GateRow, page_style: PageStyle) -> str:
         a["source"].lstrip("-0123456789./π·").startswith("p") for a in gate.get("angles") or []
     )
     solid = page_style.inks.paper if page_style.theme != "page" else "#ffffff"
-    return themes.mix(themes.SKY, solid, 0.3) if trained else solid
+    return theme.mix(theme.SKY, solid, 0.3) if trained else solid
 
 
 def hover(gate: GateRow) -> str:

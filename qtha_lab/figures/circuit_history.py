@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.circuit_inputs import FACTS, Blocks, facts_of, panel_places, panels
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table, value_text
@@ -107,16 +107,14 @@ def _power_text(history: History) -> str:
 def _draw(histories: Mapping[str, History], page_style: PageStyle) -> go.Figure:
     recorded = facts_of(blocks for history in histories.values() for blocks in history.values())
     figure = panels(recorded, "step", page_style)
-    styles = themes.distinct_styles(histories)
+    styles = theme.distinct_styles(histories)
     for fact, (row, col) in panel_places(recorded).items():
         for label, history in histories.items():
             blocks = sorted({block for record in history.values() for block in record})
             for block in blocks:
                 line = _line(label, styles[label], history, block, fact, page_style)
                 share = (block - blocks[0]) / max(1, blocks[-1] - blocks[0])
-                color = themes.faint(
-                    styles[label]["color"], round(PALEST + (1 - PALEST) * share, 3)
-                )
+                color = theme.faint(styles[label]["color"], round(PALEST + (1 - PALEST) * share, 3))
                 line.update(line_color=color, marker_color=color, legendgroup=label)
                 line.showlegend = (row, col) == (1, 1) and block == blocks[-1]
                 figure.add_trace(line, row=row, col=col)

@@ -11,7 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table, value_text
@@ -139,7 +139,7 @@ def _span(blocks: Blocks) -> str:
 def _draw(facts: Mapping[str, Mapping[str, Blocks]], page_style: PageStyle) -> go.Figure:
     recorded = facts_of(blocks for times in facts.values() for blocks in times.values())
     figure = panels(recorded, "block", page_style)
-    styles = themes.distinct_styles(facts)
+    styles = theme.distinct_styles(facts)
     for fact, (row, col) in panel_places(recorded).items():
         for label, times in facts.items():
             for when, blocks in times.items():

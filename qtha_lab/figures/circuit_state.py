@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import get_colorscale, unlabel_rgb
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import unchecked
@@ -132,14 +132,14 @@ def _draw(
         _scale(page_style),
     ]
     wires, cuts = ([str(k) for k in range(len(of))] for of in (z, bits))
-    blue = {"color": themes.BLUE}
+    blue = {"color": theme.BLUE}
     stripes = {
         "shape": "/",
         "size": 0.4 * page_style.font,
         "solidity": 0.25,
         "fgcolor": page_style.inks.paper,
     }
-    grey = {"color": themes.GREY, "pattern": {**stripes, "bgcolor": themes.GREY}}
+    grey = {"color": theme.GREY, "pattern": {**stripes, "bgcolor": theme.GREY}}
     hover = "wire %{x}: %{y:.4f}<extra></extra>"
     traces.append(_bars(wires, z, 2, blue, hover))
     hover = "cut after wire %{x}: %{y:.4f} bits<extra></extra>"

@@ -13,8 +13,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery import labels, ticks
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import error_bar
@@ -150,7 +149,7 @@ def _draw(lines: Lines, measure: str, reference: str, page_style: PageStyle) -> 
         horizontal_spacing=0.04,
         vertical_spacing=min(0.2, 0.9 / max(1, down - 1)),
     )
-    styles = themes.distinct_styles(names)
+    styles = theme.distinct_styles(names)
     rates = [row["learning_rate"] for line in lines.values() for row in line]
     axis = ticks.axis_of_rates(rates)
     for number, place in enumerate(places):

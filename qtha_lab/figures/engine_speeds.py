@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import panels
@@ -80,7 +80,7 @@ def number(microseconds: float) -> str:
 
 
 def _draw(frame: pd.DataFrame, names: Mapping[str, str], page_style: PageStyle) -> go.Figure:
-    styles = {names[name]: style for name, style in themes.distinct_styles(names).items()}
+    styles = {names[name]: style for name, style in theme.distinct_styles(names).items()}
     frame = frame.assign(engine=frame["engine"].map(names))
     figure = panels(
         frame, "batch", "microseconds_per_sample", "engine", page_style,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import unchecked
@@ -57,10 +57,10 @@ def expected_values(
 def _draw(got: list[float], expected: list[float], page_style: PageStyle) -> go.Figure:
     places = [str(k) for k in range(len(got))]
     stripes = {"shape": "/", "size": 0.5 * page_style.font, "solidity": 0.25}
-    striped = stripes | {"fgcolor": "#ffffff", "bgcolor": themes.GREY}
+    striped = stripes | {"fgcolor": "#ffffff", "bgcolor": theme.GREY}
     markers = {
-        GOT: {"color": themes.BLUE},
-        EXPECTED: {"color": themes.GREY, "pattern": striped},
+        GOT: {"color": theme.BLUE},
+        EXPECTED: {"color": theme.GREY, "pattern": striped},
     }
     traces = [
         {

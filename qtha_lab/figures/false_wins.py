@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import unchecked
@@ -77,7 +77,7 @@ def _draw(shares: dict[str, float], studies: int, level: float, page_style: Page
         "type": "bar",
         "x": names,
         "y": [100 * share for share in shares.values()],
-        "marker": {"color": themes.SKY},
+        "marker": {"color": theme.SKY},
         "error_y": {
             "type": "data",
             "array": [100 * error for error in errors],

@@ -9,8 +9,7 @@ from typing import NotRequired, TypedDict
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import labels
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table
@@ -102,7 +101,7 @@ def _draw(rows: list[Difference], measure: str, reference: str, page_style: Page
     depth = max(2 * sum(halves), 1.0)  # in letter heights, downward
     figure = go.Figure(_zero(depth, page_style))
     figure.update_xaxes(range=_range(rows), nticks=6)
-    styles = themes.distinct_styles(row["label"] for row in rows)
+    styles = theme.distinct_styles(row["label"] for row in rows)
     if not reference:  # rows are no methods; only methods have colours
         styles = {label: {**_PLAIN, "color": page_style.inks.text} for label in styles}
     y = 0.0

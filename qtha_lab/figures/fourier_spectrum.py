@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table
@@ -77,7 +77,7 @@ def _draw(spectra: dict, page_style: PageStyle) -> go.Figure:
     for number, (label, (frequencies, sizes)) in enumerate(spectra.items()):
         pattern = {"shape": PATTERNS[number % len(PATTERNS)], "size": 0.5 * page_style.font}
         pattern |= {"solidity": 0.25, "fgcolor": page_style.inks.paper}
-        color = (themes.GREY, themes.BLUE, themes.GREEN, themes.PINK)[number % 4]
+        color = (theme.GREY, theme.BLUE, theme.GREEN, theme.PINK)[number % 4]
         marker = {"color": color, "pattern": {**pattern, "bgcolor": color}}
         hover = f"{label}<br>frequency %{{x}}: %{{y:.3g}}<extra></extra>"
         name = page_style.wrap(label, page_style.width - 6 * page_style.font)

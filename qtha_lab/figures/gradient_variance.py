@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import panels
@@ -117,9 +117,9 @@ def _draw(lines: dict[str, list[Variance]], page_style: PageStyle) -> go.Figure:
     styles: dict[str, dict[str, str]] = {}
     for label, line in lines.items():
         number = sum(line[0]["ansatz"] == lines[other][0]["ansatz"] for other in styles)
-        kinds = {"dash": themes.DASHES, "symbol": themes.SYMBOLS}
+        kinds = {"dash": theme.DASHES, "symbol": theme.SYMBOLS}
         varied = {kind: choices[number % len(choices)] for kind, choices in kinds.items()}
-        styles[label] = themes.method_style(line[0]["ansatz"]) | (varied if number else {})
+        styles[label] = theme.method_style(line[0]["ansatz"]) | (varied if number else {})
     n = np.array(sorted(set(frame["n_qubits"])), dtype=float)
     first = frame[frame["n_qubits"] == frame["n_qubits"].min()]["gradient_variance"].max()
     law = {"line": LAW, "n_qubits": n, "gradient_variance": first * 2.0 ** (n.min(initial=99) - n)}

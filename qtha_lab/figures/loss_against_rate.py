@@ -14,8 +14,7 @@ import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES
-from qtha_lab.figures.machinery import labels, ticks
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import MOST_BANDS, band, error_bar, rule
@@ -213,7 +212,7 @@ def _draw(
     page_style: PageStyle,
 ) -> go.Figure:
     figure = go.Figure()
-    styles = themes.distinct_styles(by_label)
+    styles = theme.distinct_styles(by_label)
     for label, points in by_label.items():
         edges, line = _band(label, _whole(points), styles[label], page_style)
         if len(by_label) <= MOST_BANDS:

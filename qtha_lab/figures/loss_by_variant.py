@@ -11,7 +11,7 @@ from typing import TypedDict
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table, value_text
@@ -19,7 +19,7 @@ from qtha_lab.figures.machinery.table import Table, value_text
 TRAINED, START = "as trained", "at the start"
 ROW = 2.6  # in letter heights: a name with its marker below
 FRAME = 4.0  # in letter heights: frame of a panel beside its rows
-STYLE = {"color": themes.BLUE, "dash": "solid", "symbol": "circle"}
+STYLE = {"color": theme.BLUE, "dash": "solid", "symbol": "circle"}
 
 
 class VariantLoss(TypedDict):

@@ -12,7 +12,6 @@ import numpy as np
 import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import (
@@ -23,6 +22,7 @@ from qtha_lab.figures.machinery.panels import (
 )
 from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.table import Table
+from qtha_lab.figures.machinery.theme import distinct_styles, faint, method_style, template
 
 APART = (
     0.008  # shift along the steps between methods, as a fraction, so that their bars do not overlap
@@ -85,7 +85,7 @@ def from_events(label: str, seed: int, events: Iterable[dict]) -> list[Series]:
 
 def empty_curves(theme: str = "light") -> go.Figure:
     """Return the two panels with their axes and no curve."""
-    return go.Figure(layout={"template": themes.template(theme), "height": 360, **_axes()})
+    return go.Figure(layout={"template": template(theme), "height": 360, **_axes()})
 
 
 def stacked() -> dict:
@@ -193,7 +193,7 @@ def _draw(series: list[Series], page_style: PageStyle) -> go.Figure:
     ]
     figure = go.Figure(layout=_panels(page_style, kinds))
     last = max((max(line["steps"]) for line in series if len(line["steps"])), default=0.0)
-    for number, (label, style) in enumerate(themes.distinct_styles(labels).items()):
+    for number, (label, style) in enumerate(distinct_styles(labels).items()):
         apart = (number - (len(labels) - 1) / 2) * APART * last
         for kind in PANELS:
             seeds = [line for line in series if (line["label"], line["kind"]) == (label, kind)]
@@ -252,7 +252,7 @@ def curve(
         words: Hover text that replaces the seed.
         style: Colour, dash and symbol; None uses the method's plot style.
     """
-    style = style or themes.method_style(series["label"])
+    style = style or method_style(series["label"])
     x, y, _ = PANELS[series["kind"]]
     evaluated = series["kind"] == "eval"
     words = words or f"seed {series['seed']}"
@@ -321,7 +321,7 @@ def _band(seeds: list[Series], style: dict[str, str]) -> list[go.Scatter]:
             (*ends, grid.mean(axis=0)), ("", "", f"mean of {len(seeds)} seeds"), strict=True
         )
     )
-    color = themes.faint(style["color"])
+    color = faint(style["color"])
     for edge in (low, high):
         edge.update(mode="lines", line_width=0, hoverinfo="skip", hovertemplate=None)
     high.update(fill="tonexty", fillcolor=color)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.canvas import Canvas
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
@@ -167,6 +167,6 @@ def _draw_bond(canvas: Canvas, start: tuple, end: tuple, bond: int, entropy: flo
 
 
 def _fill(page_style: PageStyle) -> str:
-    return themes.mix(
-        themes.BLUE, page_style.inks.paper if page_style.theme != "page" else "#ffffff", 0.25
+    return theme.mix(
+        theme.BLUE, page_style.inks.paper if page_style.theme != "page" else "#ffffff", 0.25
     )

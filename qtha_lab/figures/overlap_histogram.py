@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import panels
@@ -66,7 +66,7 @@ def _draw(frame: pd.DataFrame, page_style: PageStyle) -> go.Figure:
     frame = frame.sort_values("family", key=lambda of: of == HAAR, kind="stable")  # in front
     families = list(dict.fromkeys(frame["family"]))
     grey = {"color": page_style.inks.text, "dash": "dot", "symbol": "circle"}
-    styles = themes.distinct_styles(name for name in families if name != HAAR) | {HAAR: grey}
+    styles = theme.distinct_styles(name for name in families if name != HAAR) | {HAAR: grey}
     return panels(
         frame, "overlap", "share", "family", page_style, hover="%{x:.3g}: %{y:.3g}", styles=styles,
         mode=dict.fromkeys(families, "lines+markers") | {HAAR: "lines"},

@@ -11,8 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 import plotly.graph_objects as go
 
 from qtha_lab.core.metrics import MEASURES
-from qtha_lab.figures.machinery import labels
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table, value_text
@@ -174,7 +173,7 @@ def _lines(
     ]
     x, y, ids, words = zip(*points, strict=True) if points else ((),) * 4
     share = level / (LEVELS - 1)
-    color = themes.mix(themes.VERMILLION, themes.GREY, share)
+    color = theme.mix(theme.VERMILLION, theme.GREY, share)
     line = {"color": color, "width": (0.5 + 0.6 * share) * page_style.line}
     return go.Scatter(
         x=x,

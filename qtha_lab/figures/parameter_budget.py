@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
-COLORS = (themes.GREEN, themes.SKY, themes.GREY, themes.PINK)  # parts are no methods
+COLORS = (theme.GREEN, theme.SKY, theme.GREY, theme.PINK)  # parts are no methods
 STRIPES = ("", "/", "", "/")
 HEADROOM = 1.12  # of the highest bar
 

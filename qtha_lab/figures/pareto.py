@@ -11,8 +11,7 @@ import plotly.graph_objects as go
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES
-from qtha_lab.figures.machinery import labels, ticks
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table, value_text
@@ -157,7 +156,7 @@ def _draw(
     along, up = [p["cost"] for p in best], [p["quality"] for p in best]
     line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
     figure.add_scatter(x=along, y=up, mode="lines", line=line, showlegend=False, hoverinfo="skip")
-    styles = themes.distinct_styles(p["label"] for p in points)
+    styles = theme.distinct_styles(p["label"] for p in points)
     for point in points:
         figure.add_trace(_marker(point, styles[point["label"]], page_style))
     costs = [p["cost"] for p in points]

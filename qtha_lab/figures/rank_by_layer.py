@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table
@@ -110,7 +110,7 @@ def _draw(
             "size": 0.5 * page_style.font,
             "solidity": 0.25,
         }
-        color = themes.method_style(name)["color"]
+        color = theme.method_style(name)["color"]
         hover = f"{name}<br>%{{x}}: %{{y:.3g}}<extra></extra>"
         wrapped = page_style.wrap(name, page_style.width - 6 * page_style.font)
         marker = {

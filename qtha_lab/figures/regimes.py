@@ -10,8 +10,7 @@ from typing import TypedDict
 import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery import labels
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table
@@ -98,7 +97,7 @@ def _draw(cells: list[Regime], page_style: PageStyle) -> go.Figure:
     places = list(dict.fromkeys(cell["place"] for cell in cells))
     steps = sorted({cell["steps"] for cell in cells})
     leaders = list(dict.fromkeys(cell["leader"] for cell in cells))
-    styles = themes.distinct_styles(filter(None, leaders))
+    styles = theme.distinct_styles(filter(None, leaders))
     figure = go.Figure()
     for leader in leaders:
         mine = [cell for cell in cells if cell["leader"] == leader]

@@ -14,8 +14,7 @@ import plotly.graph_objects as go
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.loss_curves import decimate
-from qtha_lab.figures.machinery import labels, ticks
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table, value_text
@@ -172,7 +171,7 @@ def _draw(
     by_label: dict[str, list[Line]] = {}
     for line in lines:
         by_label.setdefault(line["label"], []).append(line)
-    styles = themes.distinct_styles(by_label)
+    styles = theme.distinct_styles(by_label)
     for label, seeds in by_label.items():
         style = styles[label]
         if bands and len(seeds) > 1:
@@ -215,7 +214,7 @@ def _band(
         )
         for f in (np.min, np.max, np.mean)
     )
-    color = themes.faint(style["color"])
+    color = theme.faint(style["color"])
     for edge in (low, high):
         edge.update(mode="lines", line_width=0, hoverinfo="skip", hovertemplate=None)
         edge.showlegend = False
@@ -251,7 +250,7 @@ def _trace(
 
 def _faint(trace: Any) -> go.Scatter:
     """Make a line thin, pale and absent from the legend."""
-    color = themes.faint(trace.line.color, FAINT)
+    color = theme.faint(trace.line.color, FAINT)
     trace.update(mode="lines", line={"color": color, "dash": "solid"}, showlegend=False)
     trace.line.width *= 0.7
     return trace

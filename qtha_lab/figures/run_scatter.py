@@ -10,8 +10,7 @@ from typing import Any, TypedDict
 import plotly.graph_objects as go
 
 from qtha_lab.core.metrics import MEASURES
-from qtha_lab.figures.machinery import labels, ticks
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table, value_text
@@ -142,7 +141,7 @@ def _draw(
     by_label: dict[str, list[RunPoint]] = {}
     for run in runs:
         by_label.setdefault(run["label"], []).append(run)
-    styles = themes.distinct_styles(by_label)
+    styles = theme.distinct_styles(by_label)
     for label, members in by_label.items():
         figure.add_trace(_symbols(label, members, (x, y), styles[label], page_style, brushed))
     for name, log, update in zip(

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import labels
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table, value_text
@@ -74,7 +73,7 @@ def _spread(values: list[float]) -> str:
 
 def _draw(values: dict[str, list[float]], measure: str, page_style: PageStyle) -> go.Figure:
     figure = go.Figure()
-    styles = themes.distinct_styles(values)
+    styles = theme.distinct_styles(values)
     y = 0.0  # in letter heights, downward
     for label, numbers in values.items():
         name = page_style.wrap(label, page_style.width - 3 * page_style.font)

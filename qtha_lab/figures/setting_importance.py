@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import labels
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table
@@ -89,7 +88,7 @@ def _draw(shares: dict[str, dict[str, Share]], page_style: PageStyle) -> go.Figu
         for name, share in of.items():
             most[name] = max(most.get(name, 0.0), share.share)
     rows = {name: place for place, name in enumerate(sorted(most, key=lambda n: most[n]))}
-    styles, apart = themes.distinct_styles(shares), 0.5 / max(1, len(shares))
+    styles, apart = theme.distinct_styles(shares), 0.5 / max(1, len(shares))
     figure = go.Figure()
     for number, (label, of) in enumerate(shares.items()):
         lift = apart * ((len(shares) - 1) / 2 - number)

@@ -12,8 +12,7 @@ from typing import TypedDict
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import labels, ticks
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table, value_text
@@ -125,7 +124,7 @@ def _add_errors(
     page_style: PageStyle,
 ) -> None:
     """Draw the energy error before and after training against the bond dimension."""
-    styles = themes.distinct_styles([BEFORE, AFTER, *others])
+    styles = theme.distinct_styles([BEFORE, AFTER, *others])
     for label, name in ((BEFORE, "start_error"), (AFTER, "energy_error")):
         of = [s for s in rows if s["bond"] is not None]
         up = [fmean(s[name] for s in of if s["bond"] == bond) for bond in bonds]
@@ -156,13 +155,13 @@ def _add_falls(
         mode="markers",
         hoverinfo="skip",
         **place,
-        marker={"color": themes.GREY, "size": 4, "opacity": 0.6},
+        marker={"color": theme.GREY, "size": 4, "opacity": 0.6},
     )
     figure.add_scatter(
         x=falls,
         y=names,
         mode="markers",
-        marker={"color": themes.BLUE, "size": page_style.marker},
+        marker={"color": theme.BLUE, "size": page_style.marker},
         **place,
         hovertemplate="%{y}: %{x:.3g}-fold<extra></extra>",
     )

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery import theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import unchecked
@@ -78,8 +77,8 @@ def _draw(
     page_style: PageStyle,
 ) -> go.Figure:
     names = list(rms)
-    blue = {"color": themes.BLUE, "dash": "solid", "symbol": "circle"}
-    grey = {"color": themes.GREY, "dash": "dot", "symbol": "square-open"}
+    blue = {"color": theme.BLUE, "dash": "solid", "symbol": "circle"}
+    grey = {"color": theme.GREY, "dash": "dot", "symbol": "square-open"}
     traces = [
         _sizes(CHANCE, chance, names, grey, page_style),
         _sizes(OWN, rms, names, blue, page_style),
@@ -89,7 +88,7 @@ def _draw(
             "y": values,
             "xaxis": "x2",
             "yaxis": "y2",
-            "marker": {"color": themes.BLUE},
+            "marker": {"color": theme.BLUE},
             "showlegend": False,
             "hovertemplate": f"{stage}, entry %{{x}}: %{{y:.4g}}<extra></extra>",
         },

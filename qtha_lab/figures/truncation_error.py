@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery import theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import panels, rule
@@ -18,7 +17,7 @@ from qtha_lab.figures.machinery.table import Table
 
 Point = tuple[float, float]
 CHOSEN = "chosen bonds"
-COLORS = (themes.GREEN, themes.PINK, themes.SKY, themes.GREY)  # matrices are no methods
+COLORS = (theme.GREEN, theme.PINK, theme.SKY, theme.GREY)  # matrices are no methods
 
 
 def _example() -> dict:
@@ -85,7 +84,7 @@ def _ends(points: Sequence[Point]) -> str:
 
 def _draw(frame: pd.DataFrame, dense: int, page_style: PageStyle) -> go.Figure:
     names = list(dict.fromkeys(frame["matrix"]))
-    kinds = {"color": COLORS, "dash": themes.DASHES, "symbol": themes.SYMBOLS}
+    kinds = {"color": COLORS, "dash": theme.DASHES, "symbol": theme.SYMBOLS}
     styles = {
         name: {kind: choices[number % len(choices)] for kind, choices in kinds.items()}
         for number, name in enumerate(names)

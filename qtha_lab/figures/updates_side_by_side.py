@@ -10,8 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery import theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import unchecked
@@ -96,12 +95,12 @@ def _draw(
 ) -> go.Figure:
     traces, layout = [], _panels(histories, page_style)
     for number, (label, (steps, values)) in enumerate(histories.items(), start=1):
-        style = themes.method_style(label)
+        style = theme.method_style(label)
         key = "" if number == 1 else str(number)
         place = {"xaxis": f"x{key}", "yaxis": f"y{key}"}
         for index, line in enumerate(values.T):
             share = 1 - (1 - FAINTEST) * index / max(1, values.shape[1] - 1)
-            color = themes.faint(style["color"], round(share, 3))
+            color = theme.faint(style["color"], round(share, 3))
             hover = f"{shown(label)}<br>step %{{x}}: σ{index + 1} = %{{y:.3g}}<extra></extra>"
             traces.append({
                 "type": "scatter", "mode": "lines+markers" if len(steps) <= MARKED else "lines",

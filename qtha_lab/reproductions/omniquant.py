@@ -11,8 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from qtha_lab import models, tasks
 from qtha_lab.core.settings import setting
-from qtha_lab.models.quantisation import calibration
-from qtha_lab.models.quantisation import clip_training as learning
+from qtha_lab.models.quantisation import calibration, clip_training
 from qtha_lab.models.quantisation.calibration import blocks_of
 from qtha_lab.models.quantisation.schemes import Rounding, rounding_named
 from qtha_lab.reproductions.machinery.log import Log
@@ -120,7 +119,7 @@ def _learnt(
     count = 16 if quick else calibration.ROWS
     texts = calibration.calibration_texts(loaded.tokenizer, count, skip=seed * calibration.ROWS)
     batches = calibration.batches_of(texts, loaded.tokenizer, calibration.LENGTH)
-    scheme: learning.Settings = way  # pyright: ignore[reportAssignmentType]  it has steps
+    scheme: clip_training.Settings = way  # pyright: ignore[reportAssignmentType]  it has steps
     model = loaded.model.eval()
     n_blocks, trained, course = len(blocks_of(model)[1]), itertools.count(1), iter(log.course())
 
@@ -131,7 +130,7 @@ def _learnt(
         else:
             log.look()
 
-    return learning.train_clips(scheme, model, batches, record)
+    return clip_training.train_clips(scheme, model, batches, record)
 
 
 def _held_out(loaded: models.LoadedModel, seed: int, count: int) -> list[torch.Tensor]:

@@ -6,8 +6,7 @@ import signal
 
 import psutil
 
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.runs.process_start import record_status
 
 log = logging.getLogger(__name__)
@@ -19,7 +18,7 @@ def send_signal(files: RunDir, number: int) -> None:
 
     Only a process that holds the run's lock is ever signalled.
     """
-    pid = slots.holder(files.lock)
+    pid = queue.holder(files.lock)
     if pid is None:
         return
     log.warning("%s did not stop on request: signal %d to process %d", files.path.name, number, pid)
@@ -40,7 +39,7 @@ def _send(process: psutil.Process, number: int) -> None:
 
 def record_kill(files: RunDir, seconds: float) -> None:
     """Record the state "stopped" of a killed worker, once its lock is free."""
-    lock = slots.hold(files.lock, patience=10)
+    lock = queue.hold(files.lock, patience=10)
     if lock is not None:
         record_status(files, "stopped", f"killed after not answering for {seconds:g} s")
         os.close(lock)

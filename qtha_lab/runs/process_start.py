@@ -29,12 +29,8 @@ from qtha_lab.core.processes import module_command
 from qtha_lab.experiment.run_directory import (
     RunDir,
     checkpoints,
-)
-from qtha_lab.experiment.run_directory import (
-    exit_status as ending,
-)
-from qtha_lab.experiment.run_directory import (
-    queue as slots,
+    exit_status,
+    queue,
 )
 from qtha_lab.experiment.run_directory.events import EventLog, read_tail
 from qtha_lab.experiment.run_directory.status import last_step
@@ -109,7 +105,7 @@ class Forks:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 files, copy = self.workers.pop(pid)
-                ending.record_exit(files, pid, os.waitstatus_to_exitcode(status))
+                exit_status.record_exit(files, pid, os.waitstatus_to_exitcode(status))
                 os.close(copy)
 
 
@@ -270,13 +266,13 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
         Refusal: If the run already has a worker, or was deleted.
     """
     try:
-        lock = slots.hold(files.lock, patience=5)
+        lock = queue.hold(files.lock, patience=5)
     except FileNotFoundError:
         raise Refusal(
             f"Run {shortened(files.path.name)} is not in its folder. Restore it from the trash."
         ) from None
     if lock is None:
-        pid = slots.holder(files.lock)
+        pid = queue.holder(files.lock)
         raise Refusal(
             f"Run {files.path.name} must have one worker, got a second one. Stop process {pid} "
             "first."
@@ -288,7 +284,7 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
             _forget_checkpoints(files)
         record_status(files, "queued", message)
         with append_shared(files.log) as output:
-            output.write(f"{ending.BEGIN}\n".encode())
+            output.write(f"{exit_status.BEGIN}\n".encode())
         os.ftruncate(lock, 0)
         yield lock
     finally:
@@ -301,7 +297,7 @@ def _start_process(files: RunDir, lock: int) -> threading.Thread:
     Until its exit is recorded, this process holds a copy of the lock. A run whose lock no process
     can inherit counts as sent.
     """
-    held = os.dup(lock) if locks.INHERITS else slots.hold(files.sent)
+    held = os.dup(lock) if locks.INHERITS else queue.hold(files.sent)
     with append_shared(files.log) as output:
         worker = locks.start_holding(
             module_command("qtha_lab.runs.worker", str(files.path)),
@@ -311,10 +307,10 @@ def _start_process(files: RunDir, lock: int) -> threading.Thread:
             stderr=subprocess.STDOUT,
         )
     if locks.INHERITS:
-        slots.sign(lock, worker.pid)
+        queue.sign(lock, worker.pid)
 
     def wait() -> None:
-        ending.record_exit(files, worker.pid, worker.wait())
+        exit_status.record_exit(files, worker.pid, worker.wait())
         if held is not None:
             os.close(held)
 

@@ -20,10 +20,14 @@ from qtha_lab.core.io import printable, read_tail
 from qtha_lab.core.settings import nearest
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
-from qtha_lab.experiment.run_directory import RunDir, checkpoints, summary_check
-from qtha_lab.experiment.run_directory import exit_status as ending
-from qtha_lab.experiment.run_directory import outage as away
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import (
+    RunDir,
+    checkpoints,
+    exit_status,
+    outage,
+    queue,
+    summary_check,
+)
 from qtha_lab.experiment.run_directory.annotations import annotate
 from qtha_lab.experiment.run_directory.events import history, read_events
 from qtha_lab.experiment.run_directory.files import check_disk_space
@@ -125,7 +129,7 @@ class Run:
     @property
     def alive(self) -> bool:
         """True if a worker or a remote job holds a lock of the run."""
-        return slots.is_locked(self.files.lock) or slots.is_locked(self.files.sent)
+        return queue.is_locked(self.files.lock) or queue.is_locked(self.files.sent)
 
     @property
     def record(self) -> Record:
@@ -149,7 +153,7 @@ class Run:
         """Return the present state, from the last events and the worker's lock."""
         before, record = self._record, self.record  # read once: young records are not cached
         status = record.status
-        if not record.has_log and away.is_unreachable(self.path.parent):
+        if not record.has_log and outage.is_unreachable(self.path.parent):
             self._record = before
             last = Status("away", 0, 0) if before is None else before.status
             return replace(last, state="away", message=f"the folder {self.path.parent} is away")
@@ -161,7 +165,7 @@ class Run:
             if status.ended:
                 return status
             if not self.alive:  # checked again: the run may have been resumed
-                words = ending.last_output(self.files) if record.has_log else LOG_LOST
+                words = exit_status.last_output(self.files) if record.has_log else LOG_LOST
                 return replace(status, state="dead", message=words, seconds_left=None)
         if self.files.stop.exists() and status.state != "stopping":
             return replace(status, state="stopping", message="after this step", seconds_left=None)

@@ -17,27 +17,20 @@ import threading
 import time
 from pathlib import Path
 
-from qtha_lab.core import fault_log as faults
-from qtha_lab.core import paths
+from qtha_lab.core import fault_log, paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import whole_number
 from qtha_lab.experiment.run_directory import (
     RunDir,
     disk,
-)
-from qtha_lab.experiment.run_directory import (
-    gpus as cards,
-)
-from qtha_lab.experiment.run_directory import (
-    outage as away,
-)
-from qtha_lab.experiment.run_directory import (
-    queue as slots,
+    gpus,
+    outage,
+    queue,
 )
 from qtha_lab.experiment.run_directory.events import EventLog, read_tail
 from qtha_lab.experiment.run_directory.status import last_step
 from qtha_lab.experiment.run_directory.thread_share import FreeThreads
-from qtha_lab.runs import distributed_workers as peers
+from qtha_lab.runs import distributed_workers
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +56,7 @@ class StopRequest:
 
     def __call__(self) -> bool:
         for file in (self.run.experiment_file, self.run.events):
-            if not file.exists() and not away.wait_until_reachable(self.run):
+            if not file.exists() and not outage.wait_until_reachable(self.run):
                 raise Refusal(
                     f"{file} must stay in place during the run, got a file that was moved or "
                     "deleted."
@@ -86,11 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
         parser.exit(REFUSED, f"{run.path} is not a run directory: it has no experiment.yaml\n")
     if options.tether:
         threading.Thread(target=_die_with, args=(_tether(),), daemon=True).start()
-    if peers.rank() > 0:
+    if distributed_workers.rank() > 0:
         return assist(run)
-    lock = slots.hold(run.lock, patience=1) if options.lock is None else options.lock
+    lock = queue.hold(run.lock, patience=1) if options.lock is None else options.lock
     if lock is None:
-        pid = slots.holder(run.lock)
+        pid = queue.holder(run.lock)
         parser.exit(REFUSED, f"a worker is already at {run.path} (process {pid})\n")
     os.set_inheritable(lock, False)
     return work_on(run, lock)
@@ -149,7 +142,7 @@ def work_on(run: RunDir, lock: int) -> int:
     stop = StopRequest(run)
     state = "failed"
     try:
-        slots.sign(lock, os.getpid())
+        queue.sign(lock, os.getpid())
         events = EventLog(run.events)
         state = _work(run, events, stop, spare)
         events.close()
@@ -177,16 +170,18 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
     try:
         training = run.experiment.training
         chosen = training.threads
-        threads = max(slots.n_threads(chosen), training.processes)
-        is_chosen, own = slots.is_chosen(chosen), slots.slots_of(threads)
-        folder = slots.shared_folder(paths.runs_dir(), run.path.parent)
+        threads = max(queue.n_threads(chosen), training.processes)
+        is_chosen, own = queue.is_chosen(chosen), queue.slots_of(threads)
+        folder = queue.shared_folder(paths.runs_dir(), run.path.parent)
         held = _wait_for_slots(run, events, folder, own, stop)
         if held is None:
             state, step, message = "stopped", _last_step(run), "stopped while it waited for a slot"
         else:
             threads //= training.processes
             use_threads(threads)
-            peers.start_distributed_workers(run, lambda problem: _give_up(run, problem))
+            distributed_workers.start_distributed_workers(
+                run, lambda problem: _give_up(run, problem)
+            )
             log.info("%s: loading libraries, %d threads", run.path.name, threads)
             events.append("status", state="loading", step=_last_step(run), message="libraries")
             from qtha_lab.training.finetune import fine_tune
@@ -198,13 +193,13 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
                 stop,
                 threads,
                 None if is_chosen else FreeThreads(folder, own),
-                queue=folder if slots.is_counted() else None,
-                beside=lambda: slots.computing(folder) > own,
+                queue=folder if queue.is_counted() else None,
+                beside=lambda: queue.computing(folder) > own,
             )
     except BaseException as error:  # a plugin may raise SystemExit or KeyboardInterrupt
         spare.free()
         error = disk.full(run.path) if disk.is_full(error) else error
-        state, step, message = "failed", _last_step(run), faults.fault_sentence(error, run.log)
+        state, step, message = "failed", _last_step(run), fault_log.fault_sentence(error, run.log)
     log.info("%s: %s at step %d; %s", run.path.name, state, step, message)
     spare.free()
     events.append("status", state=state, step=step, message=message)
@@ -226,17 +221,17 @@ def _wait_for_slots(
 
     If there are GPUs, each process of the run takes one.
     """
-    files = slots.queue_places(folder)
-    by_file = cards.visible_gpus(folder) if slots.is_counted() else {}
+    files = queue.queue_places(folder)
+    by_file = gpus.visible_gpus(folder) if queue.is_counted() else {}
     n_cards = min(len(by_file), run.experiment.training.processes)
     of = f"{'one' if count == 1 else count} of {len(files)} slots"
     on = f" and {n_cards} of {len(by_file)} cards" if by_file else ""
     events.append("status", state="queued", step=_last_step(run), message=f"waiting for {of}{on}")
-    held = slots.Queue(folder).wait_in_line(
-        run.path.name, lambda: slots.take([(files, count), (list(by_file), n_cards)]), stop
+    held = queue.Queue(folder).wait_in_line(
+        run.path.name, lambda: queue.take([(files, count), (list(by_file), n_cards)]), stop
     )
     if held is not None and by_file:
-        cards.use([name for file, name in by_file.items() if file in held])
+        gpus.use([name for file, name in by_file.items() if file in held])
     return held
 
 

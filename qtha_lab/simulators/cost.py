@@ -15,8 +15,8 @@ import torch
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.core.errors import Refusal
-from qtha_lab.simulators.device import engine as device_engine
-from qtha_lab.simulators.device import plugins as device_plugins
+from qtha_lab.simulators.device import plugins
+from qtha_lab.simulators.device.engine import circuits
 from qtha_lab.simulators.device.options import parse_engine
 from qtha_lab.simulators.engine_selection import choose, engine_of
 from qtha_lab.simulators.expval import expval_z
@@ -114,7 +114,7 @@ def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | N
     """
     if not engine.startswith("device:"):
         return 1, None
-    forward, backward = device_engine.circuits(circuit, readout, engine)
+    forward, backward = circuits(circuit, readout, engine)
     shifts = backward if backward > 1 else 0
     return forward + shifts, parse_engine(engine).options.shots
 
@@ -124,7 +124,7 @@ def _other_machine(engine: str) -> str:
     if not engine.startswith("device:"):
         return ""
     device = parse_engine(engine).device
-    return "" if device_plugins.is_local(device) else device
+    return "" if plugins.is_local(device) else device
 
 
 @functools.lru_cache(maxsize=256)

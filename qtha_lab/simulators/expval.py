@@ -14,7 +14,7 @@ from torch.nn import Parameter
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.core.errors import Refusal
-from qtha_lab.simulators import torch_transforms as op
+from qtha_lab.simulators import torch_transforms
 from qtha_lab.simulators.dispatch import (
     ReadoutRequest,
     What,
@@ -240,7 +240,7 @@ def _read_in_graph(request: ReadoutRequest, inputs: Tensor, params: Tensor, engi
     """Compute the read-out by an operator of `op`; `request` holds circuits as text."""
     _check(request, inputs, params)
     flat, angles = _flat(request, inputs, params)
-    values = [op.values(flat, angles, *texts, engine) for texts in request.runs]
+    values = [torch_transforms.values(flat, angles, *texts, engine) for texts in request.runs]
     joined = values[0]
     if len(values) > 1:
         joined = torch.cat(values, -1)[:, torch.tensor(request.order, device=inputs.device)]

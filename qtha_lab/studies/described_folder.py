@@ -7,7 +7,7 @@ from pathlib import Path
 from qtha_lab.core import paths
 from qtha_lab.experiment import Comparison, Experiment, Federation, Sweep
 from qtha_lab.experiment.run_directory import trust
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import attach
 from qtha_lab.studies.comparison.folder import described
 
 KINDS = {"comparison": Comparison, "sweep": Sweep, "federation": Federation}
@@ -30,5 +30,5 @@ def described_folder(
             file = folder / f"{trust.kind_of(folder)}.yaml"
             read = described if kind is Comparison else kind.from_yaml
             return folder.resolve(), read(file)
-    run = runs.attach(str(name))
+    run = attach(str(name))
     return run.path, run.experiment

@@ -8,8 +8,7 @@ from typing import overload
 from qtha_lab.core import paths
 from qtha_lab.experiment import Comparison, Experiment, Sweep
 from qtha_lab.runs.run import Run
-from qtha_lab.studies import comparison as compare
-from qtha_lab.studies import sweep
+from qtha_lab.studies import comparison, sweep
 from qtha_lab.studies.comparison import RunSet
 from qtha_lab.studies.sweep import Trials
 
@@ -54,4 +53,4 @@ def launch(
     paths.working_folder()  # fails early if the worker cannot start in this folder
     if isinstance(described, Sweep):
         return sweep.launch(described, folder, check=check)
-    return compare.launch(described, folder, check=check)
+    return comparison.launch(described, folder, check=check)

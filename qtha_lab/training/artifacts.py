@@ -14,15 +14,15 @@ from torch import nn
 
 from qtha_lab import adapters, models
 from qtha_lab.adapters import heads
-from qtha_lab.core import metrics as measures
 from qtha_lab.core.io import read_mapping, staged, write_json
+from qtha_lab.core.metrics import recorded, scores
 from qtha_lab.core.paths import shared_name
 from qtha_lab.experiment.prediction_settings import PredictionSettings, add_usage, form_of
 from qtha_lab.models.model_card import write_card
 from qtha_lab.training import evaluation, summary
-from qtha_lab.training import scores as metrics
 from qtha_lab.training.memory import PeakMemory
 from qtha_lab.training.schedules import HEAD
+from qtha_lab.training.scores import generation_scores, has_text_scorers
 from qtha_lab.training.session import Session, optional_measurement
 from qtha_lab.training.setup import Loaded
 from qtha_lab.training.summary import run_summary
@@ -112,9 +112,9 @@ def _record_answers(session: Session, loaded: Loaded, step: int, rows: list[dict
         {"prompt": prompt, "reference": reference, "output": output}
         for prompt, reference, output in zip(prompts, references, outputs, strict=True)
     ]
-    scores = metrics.generation_scores(outputs, list(references))
+    scores = generation_scores(outputs, list(references))
     session.log.append("generation", step=step, **scores, samples=samples)
-    if not metrics.has_text_scorers():
+    if not has_text_scorers():
         session.note(NO_SCORES, step)
 
 
@@ -180,10 +180,10 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         "eval_loss_whole_base",
         "eval_loss_start",
         "eval_loss",
-        *measures.recorded("test"),
-        *measures.recorded("general"),
-        *measures.scores(),
-        *measures.recorded("generation"),
+        *recorded("test"),
+        *recorded("general"),
+        *scores(),
+        *recorded("generation"),
     )
     facts = {name: value for name, value in summary.items() if value is not None}
     note = adapters.initialisation_note(loaded.config)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from qtha_lab.adapters import hold_products
 from qtha_lab.tasks.task import Kind
-from qtha_lab.training import scores as metrics
+from qtha_lab.training import scores
 from qtha_lab.training.objective import IGNORED, Answers
 from qtha_lab.training.preference import margins, pair_losses
 
@@ -104,10 +104,10 @@ class Predictions:
             return {"loss": self.loss, "margin": margin, "pair_accuracy": positive}
         if kind == "classification":
             classes = self.predicted.tolist(), self.actual.tolist()
-            return {"loss": self.loss, **metrics.classification_scores(*classes)}
+            return {"loss": self.loss, **scores.classification_scores(*classes)}
         return {
             "loss": self.loss,
-            "perplexity": metrics.perplexity(self.loss),
+            "perplexity": scores.perplexity(self.loss),
             "token_accuracy": int((self.predicted == self.actual).sum()) / len(self.actual),
         }
 

@@ -20,7 +20,7 @@ from qtha_lab.core.io import remove, scratch_folder, sync_tree
 from qtha_lab.experiment.run_directory import RunDir, checkpoints, disk
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.experiment.run_directory.files import check_disk_space
-from qtha_lab.training import artifacts as written
+from qtha_lab.training import artifacts
 from qtha_lab.training.callbacks import record_bottlenecks
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.loop import Trained, make_trainer, train
@@ -83,7 +83,7 @@ def fine_tune(
     try:
         loaded = loader(session)
         session = together(session)
-        written.write_environment(session, loaded)
+        artifacts.write_environment(session, loaded)
         if session.training.generate_rows:
             load_scorers()
         trained = train(session, loaded, PeakMemory(loaded.model), callbacks)
@@ -117,13 +117,13 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> TrainingResult:
         with autocast():
             record_bottlenecks(session, loaded, trained.step)
     write_test(session, loaded, trained.step, lambda: autocast())
-    written.write_answers(session, loaded, trained.step)
-    written.write_adapter(session, loaded)
+    artifacts.write_answers(session, loaded, trained.step)
+    artifacts.write_adapter(session, loaded)
     ended = {}
     if (best_step := early.best_step) is not None:
         ended = {"best_step": best_step, "ended_early": trained.step < session.steps}
-    written.write_summary(session, loaded, trained.memory, "finished", ended)
-    written.write_model_card(session, loaded)
+    artifacts.write_summary(session, loaded, trained.memory, "finished", ended)
+    artifacts.write_model_card(session, loaded)
     sync_tree(session.run.adapter)
     early.clear()
     return TrainingResult("finished", trained.step, "; ".join(session.notes()))
@@ -134,7 +134,7 @@ def _diverged(session: Session, loaded: Loaded, trained: Trained) -> TrainingRes
     folder, watch = session.run.checkpoints, trained.watch
     if watch.ruined is not None:
         remove(checkpoints.place(folder, watch.ruined), session.run.path, ignore_errors=True)
-    written.write_summary(session, loaded, trained.memory, "diverged")
+    artifacts.write_summary(session, loaded, trained.memory, "diverged")
     _, good, _ = newest_complete(folder)
     session.log.append("checkpoint", step=good)
     last = f"checkpoint {good} is the last good one" if good else "no checkpoint was made before"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from transformers import PrinterCallback, TrainerCallback
 
-from qtha_lab.adapters import phases as staged
+from qtha_lab.adapters.phases import as_it_was
 from qtha_lab.training.callbacks import (
     NameIdleLayers,
     RecordBottlenecks,
@@ -106,7 +106,7 @@ def train(
         return Trained(session.start.step, watch, memory)
     try:
         checkpoint = session.checkpoint
-        with staged.as_it_was(loaded.model):
+        with as_it_was(loaded.model):
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except Interrupted:  # before the first step
         if not (watch.diverged or early.is_over):

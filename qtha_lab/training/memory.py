@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from qtha_lab.core import memory_reservations as reserved
+from qtha_lab.core import memory_reservations
 from qtha_lab.core.io import read
 from qtha_lab.experiment import memory
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory.queue import Queue
 from qtha_lab.training.evaluation import Interrupted
 
 if TYPE_CHECKING:
@@ -45,15 +45,15 @@ def wait_for_memory(session: Session, needed: Mapping[str, int]) -> None:
 
     def take() -> int | None:
         nonlocal is_reported
-        why = memory.lacking(needed, reserved.reservations(folder))
+        why = memory.lacking(needed, memory_reservations.reservations(folder))
         if why is None:
-            return reserved.reserve(folder, sum(needed.values()))
+            return memory_reservations.reserve(folder, sum(needed.values()))
         if not is_reported:
             session.report("queued", why)
         is_reported = True
         return None
 
-    queue = slots.Queue(folder / reserved.FOLDER)
+    queue = Queue(folder / memory_reservations.FOLDER)
     if queue.wait_in_line(session.run.path.name, take, session.stop_requested) is None:
         raise Interrupted
 

@@ -30,7 +30,7 @@ from transformers import GenerationConfig, TrainerCallback
 from qtha_lab.experiment import Reinforce
 from qtha_lab.tasks import collate
 from qtha_lab.tasks.task import IGNORED
-from qtha_lab.training import scores as metrics
+from qtha_lab.training import scores
 from qtha_lab.training.evaluation import evaluating
 from qtha_lab.training.objective import Objective, log_likelihoods
 
@@ -72,7 +72,7 @@ class Reward(Objective, TrainerCallback):
         self.tokenizer, self.seed = tokenizer, seed
         self.samples, self.longest = settings.samples, longest
         self.score = score or (
-            lambda outputs, texts: metrics.rouge_by_row(outputs, texts, settings.reward)
+            lambda outputs, texts: scores.rouge_by_row(outputs, texts, settings.reward)
         )
         self.collate = collate(tokenizer)
         self.step, self.part = 0, 0

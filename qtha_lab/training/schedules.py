@@ -15,7 +15,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainerCallback, get_scheduler
 
-from qtha_lab.adapters import phases as staged
+from qtha_lab.adapters.phases import Part, enter
 from qtha_lab.adapters.tensor_groups import HEAD, adapter_groups
 from qtha_lab.core.settings import unknown
 from qtha_lab.experiment.phases import Phase
@@ -100,7 +100,7 @@ class PhaseCallback(TrainerCallback):
 
     def __init__(self, model: nn.Module, phases: Sequence[Phase], events: EventLog) -> None:
         self.model, self.phases, self.events = model, phases, events
-        self.parts = [staged.Part.of(model, phase) for phase in phases]
+        self.parts = [Part.of(model, phase) for phase in phases]
         self.entered: int | None = None
 
     def on_train_begin(self, args, state, control, **kwargs):
@@ -117,7 +117,7 @@ class PhaseCallback(TrainerCallback):
 
     def _enter(self, number: int) -> None:
         log.info("phase %s", self.phases[number].text)
-        staged.enter(self.model, self.parts[number])
+        enter(self.model, self.parts[number])
         self.entered = number
 
 

@@ -17,8 +17,7 @@ from torch import nn
 from transformers import set_seed
 
 from qtha_lab import adapters, models, tasks
-from qtha_lab.adapters import heads
-from qtha_lab.adapters import phases as staged
+from qtha_lab.adapters import heads, phases
 from qtha_lab.experiment.objectives import Distillation, Preference, Reinforce
 from qtha_lab.experiment.plan import Plan
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins
@@ -144,7 +143,7 @@ def load_session(session: Session) -> Loaded:
     if session.checkpoint is None and (start := adapters.pending_initialisation(config)):
         session.report("loading", f"angles from {start}")
         adapters.initial_angles(model)
-    staged.close(model, session.training.phases)
+    phases.close(model, session.training.phases)
     perturb(model, session.training.perturbation)
     if alone:
         session.report("loading", "features of the frozen model")

@@ -21,8 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.core import metrics as measures
-from qtha_lab.core import paths
+from qtha_lab.core import metrics, paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read
 from qtha_lab.core.paths import shared_name
@@ -85,8 +84,8 @@ def measured(events: Iterable[dict[str, Any]], best_step: int | None = None) -> 
 
 def _scores(evaluation: dict[str, Any], answers: dict[str, Any]) -> dict[str, Any]:
     """Return the scores in the last evaluation, and in the last answers."""
-    names = (*measures.scores(), *measures.recorded("problem"))
-    generated = measures.recorded("generation")
+    names = (*metrics.scores(), *metrics.recorded("problem"))
+    generated = metrics.recorded("generation")
     return {name: evaluation[name] for name in names if name in evaluation} | {
         name: answers[name] for name in generated if name in answers
     }

@@ -15,7 +15,7 @@ from torch import nn
 from qtha_lab import adapters
 from qtha_lab.adapters import Layer, QthaConfig, get_method, method_names
 from qtha_lab.adapters.adapted_model import changes_on
-from qtha_lab.adapters.initialisation import angles as starts
+from qtha_lab.adapters.initialisation import angles
 from qtha_lab.adapters.initialisation.angles import AnglePosition, initialisation_of, mps_to_gates
 from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
 from qtha_lab.adapters.peft import OUR_METHODS
@@ -225,7 +225,7 @@ def test_uniform_angles_are_those_of_the_seed():
     circuit = ansatze.build("qtha", 3, 2)
     params = torch.empty(circuit.n_params)
     torch.manual_seed(3)
-    starts.draw_angles(params, "uniform", [circuit])
+    angles.draw_angles(params, "uniform", [circuit])
     torch.manual_seed(3)
     assert torch.equal(params, nn.init.uniform_(torch.empty(24), -torch.pi, torch.pi))
     again = initialisation_of("uniform").angles(AnglePosition(circuit), params)

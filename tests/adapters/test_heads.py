@@ -25,7 +25,7 @@ from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.cost.preview import preview
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.models import load_model
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import run
 from qtha_lab.runs.trained_model import load_run_model
 from qtha_lab.simulators import expval, probs, state
 from qtha_lab.tasks import collate
@@ -222,7 +222,7 @@ def trained(tmp_path_factory):
 
 def test_a_head_alone_is_an_ordinary_run(trained):
     for (text, method), files in trained.items():
-        summary = runs.Run(files.path).summary
+        summary = run.Run(files.path).summary
         assert summary["state"] == "finished"
         assert summary["head"] == text
         count = head_named(text).n_parameters(192, 41) - 41 * (
@@ -246,7 +246,7 @@ def test_what_was_trained_is_loaded_with_its_head(trained):
         rows = task.encode(task.eval, loaded.base.tokenizer, training.max_length)
         with torch.no_grad():
             again = predict(loaded.model, rows, collate(loaded.base.tokenizer), 4, lambda: None)
-        assert again.loss == pytest.approx(runs.Run(files.path).summary["eval_loss"], abs=1e-5)
+        assert again.loss == pytest.approx(run.Run(files.path).summary["eval_loss"], abs=1e-5)
 
 
 def test_a_base_without_the_head_gets_it_from_the_adapter_and_one_with_another_is_refused(trained):

@@ -28,7 +28,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import run
 from qtha_lab.training.finetune import fine_tune
 
 MASK = torch.ones_like(TOKENS)
@@ -238,7 +238,7 @@ TRAINING = {
 def work(files, until=10**9):
     log = EventLog(files.events)
     try:
-        return fine_tune(files, log, lambda: runs.Run(files.path).status().step >= until, 1)
+        return fine_tune(files, log, lambda: run.Run(files.path).status().step >= until, 1)
     finally:
         log.close()
 

@@ -41,10 +41,10 @@ def operations(folder: Path) -> dict[str, Callable[[], object]]:
     """Actions of a person on the run of a folder."""
     from qtha_lab.experiment.run_directory import trash
     from qtha_lab.experiment.run_directory.annotations import annotate
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs.run import Run, attach
 
-    def run() -> runs.Run:
-        return runs.attach(RUN, folder)
+    def run() -> Run:
+        return attach(RUN, folder)
 
     return {
         "delete": lambda: trash.delete(run().files),
@@ -187,13 +187,12 @@ def _wait(pid: int) -> None:
 
 def _flaws(folder: Path, before: bytes, done: set[str]) -> list[str]:
     """Return the faults afterwards: the run must be whole in one place, and usable."""
-    from qtha_lab.experiment.run_directory import RunDir, trash
-    from qtha_lab.experiment.run_directory import queue as slots
-    from qtha_lab.runs import run as runs
+    from qtha_lab.experiment.run_directory import RunDir, queue, trash
+    from qtha_lab.runs.run import Run, list_runs
 
     flaws = []
     here, there = folder / RUN, folder / trash.NAME / RUN
-    for run in runs.list_runs(folder, unreadable=True):
+    for run in list_runs(folder, unreadable=True):
         run.wait(PATIENCE)
     places = [place for place in (here, there) if place.exists()]
     whole = [place for place in places if RunDir(place).exists]
@@ -204,14 +203,14 @@ def _flaws(folder: Path, before: bytes, done: set[str]) -> list[str]:
     if whole:
         if not RunDir(whole[0]).events.read_bytes().startswith(before):
             flaws.append("events are lost")
-        state = runs.Run(whole[0]).status().state
+        state = Run(whole[0]).status().state
         if "resume" in done and state not in ("finished", "stopped", "dead", "failed"):
             flaws.append(f"the run stays {state}")
     locks = [place / "worker.lock" for place in (here, there)]
     end = time.monotonic() + PATIENCE
-    while any(map(slots.is_locked, locks)) and time.monotonic() < end:
+    while any(map(queue.is_locked, locks)) and time.monotonic() < end:
         time.sleep(0.05)  # a worker records its end before it lets go of the run
-    if any(map(slots.is_locked, locks)):
+    if any(map(queue.is_locked, locks)):
         flaws.append("a process holds the lock of the run")
     if not flaws and whole:
         again = (

@@ -60,11 +60,11 @@ def _several() -> dict[str, Any]:
 
 
 def _train(folder: Path, count: int = 1) -> None:
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs.run import launch, list_runs
 
-    there = {run.experiment.seed: run for run in runs.list_runs(folder)}
+    there = {run.experiment.seed: run for run in list_runs(folder)}
     for seed in range(count):
-        run = there.get(seed) or runs.launch(_experiment(seed), folder)
+        run = there.get(seed) or launch(_experiment(seed), folder)
         there[seed] = run
         if run.status().ended and run.status().state != "finished":
             run.resume()
@@ -74,10 +74,10 @@ def _train(folder: Path, count: int = 1) -> None:
 
 def _resume(folder: Path) -> None:
     """Stop a run early, and resume it."""
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs.run import launch, list_runs
 
-    if not runs.list_runs(folder):
-        run = runs.launch(_experiment(), folder)
+    if not list_runs(folder):
+        run = launch(_experiment(), folder)
         run.request_stop()
         run.wait(PATIENCE)
     _train(folder)
@@ -117,10 +117,10 @@ def _losses(folder: Path, count: int = 1) -> Any:
     Losses, the summary without times, and the SHA-256 of the adapter's files; None while there are
     too few runs.
     """
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs.run import list_runs
 
     found = {}
-    for run in runs.list_runs(folder):
+    for run in list_runs(folder):
         if run.status().state != "finished":
             return None
         events = [e for e in run.valid_events() if e["kind"] in ("train", "eval", "test")]
@@ -135,10 +135,10 @@ def _losses(folder: Path, count: int = 1) -> Any:
 
 
 def _worker(folder: Path) -> int | None:
-    from qtha_lab.experiment.run_directory import queue as slots
-    from qtha_lab.runs import run as runs
+    from qtha_lab.experiment.run_directory import queue
+    from qtha_lab.runs import run
 
-    pids = [slots.holder(run.files.lock) for run in runs.list_runs(folder)]
+    pids = [queue.holder(run.files.lock) for run in run.list_runs(folder)]
     return random.choice([pid for pid in pids if pid] or [None])
 
 
@@ -228,13 +228,13 @@ def _reproduced(folder: Path) -> Any:
 
 
 def _export(folder: Path) -> None:
-    from qtha_lab.runs import export as exports
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs import export
+    from qtha_lab.runs.run import list_runs
 
     _train(folder)
-    for run in runs.list_runs(folder):
+    for run in list_runs(folder):
         for kind in ("adapter", "card", "merged"):
-            exports.export_run(run, kind)
+            export.export_run(run, kind)
 
 
 def _exported(folder: Path) -> Any:

@@ -195,9 +195,9 @@ def _run_folders(folder: Path) -> list[Path]:
 
 
 def _finished(folder: Path) -> dict[str, Any]:
-    from qtha_lab.runs import run as runs
+    from qtha_lab.runs.run import list_runs
 
-    every = (run for place in _run_folders(folder) for run in runs.list_runs(place))
+    every = (run for place in _run_folders(folder) for run in list_runs(place))
     return {run.id: run.summary for run in every if run.status().state == "finished"}
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.core import fault_log as faults
+from qtha_lab.core import fault_log
 from qtha_lab.core.errors import message_of
 
 LONGEST = 300
@@ -183,8 +183,8 @@ def _once(action: Callable[[], Any], limit: float) -> Outcome:
 def _of_error(error: BaseException) -> tuple[str, str]:
     """The class and the text of an exception that reached the caller."""
     try:
-        refusal = faults.is_refusal(error)
-        sentence = faults.fault_sentence(error) if refusal else ""
+        refusal = fault_log.is_refusal(error)
+        sentence = fault_log.fault_sentence(error) if refusal else ""
     except BaseException as second:
         return "fault", f"no sentence: {second!r}\n{traceback.format_exc()[-4000:]}"
     wrong = flaw(sentence) or _cut(sentence, error) if refusal else "no refusal"

@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from qtha_lab.cli import load_commands
 from qtha_lab.cli.output import print_table, progress
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 
 MANY = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
@@ -24,7 +24,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3),
     max_leaves=5,
 )
-LABELS = st.builds(calls.call, NAMES, st.dictionaries(NAMES, VALUES, max_size=4))
+LABELS = st.builds(call_syntax.call, NAMES, st.dictionaries(NAMES, VALUES, max_size=4))
 MESSAGES = st.lists(
     WORDS
     | st.sampled_from(["[/data/x]", "[bold]", "[rank0]", "[link=file:///x]", ":smile:", "\\["]),

@@ -13,9 +13,8 @@ from qtha_lab.cli.output import print_table
 from qtha_lab.cli.report import print_verdicts
 from qtha_lab.cli.sweep import print_result
 from qtha_lab.core.paths import data_dir
-from qtha_lab.studies import sweep as sweeping
-from qtha_lab.studies.comparison import brief_table as brief
-from qtha_lab.studies.comparison import differences
+from qtha_lab.studies import sweep
+from qtha_lab.studies.comparison import brief_table, differences
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.regime_map import regimes_of
 from tools import measurements
@@ -63,15 +62,15 @@ def test_a_recorded_comparison_prints_the_verdicts_below_seven_columns_and_then_
     narrow = of_comparison(compared, capsys, monkeypatch, PAGE)
     table, _, below = narrow.partition("└")
     assert 5 <= table.splitlines()[0].count("┳") + 1 <= 7
-    names = brief.names_in_table(compared)
-    first = brief.with_names(verdicts(compared)[0], names)
+    names = brief_table.names_in_table(compared)
+    first = brief_table.with_names(verdicts(compared)[0], names)
     lines = below.splitlines()[1:]
     assert lines[0].startswith("- ")
     assert " ".join(line[2:] for line in lines).startswith(first)
     notes = narrow.partition("Notes:\n")[2]
     assert notes
     assert not any(
-        brief.with_names(s, names) in " ".join(notes.split()) for s in verdicts(compared)
+        brief_table.with_names(s, names) in " ".join(notes.split()) for s in verdicts(compared)
     )
 
 
@@ -131,7 +130,7 @@ def test_recorded_sweeps_fit(tmp_path, capsys, monkeypatch):
     assert len(sweeps) > 10
     monkeypatch.chdir(tmp_path)
     for folder in sweeps:
-        trials, outputs = sweeping.attach(folder), []
+        trials, outputs = sweep.attach(folder), []
         for columns in (PAGE, LONG):
             monkeypatch.setenv("COLUMNS", str(columns))
             print_result(trials, False)

@@ -12,7 +12,7 @@ from qtha_lab import runs_table
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import trash, write_json
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import run
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +34,8 @@ def said(*words) -> str:
 
 def test_runs_alone_is_the_list_and_a_name_is_one_run():
     listed = said("runs")
-    assert all(run.id in listed for run in runs.list_runs())
-    one = runs.list_runs()[0]
+    assert all(run.id in listed for run in run.list_runs())
+    one = run.list_runs()[0]
     assert said("runs", one.id) == said("runs", "list", one.id)
     assert json.loads(said("runs", "--json"))[0].keys() >= {"run_id", "state", "summary"}
 
@@ -62,7 +62,7 @@ def test_seeds_collapse_in_the_table():
 
 
 def test_marks_are_made_by_name_and_by_expression():
-    one = runs.list_runs()[0].id
+    one = run.list_runs()[0].id
     assert said("runs", "tag", "best, warm", one) == f"{one}: tags best, warm\n"
     said("runs", "tag", "best", "--where", "method = lora")
     said("runs", "tag", "warm", one, "--remove")
@@ -81,13 +81,13 @@ def test_marks_are_made_by_name_and_by_expression():
 
 
 def test_runs_go_to_the_bin_and_come_back():
-    names = [run.id for run in runs.list_runs()]
+    names = [run.id for run in run.list_runs()]
     said("runs", "delete", "--where", "method = lora")
-    assert len(runs.list_runs()) == 1
+    assert len(run.list_runs()) == 1
     assert "2 runs in the trash" in said("runs", "trash")
     assert "2 runs" in said("runs", "--trash", "--columns", "run")
     said("runs", "restore", "--where", "seed = 0")
-    assert len(runs.list_runs()) == 2
+    assert len(run.list_runs()) == 2
     assert "1 run erased" in said("runs", "trash", "--empty")
     assert trash.list_trash(paths.runs_dir()) == []
     assert len(names) == 3

@@ -15,7 +15,7 @@ from qtha_lab.core.io import csv_cell, printable
 from qtha_lab.core.io.text import BIDI
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.figures.machinery.table import Table
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run
 
 # Colours, a title, the clipboard (OSC 52), a carriage return, an 8-bit CSI, NUL, a change of
 # direction.
@@ -90,7 +90,7 @@ def test_answers_of_a_model_reach_no_terminal_unescaped(tmp_path):
         "batch_size": 2, "max_length": 32,
     }  # fmt: skip
     experiment = Experiment(model=str(folder), method="lora(r=2)", training=training)
-    run = runs.Run(finished(experiment, paths.runs_dir()).path)
+    run = Run(finished(experiment, paths.runs_dir()).path)
     answer = output("chat", run.id, "--prompt", "What is a computer?", "--max-new-tokens", "12")
     assert "\\x1b[31m" in answer
     assert controls(answer) == set()

@@ -13,8 +13,7 @@ from support.refusals import refused
 from support.run_folders import run_folder, status, train, write
 
 from qtha_lab.adapters import get_method, method_names
-from qtha_lab.core import method_styles as looks
-from qtha_lab.core import paths
+from qtha_lab.core import method_styles, paths
 from qtha_lab.core.declaration_cache import cached_declarations
 from qtha_lab.experiment import method_list
 from qtha_lab.simulators import engine_names
@@ -69,7 +68,7 @@ def test_what_is_remembered_is_what_the_methods_declare():
 def test_live_methods_engines_and_looks_are_asked_once_they_are_loaded():
     assert list(method_list.method_entries()) == [*method_names(), "none"]
     assert method_list.engine_names() == engine_names()
-    assert looks.method_style_of("qtha") == looks.METHOD_STYLES["qtha"]
+    assert method_styles.method_style_of("qtha") == method_styles.METHOD_STYLES["qtha"]
     with refused("method", "'qhta'", remedy="'qtha'"):
         method_list.method_entry("qhta")
 

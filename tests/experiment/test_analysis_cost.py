@@ -25,7 +25,7 @@ from qtha_lab.experiment.cost.processors import (
 )
 from qtha_lab.experiment.cost.shapes import SHAPES, get_shape, shape_of
 from qtha_lab.experiment.cost.step import Workload, base_flops, cost_of, cost_table
-from qtha_lab.simulators.device import engine as device_engine
+from qtha_lab.simulators.device import engine
 
 TARGETS = ["q_proj", "v_proj"]
 SMALL = Workload(rows=2, length=32, shots=100)
@@ -204,7 +204,7 @@ def test_a_circuit_counted_by_hand():
 def test_runs_for_gradients_are_those_of_the_device_engine(name):
     circuit = ansatze.build(name, 4, 2, True)
     readout = Readout.z(4)
-    _, shifts = device_engine.circuits(circuit, readout, "device:default.qubit(shots=10)")
+    _, shifts = engine.circuits(circuit, readout, "device:default.qubit(shots=10)")
     assert count_circuit(circuit).gradient_circuits == shifts
 
 

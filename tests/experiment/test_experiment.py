@@ -9,16 +9,14 @@ from hypothesis import strategies as st
 from support.descriptions import COMPARISONS, DESCRIBED
 from support.refusals import refused
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment import (
     Comparison,
     Experiment,
     MethodChoice,
     Training,
-)
-from qtha_lab.experiment import (
-    validation as refusals,
+    validation,
 )
 from qtha_lab.experiment.validated_model import FieldError
 from qtha_lab.models.catalogue import locate
@@ -60,7 +58,7 @@ scalars = st.one_of(
 
 @given(st.dictionaries(st.from_regex("[a-z_]{1,8}", fullmatch=True), scalars, max_size=4))
 def test_any_options_survive_the_short_form(options):
-    assert calls.parse_call(calls.call("m", options), "method") == ("m", options)
+    assert call_syntax.parse_call(call_syntax.call("m", options), "method") == ("m", options)
 
 
 @pytest.mark.parametrize(
@@ -164,15 +162,15 @@ def test_what_can_run_is_not_refused(tmp_path):
 
 def test_a_disk_without_room_is_refused_with_both_sizes(tmp_path):
     with refused("The runs folder", rule="953,674.3 MiB free"):
-        refusals.check_disk(tmp_path, 10**12)
+        validation.check_disk(tmp_path, 10**12)
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with refused("The runs folder", rule="writable"):
-        refusals.check_disk(tmp_path / "file" / "runs", 1)
+        validation.check_disk(tmp_path / "file" / "runs", 1)
     with refused("The runs folder", "/proc/self/runs (No such file or directory)"):
-        refusals.check_disk(Path("/proc/self/runs"), 1)
+        validation.check_disk(Path("/proc/self/runs"), 1)
 
 
 @pytest.mark.parametrize(

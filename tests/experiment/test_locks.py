@@ -12,8 +12,7 @@ from support.run_folders import run_folder, status, write
 from support.waiting import wait_until
 
 from qtha_lab.core import locks
-from qtha_lab.experiment.run_directory import queue as slots
-from qtha_lab.experiment.run_directory import trash
+from qtha_lab.experiment.run_directory import queue, trash
 
 RESUME = """
 import logging, sys
@@ -70,7 +69,7 @@ def test_a_run_that_is_deleted_between_check_and_lock_leaves_no_ghost_directory(
 
 def test_a_run_that_is_deleted_while_its_lock_is_waited_for_leaves_no_ghost_directory(resuming):
     run, process, go = resuming
-    lock = slots.hold(run.files.lock)  # as `delete` holds it while it moves the run
+    lock = queue.hold(run.files.lock)  # as `delete` holds it while it moves the run
     go()
     child = psutil.Process(process.pid)
     wait_until(lambda: any(f.path == str(run.files.lock) for f in child.open_files()))

@@ -16,7 +16,7 @@ from qtha_lab.experiment.cost.preview import preview
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.models.catalogue import locate
 from qtha_lab.simulators import smaller_circuit
-from qtha_lab.simulators.cpu import engine as cpu_engine
+from qtha_lab.simulators.cpu import engine
 from qtha_lab.simulators.memory import _free_in_group
 
 GIB = 2**30
@@ -133,27 +133,27 @@ def test_a_smaller_copy_has_the_same_gates_on_fewer_wires():
 
 def test_the_bytes_of_a_large_circuit_are_about_those_of_its_smaller_copy(monkeypatch):
     circuit = ansatze.build("qtha", 12, 6, True)
-    exact = cpu_engine.working_bytes(circuit, 100)
+    exact = engine.working_bytes(circuit, 100)
     monkeypatch.setattr(smaller_circuit, "LARGEST", 2**16)
     smaller_circuit.smaller_copy.cache_clear()
     try:
         assert smaller_circuit.smaller_copy(circuit)[1] > 1
-        assert cpu_engine.working_bytes(circuit, 100) == pytest.approx(exact, rel=0.5)
+        assert engine.working_bytes(circuit, 100) == pytest.approx(exact, rel=0.5)
     finally:
         smaller_circuit.smaller_copy.cache_clear()
 
 
 def test_no_circuit_is_planned_on_more_wires_than_can_be_tried(monkeypatch):
-    from qtha_lab.simulators.cpu import plan as cpu_plan
+    from qtha_lab.simulators.cpu import plan
 
     planned = []
-    make = cpu_plan.KernelPlan.__init__
+    make = plan.KernelPlan.__init__
 
     def counted(self, circuit, readout):
         planned.append(circuit.n_qubits)
         make(self, circuit, readout)
 
-    monkeypatch.setattr(cpu_plan.KernelPlan, "__init__", counted)
+    monkeypatch.setattr(plan.KernelPlan, "__init__", counted)
     simulators.estimate(ansatze.build("qtha", 19, 19, True), 1, "cpu")
     assert planned
     assert max(planned) < 16

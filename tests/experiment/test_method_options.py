@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtha_lab.adapters import get_method, method_names
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.settings import Setting
 from qtha_lab.experiment import Comparison, Experiment, MethodChoice
 
@@ -50,7 +50,7 @@ def options(draw, name: str) -> dict:
 def test_every_order_of_the_options_is_one_method(name, data):
     chosen = data.draw(options(name))
     shuffled = dict(data.draw(st.permutations(list(chosen.items()))))
-    one, other = (MethodChoice.parse(calls.call(name, each)) for each in (chosen, shuffled))
+    one, other = (MethodChoice.parse(call_syntax.call(name, each)) for each in (chosen, shuffled))
     assert one == other
     assert hash(one) == hash(other)
     assert one.label == other.label

@@ -12,7 +12,7 @@ from qtha_lab.figures.machinery.labels import axis, latex
 from qtha_lab.figures.pareto import pareto
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison import rows, tables
-from qtha_lab.training import scores as metrics
+from qtha_lab.training import scores
 from qtha_lab.training.summary import measured, run_summary
 
 BITS = Measure("eval_bits", "surprise", "eval", "bits", "B", column="bits", form="{:.2f}")
@@ -64,9 +64,9 @@ def test_without_its_entry_the_same_number_is_in_no_table():
 
 
 def test_what_is_scored_is_what_is_known_as_a_measure():
-    answers = metrics.generation_scores(["a b"], ["a b"])
+    answers = scores.generation_scores(["a b"], ["a b"])
     assert list(answers) == recorded("generation")
-    assert set(metrics.classification_scores([0, 1], [0, 1])) <= set(recorded("eval"))
+    assert set(scores.classification_scores([0, 1], [0, 1])) <= set(recorded("eval"))
 
 
 def test_units_of_one_run_and_of_a_group_are_converted_by_one_rule():

@@ -16,9 +16,7 @@ import qtha_lab.models
 import qtha_lab.tasks
 from qtha_lab import adapters
 from qtha_lab.adapters import adapted_model
-from qtha_lab.experiment import Comparison, Experiment, Training
-from qtha_lab.experiment import plan as plans
-from qtha_lab.experiment import validation as refusals
+from qtha_lab.experiment import Comparison, Experiment, Training, plan, validation
 from qtha_lab.experiment.cache import Cache
 from qtha_lab.experiment.cost.preview import preview
 from qtha_lab.experiment.plan import resolve
@@ -50,7 +48,7 @@ def calls(monkeypatch) -> Counter:
     count(adapted_model, "skeleton")
     count(adapted_model, "get_peft_model")
     for name in ("_TASKS", "_MODELS", "_LENGTHS", "_LAYOUTS"):
-        monkeypatch.setattr(plans, name, Cache(name, most=8))
+        monkeypatch.setattr(plan, name, Cache(name, most=8))
     return counts
 
 
@@ -163,10 +161,10 @@ def test_checks_of_one_plan_refuse_in_the_order_names_rows_sizes():
         method="lora", training={"batch_size": 10_000, "max_length": 10**6, "train_rows": 100}
     )
     with refused("batch_size", "10000"):
-        refusals.check_plan(resolve(wrong))
+        validation.check_plan(resolve(wrong))
     rows_right = wrong.replace(training=wrong.training.replace(batch_size=8))
     with refused("max_length", "1,000,000"):
-        refusals.check_plan(resolve(rows_right))
+        validation.check_plan(resolve(rows_right))
 
 
 def test_two_threads_that_want_one_value_make_it_once():

@@ -8,10 +8,10 @@ import torch
 
 from qtha_lab import adapters, models, simulators, tasks
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.experiment.cost import calibration as measured
+from qtha_lab.experiment.cost import calibration
 from qtha_lab.experiment.cost.preview import Simulation, mean_length, preview
 from qtha_lab.experiment.plan import resolve
-from qtha_lab.simulators.device import engine as device_engine
+from qtha_lab.simulators.device import engine
 
 TRAINING = Training(threads=1)
 
@@ -124,7 +124,7 @@ def test_shots_are_counted_with_those_of_the_gradients():
 def test_a_machine_elsewhere_is_not_timed_and_nothing_is_sent_there(monkeypatch):
     # no plugin of others is installed here, so one of PennyLane's own stands for it
     monkeypatch.setattr(simulators.cost.device_plugins, "is_local", lambda device: False)
-    monkeypatch.setattr(device_engine, "run", None)
+    monkeypatch.setattr(engine, "run", None)
     result, circuits = simulation(
         "qtha(r=2,waist=8,n_layers=1,engine='device:default.qubit(shots=9)')"
     )
@@ -137,7 +137,7 @@ def test_a_machine_elsewhere_is_not_timed_and_nothing_is_sent_there(monkeypatch)
 
 
 def test_accumulation_and_recomputing_cost_what_they_repeat(monkeypatch):
-    monkeypatch.setattr(measured, "FORGET_SECONDS", 1e9)  # one timing serves all three
+    monkeypatch.setattr(calibration, "FORGET_SECONDS", 1e9)  # one timing serves all three
 
     def base(**changes):
         training = TRAINING.replace(**changes)
@@ -183,9 +183,9 @@ def test_a_preview_leaves_the_random_state_and_the_threads_alone():
 def test_fewer_blocks_cost_less():
     config = resolve(Experiment(method="lora")).config
     config.layers_to_transform = [0, 1]
-    _, share = measured._on_every_block(config, 6)
+    _, share = calibration._on_every_block(config, 6)
     assert share == pytest.approx(2 / 6)
-    assert measured._trial_sizes(models.empty_model("tiny")) == (6,)
+    assert calibration._trial_sizes(models.empty_model("tiny")) == (6,)
 
 
 @pytest.mark.slow

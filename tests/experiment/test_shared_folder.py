@@ -10,13 +10,19 @@ from pathlib import Path
 import pytest
 from support.finished_in_process import finished
 
-from qtha_lab.core import locks
-from qtha_lab.core import memory_reservations as reserved
+from qtha_lab.core import locks, memory_reservations
 from qtha_lab.core.io import append_shared, make_folder, open_shared
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.experiment.run_directory.queue import (
+    Queue,
+    computing,
+    queue_places,
+    release,
+    shared_folder,
+    take,
+)
 
 GROUP, FIRST, SECOND = 54_321, 54_322, 54_323
 STRAY = [
@@ -27,22 +33,22 @@ STRAY = [
 
 def queue_and_train(runs):
     """Queue, take a slot and memory and make a run, as a worker does."""
-    folder = slots.shared_folder(runs, runs)
-    held = slots.Queue(folder).wait_in_line(
-        "run", lambda: slots.take([(slots.queue_places(folder), 1)]), lambda: False
+    folder = shared_folder(runs, runs)
+    held = Queue(folder).wait_in_line(
+        "run", lambda: take([(queue_places(folder), 1)]), lambda: False
     )
-    memory = slots.Queue(folder / reserved.FOLDER).wait_in_line(
-        "run", lambda: reserved.reserve(folder, 10), lambda: False
+    memory = Queue(folder / memory_reservations.FOLDER).wait_in_line(
+        "run", lambda: memory_reservations.reserve(folder, 10), lambda: False
     )
     run = RunDir.create(Experiment(method="lora"), runs)
     EventLog(run.events).append("status", state="running", step=0, message="")
-    reservations = reserved.reservations(folder)
+    reservations = memory_reservations.reservations(folder)
     return [
         str(folder),
         len(held or ()),
         memory is not None,
         len(reservations),
-        slots.computing(folder),
+        computing(folder),
     ]
 
 
@@ -154,10 +160,10 @@ def test_a_stray_file_in_the_queue_stops_no_run(tmp_path, name):
     (tmp_path / "queue" / name).write_text("")
     (tmp_path / "queue" / "00000000000000000001-folder").mkdir()
     os.mkfifo(tmp_path / "queue" / "00000000000000000002-fifo")
-    queue = slots.Queue(tmp_path)
+    queue = Queue(tmp_path)
     tickets = [queue.ticket(f"run{number}") for number in range(2)]
     assert [queue._is_first(path) for path, _ in tickets] == [True, False]
-    slots.release(dict(tickets))
+    release(dict(tickets))
 
 
 @pytest.mark.parametrize(
@@ -174,32 +180,32 @@ def test_foreign_names_and_contents_in_the_folder_of_memory_refuse_nothing(tmp_p
         "queue",
         f"{host}-²",
     ]
-    memory = tmp_path / reserved.FOLDER
+    memory = tmp_path / memory_reservations.FOLDER
     memory.mkdir()
     for name in names:
         (memory / name).write_text(content)
     held = locks.hold(memory / f"{host}-{os.getpid()}")
     (memory / f"{host}-{os.getpid()}").write_text(content)
-    assert reserved.reservations(tmp_path) == []
+    assert memory_reservations.reservations(tmp_path) == []
     assert held is not None
     os.close(held)
     assert {name for name in names if not (memory / name).exists()} == set()
 
 
 def test_a_stale_reservation_in_a_folder_that_cannot_be_written_to_is_ignored(tmp_path):
-    memory = tmp_path / reserved.FOLDER
+    memory = tmp_path / memory_reservations.FOLDER
     memory.mkdir()
     stale = memory / f"{socket.gethostname()}-999999999"
     stale.write_text(
         json.dumps({"pid": 999_999_999, "host": socket.gethostname(), "needs": 1, "resident": 1})
     )
     memory.chmod(0o555)
-    reserved.reservations(tmp_path / "nothing")
+    memory_reservations.reservations(tmp_path / "nothing")
     if os.geteuid() == 0:
         top = tmp_path.rename(tempfile.mkdtemp(prefix="stale"))
         top.chmod(0o755)
-        assert as_user(SECOND, reserved.reservations, top) == []
+        assert as_user(SECOND, memory_reservations.reservations, top) == []
         stale = top / stale.relative_to(tmp_path)
     else:
-        assert reserved.reservations(tmp_path) == []
+        assert memory_reservations.reservations(tmp_path) == []
     assert stale.exists()

@@ -21,7 +21,7 @@ from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.figures.circuit_diagram import circuit_diagram
 from qtha_lab.figures.forest import forest
 from qtha_lab.figures.loss_curves import loss_curves
-from qtha_lab.figures.machinery import provenance as embed
+from qtha_lab.figures.machinery import provenance
 from qtha_lab.figures.machinery.browser import find_browser, render
 from qtha_lab.figures.machinery.export import export_figure
 from qtha_lab.figures.machinery.figure import figure_functions
@@ -161,7 +161,7 @@ def test_a_pdf_shows_the_whole_figure_without_a_margin_of_the_printer(tmp_path):
 
 def test_a_pdf_without_a_classic_trailer_is_refused():
     with refused("The PDF", rule="has no classic trailer"):
-        embed.into_pdf(b"%PDF-1.5\nstartxref\n9\n%%EOF", {})
+        provenance.into_pdf(b"%PDF-1.5\nstartxref\n9\n%%EOF", {})
 
 
 # In a browser: every text that is drawn, and what the legend and the plots cover.

@@ -10,12 +10,7 @@ import pytest
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
-from qtha_lab.figures.machinery import (
-    static_svg as still,
-)
-from qtha_lab.figures.machinery import (
-    static_svg_marks as still_marks,
-)
+from qtha_lab.figures.machinery import static_svg, static_svg_marks
 from qtha_lab.figures.machinery.figure import figure_functions
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import plain_parts
@@ -47,7 +42,7 @@ def test_a_line_goes_through_its_points_and_breaks_where_one_is_missing():
     line = {"type": "scatter", "mode": "lines", "x": [0, 1, 2, 3, 4], "y": [0, 1, None, 3, 4]}
     layout = {"width": 300, "height": 200, "margin": {"l": 100, "r": 0, "t": 0, "b": 100},
               "xaxis": {"range": [0, 4]}, "yaxis": {"range": [0, 4]}}  # fmt: skip
-    picture = ElementTree.fromstring(still.svg({"data": [line], "layout": layout}, "a line"))
+    picture = ElementTree.fromstring(static_svg.svg({"data": [line], "layout": layout}, "a line"))
     runs = [run.get("points") for run in picture.iter(f"{SVG}polyline")]
     # 200 pixels for 4 along from 100, 100 pixels for 4 up from 100
     assert runs == ["100.0,100.0 150.0,75.0", "250.0,25.0 300.0,0.0"]
@@ -58,7 +53,7 @@ def test_a_text_is_drawn_only_at_a_point_that_its_axes_hold(missing):
     dots = {"type": "scatter", "mode": "markers+text", "text": ["nowhere", "ten"]}
     dots |= {"x": [missing, 10], "y": [1, 2]}
     layout = {"width": 300, "height": 200, "xaxis": {"type": "log"}}
-    drawn = still.svg({"data": [dots], "layout": layout}, "dots")
+    drawn = static_svg.svg({"data": [dots], "layout": layout}, "dots")
     assert "ten" in drawn
     assert "nowhere" not in drawn
     assert '"nan"' not in drawn
@@ -70,27 +65,29 @@ def test_bars_of_an_error_run_to_their_ends_up_and_along_and_the_axes_hold_them(
             "error_y": {"array": [None, 1]}}  # fmt: skip
     layout = {"width": 300, "height": 200, "margin": {"l": 100, "r": 0, "t": 0, "b": 100},
               "xaxis": {"range": [0, 4]}, "yaxis": {"range": [0, 4]}}  # fmt: skip
-    picture = ElementTree.fromstring(still.svg({"data": [dots], "layout": layout}, "dots"))
+    picture = ElementTree.fromstring(static_svg.svg({"data": [dots], "layout": layout}, "dots"))
     ways = [path.get("d") for path in picture.iter(f"{SVG}path")]
     # along from 100 by 50 a unit, at 1 up, which is 75 down; up and down from 3 by 25 a unit, at 3
     # along
     assert {"M125.0 75.0H200.0", "M250.0 50.0V0.0"} <= set(ways)
     # without ranges of their own the axes reach as far
-    assert still_marks.ends_of_errors(dots, "x") == [0.5, 2]
-    assert still_marks.ends_of_errors(dots, "y") == [2, 4]
+    assert static_svg_marks.ends_of_errors(dots, "x") == [0.5, 2]
+    assert static_svg_marks.ends_of_errors(dots, "y") == [2, 4]
 
 
 def test_a_logarithmic_axis_gives_equal_room_to_equal_ratios():
     points = {"type": "scatter", "mode": "markers", "x": [1, 2, 3], "y": [1, 10, 100]}
     layout = {"yaxis": {"type": "log"}, "height": 300}
-    picture = ElementTree.fromstring(still.svg({"data": [points], "layout": layout}, "dots"))
+    picture = ElementTree.fromstring(static_svg.svg({"data": [points], "layout": layout}, "dots"))
     high, middle, low = sorted(float(dot.get("cy")) for dot in picture.iter(f"{SVG}circle"))
     assert math.isclose(middle - high, low - middle, abs_tol=0.11)  # written to a tenth
 
 
 def test_bars_begin_at_zero_and_are_as_high_as_their_values():
     bars = {"type": "bar", "x": ["a", "b", "c"], "y": [1.0, 2.0, -1.0]}
-    picture = ElementTree.fromstring(still.svg({"data": [bars], "layout": {"height": 300}}, "bars"))
+    picture = ElementTree.fromstring(
+        static_svg.svg({"data": [bars], "layout": {"height": 300}}, "bars")
+    )
     drawn = [(float(b.get("y")), float(b.get("height"))) for b in picture.iter(f"{SVG}rect")]
     one, two, minus = (height for _, height in drawn)
     assert two == pytest.approx(2 * one, abs=0.3)

@@ -20,10 +20,7 @@ from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.cost.preview import preview
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.validation import check_base, check_names
-from qtha_lab.models.quantisation import calibration, grid, layers, rounding_error
-from qtha_lab.models.quantisation import (
-    clip_training as learning,
-)
+from qtha_lab.models.quantisation import calibration, clip_training, grid, layers, rounding_error
 from qtha_lab.models.quantisation.formats import check_quantization, quantizations
 from qtha_lab.models.quantisation.schemes import BITS, roste, rounding_named
 from qtha_lab.tasks import load_task
@@ -121,7 +118,7 @@ def test_the_best_clip_errs_no_more_than_any_on_its_grid():
 
 def test_a_clip_that_goes_to_infinity_is_plain_rounding():
     matrix, far = normal(8, 32), torch.full((8, 1, 1), 50.0, dtype=torch.float64)
-    clipped = learning.clipped(matrix, (far, far), None, 3, None)
+    clipped = clip_training.clipped(matrix, (far, far), None, 3, None)
     torch.testing.assert_close(clipped, grid.round_matrix(matrix, 3), atol=1e-12, rtol=0)
 
 
@@ -135,7 +132,7 @@ def test_scaled_inputs_at_16_bits_keep_the_logits():
         matrix = layers.matrix_of(layer)
         far = torch.zeros(len(matrix), 1, 1)
         scale = layer.scale.double()
-        layers.set_matrix(layer, learning.clipped(matrix, (far, far), scale, 16, None))
+        layers.set_matrix(layer, clip_training.clipped(matrix, (far, far), scale, 16, None))
     torch.testing.assert_close(logits(model), whole, atol=1e-5, rtol=0)
     assert way.text == "learned(w=16,a=16,g=null,steps=0,start=grid,rate=0.01)"
 
@@ -356,7 +353,7 @@ def test_learning_brings_a_block_nearer_to_the_whole_one():
         targets = [call.through(block) for call in calls]
 
     def error(call):
-        trained = learning._Trained(rounding_named(call), block, calls[0])
+        trained = clip_training._Trained(rounding_named(call), block, calls[0])
         trained.train(calls, targets)
         rounded = trained.rounded_block()
         with torch.no_grad():

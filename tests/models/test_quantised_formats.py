@@ -8,8 +8,7 @@ from support.refusals import refused
 from qtha_lab import models
 from qtha_lab.adapters import add_adapter, get_method, load_adapter
 from qtha_lab.adapters.peft import AdapterLayer, quantised_kind
-from qtha_lab.experiment import Experiment
-from qtha_lab.experiment import validation as refusals
+from qtha_lab.experiment import Experiment, validation
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.models.quantisation.formats import check_quantization
 
@@ -107,13 +106,13 @@ def test_wrong_kinds_and_missing_libraries_get_a_sentence(monkeypatch):
         rule="without torchao",
         remedy='pip install "qtha-lab[quantized]"',
     ):
-        refusals.check_names(resolve(Experiment(quantization="int4")))
+        validation.check_names(resolve(Experiment(quantization="int4")))
 
 
 @pytest.mark.slow
 def test_a_run_tells_what_the_bits_cost_beside_what_the_adapter_gained(tmp_path):
     from qtha_lab.experiment import Comparison
-    from qtha_lab.studies import comparison as compare
+    from qtha_lab.studies.comparison import run
 
     comparison = Comparison(
         methods="lora(r=2)",
@@ -127,7 +126,7 @@ def test_a_run_tells_what_the_bits_cost_beside_what_the_adapter_gained(tmp_path)
             "generate_rows": 0,
         },
     )
-    summary = compare.run(comparison, tmp_path)
+    summary = run(comparison, tmp_path)
     (entry,) = summary["runs"]
     assert entry["state"] == "finished"
     assert entry["quantization"] == "int4"

@@ -12,7 +12,7 @@ from support.predicting_runs import experiment
 from qtha_lab import models
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run
 
 TOKENIZER = hf.AutoTokenizer.from_pretrained(data_dir() / "models" / "tiny")
 WORDS = len(TOKENIZER)
@@ -73,7 +73,7 @@ def experiment_on(folder, kind):
 
 def test_a_fine_tuned_classifier_gets_a_new_head_for_other_classes(tmp_path):
     folder = classifier(tmp_path / "model")
-    run = runs.Run(finished(experiment_on(folder, "classes"), tmp_path / "runs").path)
+    run = Run(finished(experiment_on(folder, "classes"), tmp_path / "runs").path)
     notes = [event["message"] for event in run.valid_events() if event["kind"] == "note"]
     assert "head classifier of 5 outputs is replaced by a new one of 2 outputs" in notes
     assert set(run.predict(["A text."])[0]["probabilities"]) == {"good", "bad"}
@@ -119,7 +119,7 @@ def test_an_encoder_with_a_decoder_classifies_without_an_end_token_of_its_tokeni
         )
     )
     folder = save(model, tmp_path / "model")
-    run = runs.Run(finished(experiment_on(folder, kind), tmp_path / "runs").path)
+    run = Run(finished(experiment_on(folder, kind), tmp_path / "runs").path)
     assert run.summary["head_parameters"] > 0
     (predicted,) = run.predict([("A text.", "B.") if kind == "pairs" else "A text."])
     assert predicted.keys() & {"label", "number"}

@@ -17,7 +17,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.reproductions import REPRODUCTIONS, dist_qtrl, federated_qt, qt_cnn, reproduce
 from qtha_lab.reproductions.machinery.agents import Agent, AgentConfig, playing
 from qtha_lab.reproductions.machinery.registry import reproduction_of
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import run
 from qtha_lab.tasks.problems import recordings, speech
 from qtha_lab.tasks.problems.environments import environments, goal_of
 
@@ -228,17 +228,17 @@ def test_a_killed_reproduction_of_agents_goes_on(gymnasium, tmp_path):
     folder = tmp_path / "dist_qtrl-quick" / "runs"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while not [run for run in runs.list_runs(folder) if run.status().state == "finished"]:
+        while not [run for run in run.list_runs(folder) if run.status().state == "finished"]:
             assert process.poll() is None
     finally:
         process.kill()
         process.wait()
-    done = {run.path for run in runs.list_runs(folder) if run.status().state == "finished"}
+    done = {run.path for run in run.list_runs(folder) if run.status().state == "finished"}
     times = {path: (path / "summary.json").stat().st_mtime_ns for path in done}
     verdict = reproduce("dist_qtrl", tmp_path, quick=True, seeds=1)
     assert set(verdict["arms"]) == set(REPRODUCTIONS["dist_qtrl"].arms)
     assert {path: (path / "summary.json").stat().st_mtime_ns for path in done} == times
-    assert {run.status().state for run in runs.list_runs(folder)} == {"finished"}
+    assert {run.status().state for run in run.list_runs(folder)} == {"finished"}
 
 
 # speech

@@ -20,7 +20,7 @@ from qtha_lab.reproductions import REPRODUCTIONS, PaperClaim, reproduce, reprodu
 from qtha_lab.reproductions.machinery import listing
 from qtha_lab.reproductions.machinery.registry import LEAST_SEEDS, QUICK_SEEDS, reproduction_of
 from qtha_lab.reproductions.machinery.verdicts import word
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run, launch, list_runs
 from qtha_lab.runs.table import frame
 from qtha_lab.runs.table.varied import filled, short_labels
 from qtha_lab.studies.comparison import rows
@@ -85,7 +85,7 @@ def test_the_arms_are_ordinary_runs_and_the_claims_get_their_words(coins, tmp_pa
 
 def in_order(folder):
     """The runs of a reproduction by arm and seed."""
-    there = runs.list_runs(folder / "runs")
+    there = list_runs(folder / "runs")
     return sorted(there, key=lambda run: (run.experiment.method.name, run.experiment.seed))
 
 
@@ -124,16 +124,16 @@ def test_what_has_finished_is_not_repeated_and_what_has_not_begins_again(coins, 
     killed.files.summary.unlink()
     lines = killed.files.events.read_text().splitlines()
     killed.files.events.write_text("\n".join(lines[:6]) + "\n")  # as after a kill at step 3 or so
-    assert runs.Run(killed.path).status().state == "dead"
+    assert Run(killed.path).status().state == "dead"
     again = reproduce("coins", tmp_path, quick=True)
     assert len(coins) == len(ARMS) * QUICK_SEEDS + 1
-    assert len(runs.list_runs(tmp_path / "coins-quick" / "runs")) == len(ARMS) * QUICK_SEEDS
-    repeated = runs.Run(killed.path).summary
+    assert len(list_runs(tmp_path / "coins-quick" / "runs")) == len(ARMS) * QUICK_SEEDS
+    repeated = Run(killed.path).summary
     timed = {"wall_seconds", "seconds_per_step"}
     assert {k: v for k, v in repeated.items() if k not in timed} == {
         k: v for k, v in whole.items() if k not in timed
     }
-    steps = [e["step"] for e in runs.Run(killed.path).valid_events() if e["kind"] == "train"]
+    steps = [e["step"] for e in Run(killed.path).valid_events() if e["kind"] == "train"]
     assert steps == list(range(1, 11))
     assert again["arms"]["fair"][0]["accuracy"] == whole["accuracy"]
 
@@ -145,13 +145,13 @@ def test_an_arm_stops_at_its_next_step_when_it_is_asked_to(tmp_path):
     def stop(arm, seed, quick, log):
         for step in log.course():
             if step == 4:
-                runs.list_runs(tmp_path / "stopping" / "runs")[0].request_stop()
+                list_runs(tmp_path / "stopping" / "runs")[0].request_stop()
             log.train(step, loss=1.0)
 
     try:
         with refused("Arm a of stopping, seed 0,", "one stopped at step 4 of 9"):
             reproduce("stopping", tmp_path)
-        [run] = runs.list_runs(tmp_path / "stopping" / "runs")
+        [run] = list_runs(tmp_path / "stopping" / "runs")
         assert run.status().state == "stopped"
         with pytest.raises(Refusal, match="Run: qtha-lab reproduce stopping"):
             run.resume()
@@ -169,7 +169,7 @@ def test_an_arm_that_breaks_is_a_failed_run_and_no_verdict(tmp_path):
     try:
         with pytest.raises(ZeroDivisionError):
             reproduce("breaking", tmp_path)
-        [run] = runs.list_runs(tmp_path / "breaking" / "runs")
+        [run] = list_runs(tmp_path / "breaking" / "runs")
         assert run.status().state == "failed"
         assert "this is a fault" in run.status().message
         assert not (tmp_path / "breaking" / "verdict.json").exists()
@@ -230,7 +230,7 @@ def test_a_description_of_an_arm_is_read_back_and_never_launched(tmp_path):
     assert RunDir(files.path).experiment == arm
     assert arm.to_command() == "qtha-lab reproduce coins --quick"
     with pytest.raises(Refusal, match="Run: qtha-lab reproduce coins"):
-        runs.launch(arm, tmp_path)
+        launch(arm, tmp_path)
     plain = RunDir.create(Experiment(name="reproduction: mine"), tmp_path)
     assert type(plain.experiment) is Experiment
 

@@ -11,8 +11,8 @@ from qtha_lab.models.quantisation.grid import round_matrix
 from qtha_lab.reproductions import REPRODUCTIONS, reproduce
 from qtha_lab.reproductions.machinery.fine_tunes import ModelAndTask
 from qtha_lab.reproductions.roste import ARMS, roste
-from qtha_lab.runs import export as exports
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import export
+from qtha_lab.runs.run import list_runs
 
 
 def test_the_first_claim_is_the_papers_own():
@@ -38,10 +38,10 @@ def test_the_quick_form_ends_and_a_merged_arm_has_4_bit_weights(tmp_path):
     assert entries["sft_ptq"]["test_loss"] != entries["chosen"]["test_loss"]
     run = next(
         run
-        for run in runs.list_runs(tmp_path / "roste-quick" / "runs")
+        for run in list_runs(tmp_path / "roste-quick" / "runs")
         if run.experiment.method.title == "nowhere"
     )
-    result = exports.export_run(run, "merged", tmp_path / "merged")
+    result = export.export_run(run, "merged", tmp_path / "merged")
     assert "load with quantization=rotated(" in result.message
     before = load_model("tiny").model
     for model in (

@@ -19,7 +19,7 @@ from qtha_lab.reproductions.machinery.tuning import (
     trial_sentences,
 )
 from qtha_lab.reproductions.machinery.verdicts import verdicts
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison.paired import paired_difference
 from qtha_lab.studies.comparison.row_losses import TestItems
 
@@ -167,7 +167,7 @@ def test_test_losses_are_paired_by_seed_and_row(two_ranks):
 @pytest.mark.slow
 def test_every_arm_gets_as_many_trials_and_trains_at_its_best_rate(two_ranks, tmp_path):
     verdict = reproduce("two_ranks", tmp_path, seeds=3)
-    trials = runs.list_runs(tmp_path / "two_ranks" / "tuning")
+    trials = list_runs(tmp_path / "two_ranks" / "tuning")
     assert {run.experiment.seed for run in trials} == {*SEEDS}
     for arm, tuned in verdict["tuned"].items():
         of_arm = [run for run in trials if run.experiment.method.title == arm]
@@ -184,7 +184,7 @@ def test_every_arm_gets_as_many_trials_and_trains_at_its_best_rate(two_ranks, tm
         assert {entry["learning_rate"] for entry in verdict["arms"][arm]} == {tuned["rate"]}
     assert verdict["tuned"]["one"]["tried"] == [0.00111, 0.00333, 0.01, 0.03, 0.09]
     assert reproduce("two_ranks", tmp_path, seeds=3)["arms"] == verdict["arms"]
-    assert len(runs.list_runs(tmp_path / "two_ranks" / "tuning")) == len(trials)
+    assert len(list_runs(tmp_path / "two_ranks" / "tuning")) == len(trials)
     assert verdict_of("two_ranks", tmp_path)["tuned"] == verdict["tuned"]
 
 

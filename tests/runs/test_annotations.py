@@ -14,13 +14,12 @@ from support.waiting import wait_until
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import RunDir, record
-from qtha_lab.experiment.run_directory import trash as bin
+from qtha_lab.experiment.run_directory import RunDir, record, trash
 from qtha_lab.experiment.run_directory.annotations import Annotations, annotate, read_annotations
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run, attach, launch, list_runs
 
 
-def a_run(folder) -> runs.Run:
+def a_run(folder) -> Run:
     run = run_folder(folder, "lora(r=2)", steps=3)
     write(run, status("running", 0), train(1, 5.0), status("finished", 1))
     return run
@@ -52,7 +51,7 @@ def test_a_run_keeps_the_name_the_tags_and_the_note_that_are_assigned(tmp_path):
     run = a_run(tmp_path)
     run.name, run.tags, run.note = "my best", ["old", "best"], "two\nlines"
     run.tags = [" best "]
-    again = runs.attach(run.id, tmp_path)
+    again = attach(run.id, tmp_path)
     assert (again.name, again.tags, again.note) == ("my best", ("best",), "two\nlines")
     run.name, run.tags, run.note = "", (), ""
     assert (again.name, again.tags, again.note) == (run.id, (), "")
@@ -67,8 +66,8 @@ def test_any_other_attribute_of_a_run_is_refused(tmp_path, attribute, value):
 def test_a_deleted_run_is_in_the_trash(tmp_path):
     run = a_run(tmp_path)
     run.delete()
-    assert (runs.list_runs(tmp_path), bin.list_trash(tmp_path)) == ([], [run.id])
-    assert run.path.parent == bin.trash_of(tmp_path)
+    assert (list_runs(tmp_path), trash.list_trash(tmp_path)) == ([], [run.id])
+    assert run.path.parent == trash.trash_of(tmp_path)
     with pytest.raises(Refusal, match="in the trash"):
         run.delete()
 
@@ -76,10 +75,10 @@ def test_a_deleted_run_is_in_the_trash(tmp_path):
 def test_marks_show_in_the_list_whatever_the_index_remembers(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "YOUNG_SECONDS", -1.0)
     run = a_run(tmp_path)
-    assert runs.list_runs(tmp_path)[0].record.annotations == {}
+    assert list_runs(tmp_path)[0].record.annotations == {}
     annotate(run.files, add=["best"])
     for _ in range(2):  # read anew, then from the index
-        assert runs.list_runs(tmp_path)[0].record.annotations == {"tags": ["best"]}
+        assert list_runs(tmp_path)[0].record.annotations == {"tags": ["best"]}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +125,7 @@ for number in range(count):
 """
 
 
-def writer(run: runs.Run, name: str, count: int) -> subprocess.Popen:
+def writer(run: Run, name: str, count: int) -> subprocess.Popen:
     words = [sys.executable, "-c", WRITER, str(run.path), name, str(count)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
 
@@ -162,56 +161,56 @@ def test_a_deleted_run_comes_back_as_it_was(tmp_path):
     run, other = a_run(tmp_path), a_run(tmp_path)
     annotate(run.files, name="my best")
     before = content(run.path)
-    bin.delete(run.files)
-    assert [r.id for r in runs.list_runs(tmp_path)] == [other.id]
-    assert bin.list_trash(tmp_path) == [run.id]
-    assert [r.record.annotations for r in runs.list_runs(bin.trash_of(tmp_path))] == [
+    trash.delete(run.files)
+    assert [r.id for r in list_runs(tmp_path)] == [other.id]
+    assert trash.list_trash(tmp_path) == [run.id]
+    assert [r.record.annotations for r in list_runs(trash.trash_of(tmp_path))] == [
         {"name": "my best"}
     ]
-    bin.restore(run.id, tmp_path)
+    trash.restore(run.id, tmp_path)
     assert content(run.path) == before
-    assert {r.id for r in runs.list_runs(tmp_path)} == {run.id, other.id}
-    assert bin.list_trash(tmp_path) == []
+    assert {r.id for r in list_runs(tmp_path)} == {run.id, other.id}
+    assert trash.list_trash(tmp_path) == []
 
 
 @pytest.mark.slow
 def test_a_run_at_work_is_not_deleted(tmp_path):
-    run = runs.launch(Experiment(method="lora(r=2)", training={"steps": 5000}), tmp_path)
+    run = launch(Experiment(method="lora(r=2)", training={"steps": 5000}), tmp_path)
     try:
         with pytest.raises(Refusal, match=r"must not be running, got .*\. Stop it first"):
-            bin.delete(run.files)
+            trash.delete(run.files)
         assert run.path.is_dir()
     finally:
         run.stop(soft_seconds=0, term_seconds=5)
     wait_until(lambda: not run.alive)
-    bin.delete(run.files)
-    assert bin.list_trash(tmp_path) == [run.id]
+    trash.delete(run.files)
+    assert trash.list_trash(tmp_path) == [run.id]
 
 
 def test_what_would_lose_a_run_is_refused(tmp_path):
     run = a_run(tmp_path)
-    bin.delete(run.files)
+    trash.delete(run.files)
     with refused("deleted", "run '../x'"):
-        bin.restore("../x", tmp_path)
+        trash.restore("../x", tmp_path)
     with refused("A run to delete", rule="be in the trash"):
-        bin.delete(RunDir(bin.trash_of(tmp_path) / run.id))
+        trash.delete(RunDir(trash.trash_of(tmp_path) / run.id))
     with refused(value="No such file or directory"):
-        bin.delete(run.files)  # by a second person
+        trash.delete(run.files)  # by a second person
     assert not run.path.exists()
     run.path.mkdir()
     with pytest.raises(Refusal, match=f"must have no run {run.id}, got one"):
-        bin.restore(run.id, tmp_path)
+        trash.restore(run.id, tmp_path)
 
 
 def test_the_bin_is_emptied_of_whole_runs_and_of_what_a_kill_left(tmp_path):
     run, other = a_run(tmp_path), a_run(tmp_path)
     for deleted in (run, other):
-        bin.delete(deleted.files)
-    place = bin.trash_of(tmp_path)
-    (place / bin.DOOMED).mkdir()
-    (place / run.id).rename(place / bin.DOOMED / run.id)  # an emptying was killed here
-    assert bin.list_trash(tmp_path) == [other.id]
-    assert bin.empty_trash(tmp_path) == [other.id]
+        trash.delete(deleted.files)
+    place = trash.trash_of(tmp_path)
+    (place / trash.DOOMED).mkdir()
+    (place / run.id).rename(place / trash.DOOMED / run.id)  # an emptying was killed here
+    assert trash.list_trash(tmp_path) == [other.id]
+    assert trash.empty_trash(tmp_path) == [other.id]
     assert [path for path in place.iterdir() if path.is_dir()] == []
 
 
@@ -239,11 +238,11 @@ def test_a_kill_while_runs_are_deleted_and_restored_leaves_each_whole_in_one_pla
         time.sleep(chance.uniform(0, 0.02))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        places = [p for p in (run.path, bin.trash_of(tmp_path) / run.id) if p.exists()]
+        places = [p for p in (run.path, trash.trash_of(tmp_path) / run.id) if p.exists()]
         assert len(places) == 1
         assert content(places[0]) == before
         if places[0] != run.path:
-            bin.restore(run.id, tmp_path)
+            trash.restore(run.id, tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -251,5 +250,5 @@ def test_a_folder_that_cannot_be_written_to_refuses_in_a_sentence(tmp_path):
     run = a_run(tmp_path)
     tmp_path.chmod(0o500)
     with pytest.raises(Refusal, match=r"cannot be moved \(Permission denied"):
-        bin.delete(run.files)
+        trash.delete(run.files)
     tmp_path.chmod(0o700)

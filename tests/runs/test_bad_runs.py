@@ -20,9 +20,8 @@ from qtha_lab.experiment.run_directory.events import (
 )
 from qtha_lab.experiment.run_directory.status import last_status
 from qtha_lab.figures.loss_curves import from_events
-from qtha_lab.runs import run as runs
-from qtha_lab.studies import comparison as compare
-from qtha_lab.studies.comparison import run_data as reading
+from qtha_lab.runs import run
+from qtha_lab.studies.comparison import rows, run_data, summarise
 from qtha_lab.training.summary import measured, wall_seconds
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -51,7 +50,7 @@ def make(folder, method="lora(r=2)", **changes):
         "method": described.method.name,
     }
     write_json(files.summary, SUMMARY | who | {"seed": described.seed})
-    return runs.Run(files.path)
+    return run.Run(files.path)
 
 
 @pytest.fixture
@@ -116,8 +115,8 @@ def test_a_bad_run_is_told_in_a_comparison_and_the_good_one_counts(folder, damag
     harm, _ = DAMAGES[damage]
     harm(make(folder, seed=1).path)
     comparison = Comparison(methods="lora(r=2)", seeds=[0, 1])
-    summary = compare.summarise(comparison, runs.list_runs(folder))
-    (row,) = compare.rows(summary)
+    summary = summarise(comparison, run.list_runs(folder))
+    (row,) = rows(summary)
     assert row["seeds"][0] in "12"
     if damage.startswith("summary.json"):
         assert any("no readable result (seed 1): its summary.json" in n for n in summary["notes"])
@@ -148,14 +147,14 @@ def test_a_renamed_run_is_known_by_its_new_name(folder, tmp_path):
     original.path.rename(folder / "my best")
     call("plot", folder, "--out", tmp_path / "out", "--formats", "csv")
     assert (tmp_path / "out" / "loss_curves.csv").exists()
-    (listed,) = reading.entries(reading.find_runs([folder]))
+    (listed,) = run_data.entries(run_data.find_runs([folder]))
     assert (listed["run_id"], listed["state"], listed["eval_loss"]) == ("my best", "finished", 4.1)
 
 
 def test_a_copied_run_is_a_run_of_its_own(folder, tmp_path):
     original = make(folder)
     shutil.copytree(original.path, folder / "copy")
-    assert {e["run_id"] for e in reading.entries(reading.find_runs([folder]))} == {
+    assert {e["run_id"] for e in run_data.entries(run_data.find_runs([folder]))} == {
         original.id,
         "copy",
     }
@@ -212,7 +211,7 @@ def read_by_everybody(path):
     last_status(read_tail(path), 10)
     measured(valid)
     wall_seconds(events)
-    reading.spectra(valid)
+    run_data.spectra(valid)
     from_events("lora", 0, valid)
     shown = SimpleNamespace(
         id="it", experiment=Experiment(method="lora"), events=lambda at: (valid, 0)

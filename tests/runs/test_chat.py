@@ -14,11 +14,10 @@ from support.refusals import refused
 from support.small_models import TARGETS, logits, make
 from support.trained_runs import train_two
 
-from qtha_lab import ChatModels, adapters, load_model, load_task
+from qtha_lab import ChatModels, adapters, list_runs, load_model, load_task
 from qtha_lab.adapters import weigh
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.runs import run as runs
 from qtha_lab.runs.chat import Decoding
 from qtha_lab.runs.chat.client import Client
 from qtha_lab.runs.chat.held_out_prompts import held_out
@@ -342,4 +341,4 @@ def test_unknown_runs_are_refused_by_the_command(trained, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(trained[0].path.parent))
     answer = call("chat", "nothing", "--prompt", "Hi")
     assert isinstance(answer.exception, Refusal)
-    assert [run.id for run in runs.list_runs(trained[0].path.parent)]
+    assert [run.id for run in list_runs(trained[0].path.parent)]

@@ -11,10 +11,9 @@ from safetensors.torch import load_file, save_file
 from support.waiting import PATIENCE, wait_until
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import RunDir, checkpoints
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import RunDir, checkpoints, queue
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run, launch
 from qtha_lab.training.finetune import fine_tune
 from qtha_lab.training.resume import find_start, newest_complete
 
@@ -37,7 +36,7 @@ def work(files, until=10**9):
     """Work on a run in this process, to the end or until the step after the one told; told as a worker does."""
     log = EventLog(files.events)
     try:
-        outcome = fine_tune(files, log, lambda: runs.Run(files.path).status().step >= until, 1)
+        outcome = fine_tune(files, log, lambda: Run(files.path).status().step >= until, 1)
     finally:
         log.close()
     log = EventLog(files.events)
@@ -253,9 +252,9 @@ def wait_for(condition, run):
 
 
 def test_a_killed_run_whose_checkpoints_are_damaged_begins_again_only_if_asked(straight):
-    run = runs.launch(EXPERIMENT)
+    run = launch(EXPERIMENT)
     wait_for(lambda: run.status().step >= 4, run)
-    os.killpg(slots.holder(run.files.lock), signal.SIGKILL)
+    os.killpg(queue.holder(run.files.lock), signal.SIGKILL)
     assert run.wait(PATIENCE).state == "dead"
     for folder in checkpoints.by_step(run.files.checkpoints).values():
         flip_a_bit(folder / "optimizer.pt")
@@ -272,15 +271,15 @@ def test_a_killed_run_whose_checkpoints_are_damaged_begins_again_only_if_asked(s
 
 
 def test_a_run_whose_directory_is_deleted_ends_and_makes_no_other(tmp_path):
-    run = runs.launch(EXPERIMENT.replace(training=TRAINING | {"steps": 5000}))
+    run = launch(EXPERIMENT.replace(training=TRAINING | {"steps": 5000}))
     wait_for(lambda: run.status().step >= 2, run)
-    pid = slots.holder(run.files.lock)
+    pid = queue.holder(run.files.lock)
     trash = tmp_path / "trash"
     run.path.rename(trash)  # as a file manager deletes
-    wait_for(lambda: not slots.is_locked(trash / "worker.lock"), runs.Run(trash))
-    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), runs.Run(trash))
+    wait_for(lambda: not queue.is_locked(trash / "worker.lock"), Run(trash))
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), Run(trash))
     assert not run.path.exists()
-    status = runs.Run(trash).status()
+    status = Run(trash).status()
     assert status.state == "failed"
     assert (
         "must stay in place during the run, got a file that was moved or deleted" in status.message

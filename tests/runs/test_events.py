@@ -10,7 +10,7 @@ import tracemalloc
 
 import pytest
 
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.events import (
     TAIL_BYTES,
     EventLog,
@@ -181,7 +181,7 @@ def test_of_one_kind_and_step_the_last_line_counts():
 
 # ---- locks and slots ----
 
-HOLDER = "import sys; from qtha_lab.experiment.run_directory import queue as slots; slots.hold(__import__('pathlib').Path(sys.argv[1])); print(1, flush=True); sys.stdin.read()"
+HOLDER = "import sys; from qtha_lab.experiment.run_directory import queue; queue.hold(__import__('pathlib').Path(sys.argv[1])); print(1, flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
@@ -198,31 +198,31 @@ def holder(tmp_path):
 
 
 def test_a_lock_is_free_again_the_moment_its_holder_is_killed(tmp_path, holder):
-    assert slots.is_locked(tmp_path / "lock")
-    assert slots.hold(tmp_path / "lock") is None
+    assert queue.is_locked(tmp_path / "lock")
+    assert queue.hold(tmp_path / "lock") is None
     holder.kill()
     holder.wait()
-    assert not slots.is_locked(tmp_path / "lock")
-    fd = slots.hold(tmp_path / "lock")
+    assert not queue.is_locked(tmp_path / "lock")
+    fd = queue.hold(tmp_path / "lock")
     assert fd is not None
     os.close(fd)
 
 
 def test_the_number_in_a_free_lock_file_names_nobody(tmp_path):
-    fd = slots.hold(tmp_path / "lock")
-    slots.sign(fd, 4711)
-    assert slots.holder(tmp_path / "lock") == 4711
+    fd = queue.hold(tmp_path / "lock")
+    queue.sign(fd, 4711)
+    assert queue.holder(tmp_path / "lock") == 4711
     os.close(fd)
-    assert slots.holder(tmp_path / "lock") is None
+    assert queue.holder(tmp_path / "lock") is None
 
 
 def test_waiting_runs_take_slots_in_the_order_they_came(tmp_path):
-    queue = slots.Queue(tmp_path)
-    busy = slots.hold(tmp_path / "0")
-    tickets, order = [queue.ticket(f"run{n}") for n in range(3)], []
+    line = queue.Queue(tmp_path)
+    busy = queue.hold(tmp_path / "0")
+    tickets, order = [line.ticket(f"run{n}") for n in range(3)], []
 
     def wait(number):
-        slot = queue.wait(tickets[number][0], lambda: slots.hold(tmp_path / "0"), lambda: False)
+        slot = line.wait(tickets[number][0], lambda: queue.hold(tmp_path / "0"), lambda: False)
         order.append(number)
         tickets[number][0].unlink()
         os.close(slot)
@@ -239,20 +239,20 @@ def test_waiting_runs_take_slots_in_the_order_they_came(tmp_path):
 
 
 def test_a_dead_ticket_holds_nobody_up_and_giving_up_works(tmp_path):
-    queue = slots.Queue(tmp_path)
-    _, fd = queue.ticket("dead")
+    line = queue.Queue(tmp_path)
+    _, fd = line.ticket("dead")
     os.close(fd)
-    mine, fd = queue.ticket("mine")
-    assert queue.wait(mine, lambda: "slot", give_up=lambda: False) == "slot"
-    assert queue.wait(mine, lambda: "slot", give_up=lambda: True) is None
+    mine, fd = line.ticket("mine")
+    assert line.wait(mine, lambda: "slot", give_up=lambda: False) == "slot"
+    assert line.wait(mine, lambda: "slot", give_up=lambda: True) is None
     os.close(fd)
 
 
 def test_a_ticket_drawn_after_the_clock_was_set_back_waits_its_turn(tmp_path, monkeypatch):
-    queue = slots.Queue(tmp_path)
-    first, one = queue.ticket("b")
+    line = queue.Queue(tmp_path)
+    first, one = line.ticket("b")
     monkeypatch.setattr(time, "time_ns", lambda: 5)
-    second, two = queue.ticket("a")
+    second, two = line.ticket("a")
     assert sorted([first, second]) == [first, second]
     os.close(one)
     os.close(two)
@@ -261,20 +261,20 @@ def test_a_ticket_drawn_after_the_clock_was_set_back_waits_its_turn(tmp_path, mo
 def test_runs_beside_a_runs_folder_that_cannot_be_written_to_queue_where_they_lie(tmp_path):
     (tmp_path / "file").write_text("")
     unwritable = tmp_path / "file" / "runs"
-    assert slots.shared_folder(unwritable, tmp_path / "out") == tmp_path / "out" / ".slots"
-    assert slots.shared_folder(tmp_path, tmp_path / "out") == tmp_path / ".slots"
+    assert queue.shared_folder(unwritable, tmp_path / "out") == tmp_path / "out" / ".slots"
+    assert queue.shared_folder(tmp_path, tmp_path / "out") == tmp_path / ".slots"
 
 
 def test_slots_and_threads_share_the_cores(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("QTHA_LAB_SLOTS", raising=False)
-    cores = slots.n_cores()
-    assert slots.n_slots() == min(2, cores)
-    assert slots.n_threads() == max(1, cores // slots.n_slots())
-    assert slots.n_slots(threads=cores) == 1
-    assert slots.n_threads(3) == 3
+    cores = queue.n_cores()
+    assert queue.n_slots() == min(2, cores)
+    assert queue.n_threads() == max(1, cores // queue.n_slots())
+    assert queue.n_slots(threads=cores) == 1
+    assert queue.n_threads(3) == 3
     monkeypatch.setenv("QTHA_LAB_SLOTS", "5")
-    assert slots.n_slots(threads=1) == 5
+    assert queue.n_slots(threads=1) == 5
 
 
 def test_a_sparse_log_of_two_gibibytes_is_not_read_to_its_end(tmp_path):

@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from qtha_lab import Comparison, Experiment, load_adapter, load_model
 from qtha_lab.core.errors import Refusal
-from qtha_lab.runs import export as exports
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import export
 from qtha_lab.runs.export.kinds import default_place
+from qtha_lab.runs.run import Run, list_runs
 
 IDS = torch.tensor([[5, 11, 3, 40, 7]])
 
@@ -40,7 +40,7 @@ def of_run(run):
 @pytest.mark.slow
 def test_an_adapter_goes_with_its_card_and_loads_as_it_was(trained, tmp_path):
     for number, run in enumerate(trained):
-        result = exports.export_run(run, "adapter", tmp_path / str(number))
+        result = export.export_run(run, "adapter", tmp_path / str(number))
         assert (result.path / "README.md").is_file()
         assert torch.equal(logits(load_adapter(load_model("tiny").model, result.path)), of_run(run))
 
@@ -48,10 +48,10 @@ def test_an_adapter_goes_with_its_card_and_loads_as_it_was(trained, tmp_path):
 @pytest.mark.slow
 def test_a_lora_of_a_lora_is_the_same_and_that_of_a_circuit_says_what_it_misses(trained, tmp_path):
     lora, qtha = trained
-    result = exports.export_run(lora, "lora", tmp_path / "lora", r=2)
+    result = export.export_run(lora, "lora", tmp_path / "lora", r=2)
     plain = PeftModel.from_pretrained(load_model("tiny").model, result.path)
     torch.testing.assert_close(logits(plain), of_run(lora), atol=1e-3, rtol=1e-3)
-    result = exports.export_run(qtha, "lora", tmp_path / "qtha", r=2)
+    result = export.export_run(qtha, "lora", tmp_path / "qtha", r=2)
     assert "of the change on held-out tokens" in result.message
     error = float(result.message.split("misses ")[1].split()[0])
     assert 1e-4 < error < 1.5
@@ -59,37 +59,37 @@ def test_a_lora_of_a_lora_is_the_same_and_that_of_a_circuit_says_what_it_misses(
 
 def test_what_is_linear_is_merged_and_what_is_not_says_why(trained, tmp_path):
     lora, qtha = trained
-    result = exports.export_run(lora, "merged", tmp_path / "model")
+    result = export.export_run(lora, "merged", tmp_path / "model")
     merged = AutoModelForCausalLM.from_pretrained(result.path)
     torch.testing.assert_close(logits(merged), of_run(lora), atol=1e-3, rtol=1e-3)
     assert AutoTokenizer.from_pretrained(result.path).chat_template
     with pytest.raises(Refusal, match=f"Run {qtha.id} cannot be merged: .*circuit"):
-        exports.export_run(qtha, "merged", tmp_path / "no")
+        export.export_run(qtha, "merged", tmp_path / "no")
     assert not (tmp_path / "no").exists()
 
 
 def test_a_run_without_its_adapter_gives_its_checkpoint_and_no_card(trained, tmp_path):
     shutil.copytree(trained[0].path, tmp_path / "half")
     shutil.rmtree(tmp_path / "half" / "adapter")
-    run = runs.Run(tmp_path / "half")
-    result = exports.export_run(run, "adapter")
+    run = Run(tmp_path / "half")
+    result = export.export_run(run, "adapter")
     assert result.path == default_place(run, "adapter")
     assert "from the checkpoint at step 6" in result.message
     with refused("A run with a model card", "finished for half"):
-        exports.export_run(run, "card")
+        export.export_run(run, "card")
 
 
 def test_places_that_are_taken_are_refused_and_the_own_one_is_made_anew(trained, tmp_path):
     run = trained[0]
     (tmp_path / "card.md").write_text("mine")
     with refused("card.md", rule="exist yet"):
-        exports.export_run(run, "card", tmp_path / "card.md")
+        export.export_run(run, "card", tmp_path / "card.md")
     with pytest.raises(Refusal, match=r"must be empty\. Choose another"):
-        exports.export_run(run, "adapter", tmp_path)
+        export.export_run(run, "adapter", tmp_path)
     assert (tmp_path / "card.md").read_text() == "mine"
     with refused("export", "'lroa'", remedy="'lora'"):
-        exports.export_run(run, "lroa")
-    paths = {exports.export_run(run, "card").path for _ in range(2)}
+        export.export_run(run, "lroa")
+    paths = {export.export_run(run, "card").path for _ in range(2)}
     assert [path.is_file() for path in paths] == [True]
 
 
@@ -98,22 +98,22 @@ def test_places_that_are_taken_are_refused_and_the_own_one_is_made_anew(trained,
 
 def test_the_files_that_repeat_a_run_say_its_experiment(trained, tmp_path):
     run = trained[1]
-    yaml = exports.export_run(run, "yaml", tmp_path / "run.yaml").path
+    yaml = export.export_run(run, "yaml", tmp_path / "run.yaml").path
     assert Experiment.from_yaml(yaml) == run.experiment
     scope: dict = {}
-    python = exports.export_run(run, "python", tmp_path / "run.py").path.read_text()
+    python = export.export_run(run, "python", tmp_path / "run.py").path.read_text()
     exec(python.replace("run = launch(experiment)", ""), scope)
     assert scope["experiment"] == run.experiment
 
 
 @pytest.mark.slow
 def test_the_notebook_of_a_run_repeats_it(trained, tmp_path):
-    file = exports.export_run(trained[0], "notebook", tmp_path / "again.ipynb").path
+    file = export.export_run(trained[0], "notebook", tmp_path / "again.ipynb").path
     notebook = nbformat.read(file, as_version=4)
     nbformat.validate(notebook)
     assert outputs_of(notebook.cells) == []
     outputs = execute(notebook, tmp_path, "full", tmp_path)
-    (again,) = runs.list_runs(tmp_path / "runs")
+    (again,) = list_runs(tmp_path / "runs")
     assert again.experiment == trained[0].experiment
     assert again.summary["eval_loss"] == trained[0].summary["eval_loss"]
     assert any("data:image/svg+xml" in o.get("data", {}).get("text/html", "") for o in outputs)
@@ -135,7 +135,7 @@ def test_the_notebook_of_a_comparison_ends_with_its_table(tmp_path):
     assert described.to_command() in notebook.cells[0].source
     outputs = execute(notebook, tmp_path, "full", tmp_path)
     assert "lora(r=2" in str(outputs)
-    assert len(runs.list_runs(tmp_path / "comparison" / "runs")) == 2
+    assert len(list_runs(tmp_path / "comparison" / "runs")) == 2
 
 
 # the command
@@ -148,5 +148,5 @@ def test_the_command_says_where_it_lies(trained, monkeypatch, tmp_path):
     assert answer.exit_code == 0, answer.output
     assert json.loads(answer.stdout)["path"] == str(tmp_path / "a.yaml")
     listed = call("export", run.id)
-    assert all(kind in listed.stdout for kind in exports.KINDS)
+    assert all(kind in listed.stdout for kind in export.KINDS)
     assert isinstance(call("export", run.id, "yaml", "--r", "2").exception, Refusal)

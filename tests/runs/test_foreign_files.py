@@ -16,7 +16,7 @@ from qtha_lab.core.io import remove_file, whole_number
 from qtha_lab.core.plugin_loading import load_plugins
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory.queue import Queue, is_chosen, n_threads
 from qtha_lab.figures.machinery.provenance import build_date
 from qtha_lab.runs.worker import use_threads
 from qtha_lab.studies.federated.folder import Parties
@@ -80,10 +80,10 @@ def test_a_variable_that_is_no_number_of_threads_is_as_good_as_none(text, monkey
     assert whole_number(text) is None
     monkeypatch.setenv("QTHA_LAB_SLOTS", text)
     monkeypatch.delenv("OMP_NUM_THREADS")
-    default = slots.n_threads()
+    default = n_threads()
     monkeypatch.setenv("OMP_NUM_THREADS", text)
-    assert not slots.is_chosen(None)
-    assert slots.n_threads() == default
+    assert not is_chosen(None)
+    assert n_threads() == default
     monkeypatch.setattr(os, "environ", os.environ.copy())
     use_threads()
     assert os.environ["OMP_NUM_THREADS"] == str(os.cpu_count())
@@ -147,7 +147,7 @@ def test_the_last_output_of_a_worker_controls_no_terminal(stopped):
 
 @pytest.mark.parametrize("name", ["x" * 235, "ö" * 117, "x" * 255])
 def test_a_run_with_a_long_name_waits_in_the_queue(tmp_path, name):
-    queue = slots.Queue(tmp_path)
+    queue = Queue(tmp_path)
     (first, fd), (second, other) = queue.ticket(name), queue.ticket(name + "y")
     assert first.name != second.name
     assert queue.wait(first, lambda: "taken", lambda: False) == "taken"

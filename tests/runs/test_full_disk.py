@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from qtha_lab.experiment import Comparison, Experiment, Sweep
 from qtha_lab.experiment.run_directory import RunDir, disk
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run, launch
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.sweep.folder import SweepDir
 
@@ -56,7 +56,7 @@ def resized(folder, size):
 
 @pytest.mark.slow
 def test_a_checkpoint_that_does_not_fit_fails_a_run_in_one_sentence_and_it_resumes(small_disk):
-    run = runs.launch(Experiment(method="lora(r=8)", training=TRAINING), check=False)
+    run = launch(Experiment(method="lora(r=8)", training=TRAINING), check=False)
     status = run.wait(timeout=240)
     assert status.state == "failed", run.log_tail()
     assert status.message.startswith(("The disk of", "The disk of")), status.message
@@ -79,7 +79,7 @@ def test_a_disk_without_a_free_byte_ends_a_worker_in_one_sentence(small_disk):
     assert worker.returncode == 1
     assert "Traceback" not in worker.stdout + worker.stderr
     assert worker.stdout.startswith("The disk of")
-    status = runs.Run(files.path).status()
+    status = Run(files.path).status()
     assert status.state == "dead"
     assert "must have 0.0 MiB free, got 0.0 MiB." in status.message
     assert len(status.message) <= 300

@@ -16,7 +16,6 @@ from support.run_folders import run_folder, status, train, write
 from support.watched_files import watched
 
 from qtha_lab.experiment.run_directory import RunDir, index, record, write_json
-from qtha_lab.runs import run as runs
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +24,7 @@ def _every_change_shows(monkeypatch):
     monkeypatch.setattr(record, "YOUNG_SECONDS", -1.0)
 
 
-def fill(folder: Path, count: int = 6) -> list[runs.Run]:
+def fill(folder: Path, count: int = 6) -> list[Run]:
     """Finished runs, and one that died."""
     made = [run_folder(folder, method="lora(r=2)", seed=seed, steps=20) for seed in range(count)]
     for run in made:
@@ -38,23 +37,23 @@ def fill(folder: Path, count: int = 6) -> list[runs.Run]:
 
 def truth(folder: Path) -> list[tuple]:
     """Return the content of each directory, read alone."""
-    alone = [runs.Run(path) for path in folder.iterdir() if RunDir(path).exists]
+    alone = [Run(path) for path in folder.iterdir() if RunDir(path).exists]
     return sorted((told(run) for run in alone), reverse=True)
 
 
-def told(run: runs.Run) -> tuple:
+def told(run: Run) -> tuple:
     return run.id, str(run.status()), run.unreadable, json.dumps(run.summary)
 
 
 def listed(folder: Path) -> list[tuple]:
-    return [told(run) for run in runs.list_runs(folder, unreadable=True)]
+    return [told(run) for run in list_runs(folder, unreadable=True)]
 
 
 def test_a_second_listing_opens_the_index_and_lists_the_folder_once(tmp_path):
     dead = fill(tmp_path, 20)[-1]
-    runs.list_runs(tmp_path)
+    list_runs(tmp_path)
     with watched(tmp_path) as seen:
-        ended = [run.status() for run in runs.list_runs(tmp_path) if run.id != dead.id]
+        ended = [run.status() for run in list_runs(tmp_path) if run.id != dead.id]
     assert seen == [("list", str(tmp_path)), ("open", str(tmp_path / index.NAME))]
     assert {status.state for status in ended} == {"finished"}
 
@@ -112,7 +111,7 @@ def test_an_index_of_garbage_is_written_anew(tmp_path, content):
     (tmp_path / index.NAME).write_bytes(content)
     assert listed(tmp_path) == truth(tmp_path)
     with watched(tmp_path) as seen:
-        runs.list_runs(tmp_path)
+        list_runs(tmp_path)
     assert [kind for kind, _ in seen] == ["list", "open"]
 
 
@@ -127,7 +126,7 @@ def test_an_index_of_another_version_counts_for_nothing(tmp_path, monkeypatch):
     listed(tmp_path)
     monkeypatch.setattr("qtha_lab.__version__", "9.9")
     with watched(tmp_path) as seen:
-        runs.list_runs(tmp_path)
+        list_runs(tmp_path)
     assert len(seen) > 6
 
 

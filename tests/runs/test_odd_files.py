@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from support.run_folders import finish, run_folder, status, train, two_steps, write
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.run_directory import annotations as marks
-from qtha_lab.experiment.run_directory import index, record
+from qtha_lab.experiment.run_directory import annotations, index, record
 from qtha_lab.experiment.run_directory.events import (
     LONGEST_MESSAGE,
     EventLog,
@@ -19,7 +18,7 @@ from qtha_lab.experiment.run_directory.events import (
     read_events,
     read_tail,
 )
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import list_runs
 from qtha_lab.runs.table import frame
 
 FILES = (
@@ -59,7 +58,7 @@ def folder(tmp_path, monkeypatch):
 def ended(folder, seed=0):
     run = run_folder(folder, method="lora(r=2)", seed=seed, steps=2)
     two_steps(run)
-    marks.annotate(run.files, name="mine", add=["tag"])
+    annotations.annotate(run.files, name="mine", add=["tag"])
     return finish(run, eval_loss=4.0)
 
 
@@ -70,7 +69,7 @@ def test_a_strange_file_in_a_run_leaves_every_view_of_the_folder(folder, file, p
     (bad.path / file).unlink(missing_ok=True)
     PLACES[place](bad.path / file)
     for _ in range(2):  # read, then from the index
-        listed = frame(runs.list_runs(unreadable=True), disk=True)
+        listed = frame(list_runs(unreadable=True), disk=True)
         assert set(listed.index) == {good.id, bad.id}
         assert listed["state"][good.id] == "finished"
         assert all(len(message) <= 300 for message in listed["message"])
@@ -120,7 +119,7 @@ def test_an_index_line_of_another_form_is_ignored_and_written_anew(folder, line)
     run = ended(folder)
     (folder / index.NAME).write_bytes(index_line(filled(line, run)))
     for _ in range(3):
-        (row,) = frame(runs.list_runs()).to_dict("records")
+        (row,) = frame(list_runs()).to_dict("records")
         assert (row["state"], row["eval_loss"], row["tags"]) == ("finished", 4.0, ["tag"])
     assert index.Index(folder).get(run.id, record.stamp(run.path)) is not None
 
@@ -153,11 +152,11 @@ VALUES = [
 @pytest.mark.parametrize("field", FIELDS)
 def test_no_field_of_an_index_line_takes_the_list_down(folder, field):
     run = ended(folder)
-    plain = runs.list_runs()[0].record.plain()
+    plain = list_runs()[0].record.plain()
     for value in VALUES:
         line = [index.qtha_lab.__version__, run.id, plain | {field: value}]
         (folder / index.NAME).write_bytes(index_line(json.dumps(line).encode()))
-        assert list(frame(runs.list_runs(unreadable=True))["run"]) == [run.id]
+        assert list(frame(list_runs(unreadable=True))["run"]) == [run.id]
 
 
 @settings(
@@ -172,15 +171,15 @@ def test_no_field_of_an_index_line_takes_the_list_down(folder, field):
 )
 @example("annotations.jsonl", 0.0, 255)
 def test_any_changed_byte_is_a_value_or_one_sentence(folder, file, place, bits):
-    (run,) = runs.list_runs(unreadable=True) or [ended(folder)]
+    (run,) = list_runs(unreadable=True) or [ended(folder)]
     (run.path / "origin.json").write_text('{"sweep": "s", "method": 0, "trial": 1, "seed": 0}')
-    runs.list_runs()
+    list_runs()
     path = (folder if file == index.NAME else run.path) / file
     whole = path.read_bytes()
     at = int(place * len(whole))
     path.write_bytes(whole[:at] + bytes([whole[at] ^ bits]) + whole[at + 1 :])
     try:
-        (message,) = frame(runs.list_runs(unreadable=True))["message"]
+        (message,) = frame(list_runs(unreadable=True))["message"]
         assert len(message) <= 300
         history(read_events(run.files.events)[0])
         assert list(frame([run])["run"]) == [run.id]

@@ -20,7 +20,7 @@ from transformers import AutoTokenizer
 from qtha_lab.core import locks
 from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import launch
 from qtha_lab.tasks import collate, load_task
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +95,7 @@ def test_a_spawned_process_without_proc_trains_to_the_same_loss(tmp_path):
 @pytest.mark.slow
 def test_a_worker_takes_the_lock_itself_where_none_is_inherited(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "INHERITS", False)
-    run = runs.launch(Experiment(method=METHOD, training=Training(**SHORT)), tmp_path)
+    run = launch(Experiment(method=METHOD, training=Training(**SHORT)), tmp_path)
     assert run.alive
     assert run.wait().state == "finished", run.status().message
     wait_until(lambda: not run.alive)

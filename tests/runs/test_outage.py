@@ -7,9 +7,9 @@ from support.run_folders import run_folder, status, train, write
 from support.waiting import wait_until
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import outage as away
-from qtha_lab.runs import run as runs
-from qtha_lab.studies.comparison import run_comparison as comparing
+from qtha_lab.experiment.run_directory import outage
+from qtha_lab.runs.run import Run, launch
+from qtha_lab.studies.comparison import run_comparison
 
 
 def test_a_run_that_is_out_of_sight_is_away_and_not_ended(tmp_path):
@@ -27,14 +27,14 @@ def test_a_run_that_is_out_of_sight_is_away_and_not_ended(tmp_path):
 def test_a_run_that_was_deleted_is_not_waited_for(tmp_path):
     run = run_folder(tmp_path / "runs")
     run.path.rename(tmp_path / "bin")
-    assert not away.wait_until_reachable(run.files)
+    assert not outage.wait_until_reachable(run.files)
 
 
 def test_a_folder_that_does_not_come_back_is_given_up(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(away, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(outage, "PATIENCE_SECONDS", 0.3)
     run = run_folder(tmp_path / "share" / "runs")
     (tmp_path / "share").rename(tmp_path / "elsewhere")
-    assert not away.wait_until_reachable(run.files)
+    assert not outage.wait_until_reachable(run.files)
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -44,7 +44,7 @@ def test_a_comparison_waits_for_its_folder_and_says_so_once(tmp_path, caplog):
     (tmp_path / "share").rename(tmp_path / "elsewhere")
     back = threading.Timer(1.0, (tmp_path / "elsewhere").rename, [tmp_path / "share"])
     back.start()
-    comparing._wait_for(out)
+    run_comparison._wait_for(out)
     back.join()
     assert out.is_dir()
     assert len([r for r in caplog.records if "goes on when it is back" in r.getMessage()]) == 1
@@ -56,13 +56,11 @@ def test_a_worker_whose_folder_goes_away_goes_on_when_it_is_back(tmp_path):
         "steps": 100_000, "batch_size": 2, "max_length": 32, "train_rows": 40, "eval_rows": 4, "test_rows": 4,
         "eval_every": 1000, "checkpoint_every": 3, "generate_rows": 0, "threads": 1,
     }  # fmt: skip
-    run = runs.launch(
-        Experiment(method="lora(r=2)", training=training), tmp_path / "share" / "runs"
-    )
+    run = launch(Experiment(method="lora(r=2)", training=training), tmp_path / "share" / "runs")
     wait_until(lambda: run.status().step >= 4 or run.status().ended, run.log_tail)
     reached = run.status().step
     (tmp_path / "share").rename(tmp_path / "elsewhere")
-    there = runs.Run(tmp_path / "elsewhere" / "runs" / run.id)
+    there = Run(tmp_path / "elsewhere" / "runs" / run.id)
     assert run.status().state == "away"
     wait_until(lambda: "is away: waiting for it" in there.log_tail())
     (tmp_path / "elsewhere").rename(tmp_path / "share")

@@ -18,8 +18,8 @@ from qtha_lab import load_adapter, load_model, load_predictor
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment.prediction_settings import FILE
-from qtha_lab.runs import export as exports
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.export import export_run
+from qtha_lab.runs.run import Run
 from qtha_lab.tasks.messages import render
 
 KINDS = list(INPUTS)
@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
     """A finished run of each kind of output."""
     folder = tmp_path_factory.mktemp("predicting")
     return {
-        kind: runs.Run(finished(experiment(folder, kind), folder / "runs").path)
+        kind: Run(finished(experiment(folder, kind), folder / "runs").path)
         for kind in (*KINDS, "plain")
     }
 
@@ -110,7 +110,7 @@ def test_rows_have_the_same_predictions_together_and_alone(trained, kind):
 @pytest.mark.parametrize("export", ["adapter", "merged"])
 def test_an_exported_folder_predicts_without_run_and_data(trained, kind, export, tmp_path):
     expected = trained[kind].predict([INPUTS[kind]])
-    folder = exports.export_run(trained[kind], export, tmp_path / "out").path
+    folder = export_run(trained[kind], export, tmp_path / "out").path
     close(load_predictor(folder).predict([INPUTS[kind]])[0], expected[0])
     texts = [p.read_text() for p in folder.iterdir() if p.name in (FILE, "config.json", "README.md", "adapter_config.json")]  # fmt: skip
     assert not any(str(trained[kind].path.parents[1]) in text for text in texts)
@@ -125,7 +125,7 @@ def test_an_exported_folder_predicts_without_run_and_data(trained, kind, export,
     [("classes", ["bad", "good"]), ("ordered", ["stars"]), ("numbers", ["score"])],
 )
 def test_the_names_of_outputs_are_in_the_config_and_the_card(trained, kind, names, export, tmp_path):  # fmt: skip
-    folder = exports.export_run(trained[kind], export, tmp_path / "out").path
+    folder = export_run(trained[kind], export, tmp_path / "out").path
     config = hf.AutoConfig.from_pretrained(folder)
     assert [config.id2label[place] for place in range(len(names))] == names
     assert config.label2id == {name: place for place, name in enumerate(names)}
@@ -137,7 +137,7 @@ def test_the_names_of_outputs_are_in_the_config_and_the_card(trained, kind, name
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_lines_in_the_card_of_a_merged_model_need_transformers_alone(trained, kind, tmp_path):
-    folder = exports.export_run(trained[kind], "merged", tmp_path / "out").path
+    folder = export_run(trained[kind], "merged", tmp_path / "out").path
     code = f"FOLDER = {str(folder)!r}\n{usage_code((folder / 'README.md').read_text())}"
     assert "qtha_lab" not in code
     answer = printed(code)
@@ -162,8 +162,8 @@ def printed(code):
 def test_the_lines_in_the_card_of_a_lora_need_peft_and_transformers_alone(tmp_path):
     base = tmp_path / "base"
     shutil.copytree(TINY, base)
-    run = runs.Run(finished(experiment(tmp_path, "pairs", base), tmp_path / "runs").path)
-    folder = exports.export_run(run, "adapter", tmp_path / "out").path
+    run = Run(finished(experiment(tmp_path, "pairs", base), tmp_path / "runs").path)
+    folder = export_run(run, "adapter", tmp_path / "out").path
     code = usage_code((folder / "README.md").read_text())
     assert "qtha_lab" not in code
     answer = printed(f"BASE, FOLDER = {str(base)!r}, {str(folder)!r}\n{code}")
@@ -183,7 +183,7 @@ def test_random_weights_that_the_base_lacks_are_the_same_elsewhere(tmp_path):
     config = hf.BertConfig(vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)  # fmt: skip
     hf.BertForMaskedLM(config).save_pretrained(base)
     tokenizer.save_pretrained(base)
-    run = runs.Run(finished(experiment(tmp_path, "classes", base, seed=5), tmp_path / "runs").path)
+    run = Run(finished(experiment(tmp_path, "classes", base, seed=5), tmp_path / "runs").path)
     code = usage_code((run.files.adapter / "README.md").read_text())
     assert "load_predictor(FOLDER, base=BASE)" in code
     answer = printed(f"BASE, FOLDER = {str(base)!r}, {str(run.files.adapter)!r}\n{code}")
@@ -195,9 +195,9 @@ def test_a_checkpoint_predicts_and_is_exported_with_its_names(trained, tmp_path)
     path = tmp_path / trained["classes"].id
     shutil.copytree(trained["classes"].path, path)
     shutil.rmtree(path / "adapter")
-    run = runs.Run(path)
+    run = Run(path)
     expected = run.predict(["A text."])
-    folder = exports.export_run(run, "adapter", tmp_path / "out").path
+    folder = export_run(run, "adapter", tmp_path / "out").path
     close(load_predictor(folder).predict(["A text."])[0], expected[0])
 
 

@@ -9,9 +9,8 @@ import pytest
 from support.waiting import wait_until
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import gpus as cards
-from qtha_lab.experiment.run_directory import queue as slots
-from qtha_lab.runs import run as runs
+from qtha_lab.experiment.run_directory import gpus, queue
+from qtha_lab.runs.run import launch
 
 TAKES = """
 import sys, time
@@ -40,7 +39,7 @@ def start(folder, threads, seconds):
 @pytest.fixture
 def two_slots(monkeypatch):
     monkeypatch.setenv("QTHA_LAB_SLOTS", "2")
-    monkeypatch.setattr(slots, "n_cores", lambda: 2)
+    monkeypatch.setattr(queue, "n_cores", lambda: 2)
 
 
 def test_two_threads_and_one_are_never_at_work_together_on_two_slots(tmp_path, two_slots):
@@ -55,23 +54,23 @@ def test_two_threads_and_one_are_never_at_work_together_on_two_slots(tmp_path, t
 def test_a_kill_frees_all_slots_of_a_run_and_the_next_takes_them(tmp_path, two_slots):
     first = start(tmp_path, 2, 600)
     assert first.stdout.readline() == "held\n"
-    assert slots.computing(tmp_path) == 2
-    assert slots.take([(slots.queue_places(tmp_path), 1)]) is None
+    assert queue.computing(tmp_path) == 2
+    assert queue.take([(queue.queue_places(tmp_path), 1)]) is None
     first.kill()
     first.communicate()
-    assert slots.computing(tmp_path) == 0
-    held = slots.take([(slots.queue_places(tmp_path), 2)])
+    assert queue.computing(tmp_path) == 0
+    held = queue.take([(queue.queue_places(tmp_path), 2)])
     assert held is not None
     assert len(held) == 2
-    slots.release(held)
+    queue.release(held)
 
 
 def test_who_needs_more_than_is_free_takes_nothing(tmp_path, two_slots):
-    one = slots.take([(slots.queue_places(tmp_path), 1)])
+    one = queue.take([(queue.queue_places(tmp_path), 1)])
     assert one is not None
-    assert slots.take([(slots.queue_places(tmp_path), 2)]) is None
-    assert slots.computing(tmp_path) == 1
-    slots.release(one)
+    assert queue.take([(queue.queue_places(tmp_path), 2)]) is None
+    assert queue.computing(tmp_path) == 1
+    queue.release(one)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +89,8 @@ def test_who_needs_more_than_is_free_takes_nothing(tmp_path, two_slots):
 )
 def test_threads_are_counted_in_slots(monkeypatch, cores, asked, threads, held, at_once):
     monkeypatch.setenv("QTHA_LAB_SLOTS", asked)
-    monkeypatch.setattr(slots, "n_cores", lambda: cores)
-    assert (slots.slots_of(threads), slots.n_slots(threads)) == (held, at_once)
+    monkeypatch.setattr(queue, "n_cores", lambda: cores)
+    assert (queue.slots_of(threads), queue.n_slots(threads)) == (held, at_once)
 
 
 @pytest.mark.slow
@@ -99,20 +98,20 @@ def test_a_worker_of_two_threads_waits_for_two_slots_and_leaves_the_free_one(tmp
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path))
     monkeypatch.setenv("QTHA_LAB_SLOTS", "2")
     folder = tmp_path / ".slots"
-    one = slots.take([(slots.queue_places(folder), 1)])
+    one = queue.take([(queue.queue_places(folder), 1)])
     assert one is not None
-    run = runs.launch(
-        Experiment(method="lora(r=2)", training={"threads": max(2, slots.n_cores())}), check=False
+    run = launch(
+        Experiment(method="lora(r=2)", training={"threads": max(2, queue.n_cores())}), check=False
     )
     try:
         wait_until(
             lambda: run.status().message == "waiting for 2 of 2 slots", lambda: run.log_tail()
         )
         assert run.wait(timeout=1).state == "queued"
-        assert slots.computing(folder) == 1
+        assert queue.computing(folder) == 1
     finally:
         run.stop(soft_seconds=0, term_seconds=0)
-        slots.release(one)
+        queue.release(one)
 
 
 @pytest.fixture
@@ -121,49 +120,49 @@ def two_cards(tmp_path, monkeypatch):
     for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
         (tmp_path / "dev").mkdir(exist_ok=True)
         (tmp_path / "dev" / name).touch()
-    monkeypatch.setattr(cards, "DEVICES", tmp_path / "dev")
-    monkeypatch.setattr(cards, "_torch_has_cuda", lambda: True)
-    monkeypatch.delenv(cards.VISIBLE, raising=False)
+    monkeypatch.setattr(gpus, "DEVICES", tmp_path / "dev")
+    monkeypatch.setattr(gpus, "_torch_has_cuda", lambda: True)
+    monkeypatch.delenv(gpus.VISIBLE, raising=False)
     return tmp_path / "queue"
 
 
 def test_each_card_has_one_run_at_a_time(two_cards, monkeypatch):
-    places = cards.visible_gpus(two_cards)
+    places = gpus.visible_gpus(two_cards)
     assert list(places.values()) == ["0", "1"]
-    held = [slots.take([(list(places), 1)]) for _ in range(3)]
+    held = [queue.take([(list(places), 1)]) for _ in range(3)]
     assert held[2] is None
     assert [places[file] for one in held[:2] for file in one or ()] == ["0", "1"]
     for one in held[:2]:
-        slots.release(one or {})
-    both = slots.take([(list(places), 2)])
+        queue.release(one or {})
+    both = queue.take([(list(places), 2)])
     assert both is not None
-    slots.release(both)
-    assert slots.computing(two_cards) == 0  # a card is no slot
-    monkeypatch.setenv(cards.VISIBLE, "")
-    cards.use([places[file] for file in both])
-    assert os.environ[cards.VISIBLE] == "0,1"
+    queue.release(both)
+    assert queue.computing(two_cards) == 0  # a card is no slot
+    monkeypatch.setenv(gpus.VISIBLE, "")
+    gpus.use([places[file] for file in both])
+    assert os.environ[gpus.VISIBLE] == "0,1"
 
 
 @pytest.mark.parametrize(
     ("visible", "names"), [("1", ["1"]), ("0, GPU-1a2b", ["0", "GPU-1a2b"]), ("", []), ("-1", [])]
 )
 def test_cards_that_a_person_hid_are_none_of_ours(two_cards, monkeypatch, visible, names):
-    monkeypatch.setenv(cards.VISIBLE, visible)
-    assert cards.cards() == names
+    monkeypatch.setenv(gpus.VISIBLE, visible)
+    assert gpus.cards() == names
 
 
 def test_without_cards_or_without_cuda_nobody_waits_for_one(two_cards, monkeypatch):
-    monkeypatch.setattr(cards, "_torch_has_cuda", lambda: False)
-    assert cards.visible_gpus(two_cards) == {}
-    assert slots.take([([], 0)]) == {}
+    monkeypatch.setattr(gpus, "_torch_has_cuda", lambda: False)
+    assert gpus.visible_gpus(two_cards) == {}
+    assert queue.take([([], 0)]) == {}
 
 
 def test_files_are_looked_at_only_until_enough_are_free(tmp_path, monkeypatch):
-    monkeypatch.setenv("QTHA_LAB_SLOTS", str(slots.UNCOUNTED))
+    monkeypatch.setenv("QTHA_LAB_SLOTS", str(queue.UNCOUNTED))
     looked = []
-    monkeypatch.setattr(slots, "is_locked", lambda file: looked.append(file) or False)
-    held = slots.take([(slots.queue_places(tmp_path), 3)])
+    monkeypatch.setattr(queue, "is_locked", lambda file: looked.append(file) or False)
+    held = queue.take([(queue.queue_places(tmp_path), 3)])
     assert len(looked) == len(held or ()) == 3
-    assert not slots.is_counted()
-    slots.release(held or {})
-    assert [*itertools.islice(slots.queue_places(tmp_path), 2)] == looked[:2]
+    assert not queue.is_counted()
+    queue.release(held or {})
+    assert [*itertools.islice(queue.queue_places(tmp_path), 2)] == looked[:2]

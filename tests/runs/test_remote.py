@@ -11,12 +11,10 @@ from support.waiting import PATIENCE, wait_until
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory import queue as slots
-from qtha_lab.runs import run as runs
-from qtha_lab.runs.remote import host as remote
-from qtha_lab.runs.remote import remote_backend_named
-from qtha_lab.studies import comparison as compare
+from qtha_lab.experiment.run_directory import RunDir, queue
+from qtha_lab.runs.remote import host, remote_backend_named
+from qtha_lab.runs.run import Run, launch, list_runs
+from qtha_lab.studies import comparison
 
 SMALL = Comparison(
     methods="lora(r=2),qtha(r=2,waist=8,bond_dim=2,n_layers=1)",
@@ -117,7 +115,7 @@ def test_a_node_of_ray_that_does_not_start_is_a_refusal():
 def job_folder(tmp_path):
     """A run, and the folder beside it where submitit keeps its pickles."""
     pytest.importorskip("submitit")
-    run = runs.Run(RunDir.create(SMALL.experiments()[0], tmp_path).path)
+    run = Run(RunDir.create(SMALL.experiments()[0], tmp_path).path)
     folder = tmp_path / ".jobs"
     folder.mkdir()
     return run, folder
@@ -159,14 +157,14 @@ def test_a_run_whose_node_is_killed_goes_on_from_its_checkpoint_on_another(clust
 
     def watch(run, status):
         states.setdefault(run.id, []).append(status.state)
-        if lost and all(run.status().step >= 10 for run in runs.list_runs(tmp_path / "runs")):
+        if lost and all(run.status().step >= 10 for run in list_runs(tmp_path / "runs")):
             cluster.remove_node(lost.pop(), allow_graceful=False)
 
-    summary = compare.run(SMALL, tmp_path, watch, on=on)
+    summary = comparison.run(SMALL, tmp_path, watch, on=on)
     assert not lost
     assert [entry["state"] for entry in summary["runs"]] == ["finished", "finished"]
     assert not {"dead", "failed", "stopped"} & {state for seen in states.values() for state in seen}
-    finished = runs.list_runs(tmp_path / "runs")
+    finished = list_runs(tmp_path / "runs")
     for run in finished:
         assert [e["step"] for e in run.valid_events() if e["kind"] == "train"] == [*range(1, 61)]
     begun = [e["step"] for run in finished for e in run.events()[0] if is_start(e)]
@@ -185,10 +183,10 @@ def test_the_trials_of_a_comparison_that_tunes_are_trained_on_the_cluster_too(cl
         training=SMALL.training.replace(steps=6, eval_every=6),
         tuning={"axes": {"learning_rate": [0.003, 0.01]}, "trials": 2, "seeds": [7]},
     )
-    summary = compare.run(tuned, tmp_path, on=f"ray:{cluster.address}")
+    summary = comparison.run(tuned, tmp_path, on=f"ray:{cluster.address}")
     assert [entry["state"] for entry in summary["runs"]] == ["finished"]
     (trials,) = (tmp_path / "tuning").iterdir()
-    tried, confirmed = runs.list_runs(trials / "runs"), runs.list_runs(tmp_path / "runs")
+    tried, confirmed = list_runs(trials / "runs"), list_runs(tmp_path / "runs")
     assert (len(tried), len(confirmed)) == (2, 1)
     for run in [*tried, *confirmed]:
         assert run.status().state == "finished"
@@ -214,10 +212,10 @@ def jobs(tmp_path_factory):
 def test_a_job_of_slurm_works_on_a_run_which_is_stopped_and_resumed_as_any_other(jobs):
     machines, folder = jobs
     experiment = SMALL.experiments()[0].replace(training=SMALL.training.replace(steps=100_000))
-    run = runs.launch(experiment, folder, on=machines)
+    run = launch(experiment, folder, on=machines)
     wait_until(lambda: run.status().step >= 5 or run.status().ended, run.log_tail)
     assert run.stop().state == "stopped"
-    wait_until(lambda: not slots.is_locked(run.files.sent))
+    wait_until(lambda: not queue.is_locked(run.files.sent))
     reached = run.status().step
     run.resume(on=machines)
     wait_until(lambda: run.status().step > reached or run.status().ended, run.log_tail)
@@ -226,12 +224,12 @@ def test_a_job_of_slurm_works_on_a_run_which_is_stopped_and_resumed_as_any_other
 
 
 def test_a_worker_dies_with_the_process_that_waits_for_it(tmp_path):
-    run = runs.Run(RunDir.create(SMALL.experiments()[0], tmp_path).path)
+    run = Run(RunDir.create(SMALL.experiments()[0], tmp_path).path)
     code = (
         "import sys; from qtha_lab.runs.remote.host import work_here; work_here(sys.argv[1], 1, {})"
     )
     waiting = subprocess.Popen([sys.executable, "-c", code, str(run.path)])
-    wait_until(lambda: slots.holder(run.files.lock))
+    wait_until(lambda: queue.holder(run.files.lock))
     waiting.kill()
     waiting.wait()
     wait_until(lambda: not run.alive)
@@ -239,18 +237,18 @@ def test_a_worker_dies_with_the_process_that_waits_for_it(tmp_path):
 
 
 def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path):
-    sentence = remote.work_here(str(tmp_path / "elsewhere"), 1, {})
+    sentence = host.work_here(str(tmp_path / "elsewhere"), 1, {})
     assert "must share the folder of runs" in sentence
     assert "share the folder of runs" in sentence
 
 
 def test_a_lock_signed_on_another_machine_names_no_process_of_this_one(tmp_path):
-    lock = slots.hold(tmp_path / "lock")
-    slots.sign(lock, os.getpid())
-    assert slots.holder(tmp_path / "lock") == os.getpid()
+    lock = queue.hold(tmp_path / "lock")
+    queue.sign(lock, os.getpid())
+    assert queue.holder(tmp_path / "lock") == os.getpid()
     (tmp_path / "lock").write_text(f"{os.getpid()} another-machine\n")
-    assert slots.is_locked(tmp_path / "lock")
-    assert slots.holder(tmp_path / "lock") is None  # nobody here may be signalled
+    assert queue.is_locked(tmp_path / "lock")
+    assert queue.holder(tmp_path / "lock") is None  # nobody here may be signalled
     os.close(lock)
 
 
@@ -269,7 +267,7 @@ def test_a_lock_signed_on_another_machine_names_no_process_of_this_one(tmp_path)
 )
 def test_machines_that_are_not_there_are_refused_in_a_sentence(text, sentence, tmp_path):
     with pytest.raises(Refusal) as refused:
-        compare.run(SMALL, tmp_path, on=text)
+        comparison.run(SMALL, tmp_path, on=text)
     assert sentence in str(refused.value)
     assert "\n" not in str(refused.value)
-    assert not runs.list_runs(tmp_path / "runs")
+    assert not list_runs(tmp_path / "runs")

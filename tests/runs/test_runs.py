@@ -18,12 +18,11 @@ from support.waiting import PATIENCE, wait_until
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
 from qtha_lab.runs import kill
-from qtha_lab.runs import run as runs
 from qtha_lab.runs.absolute_paths import with_absolute_paths
+from qtha_lab.runs.run import Run, attach, launch, list_runs
 from qtha_lab.training.finetune import fine_tune
 
 QTHA = "qtha(r=3,waist=8,n_layers=2,bond_dim=2,learning_rate=0.01)"
@@ -46,7 +45,7 @@ def folder(tmp_path_factory):
         patch.setenv("QTHA_LAB_RUNS", str(place))
         patch.setenv("QTHA_LAB_SLOTS", "2")
         yield place
-        for run in runs.list_runs(place):
+        for run in list_runs(place):
             run.stop(soft_seconds=0, term_seconds=1)
 
 
@@ -70,10 +69,10 @@ def straight(folder):
 @pytest.fixture(scope="module")
 def broken(folder, straight):
     """The same two again: LoRA stopped softly, QTHA killed without warning, then both resumed."""
-    both = {method: runs.launch(experiment(method), folder, check=False) for method in straight}
+    both = {method: launch(experiment(method), folder, check=False) for method in straight}
     kill = {
         LORA: both[LORA].request_stop,
-        QTHA: lambda: os.killpg(slots.holder(both[QTHA].files.lock), signal.SIGKILL),
+        QTHA: lambda: os.killpg(queue.holder(both[QTHA].files.lock), signal.SIGKILL),
     }
     while kill:
         for method in [m for m in kill if both[m].status().step >= 10]:
@@ -213,7 +212,7 @@ def test_a_stop_at_any_moment_changes_nothing_in_the_end(method, stories, tmp_pa
             outcome = fine_tune(files, log, lambda asked=asked, most=most: next(asked) >= most, 1)
             log.close()
         assert outcome.state == "finished"
-        return measured(runs.Run(files.path))
+        return measured(Run(files.path))
 
     straight = story()
     # 5, 10, 17 and 27 are in the evaluations at 0, 3 and 9 and in the answers, or near them
@@ -286,7 +285,7 @@ def test_a_loss_or_gradient_that_is_no_number_ends_the_run_and_keeps_the_last_go
     # warm-up over 4 of 8 steps: step 1 at rate 0, step 2 at 2.5e29, times alpha / r > 1e14: past float32
     method = "lora(lora_alpha=1000000000000000,learning_rate=1e30)"
     changes = {"steps": 8, "warmup_fraction": 0.5, "checkpoint_every": 1, "max_grad_norm": 0}
-    run = runs.launch(experiment(method, spectrum_every=0, **changes), folder)
+    run = launch(experiment(method, spectrum_every=0, **changes), folder)
     status = run.wait(PATIENCE)
     assert status.state == "diverged", run.log_tail()
     assert "is nan at step 3; checkpoint 1 is the last good one" in status.message
@@ -308,7 +307,7 @@ def test_the_loss_told_is_the_mean_over_all_tokens_of_the_step(folder):
     from qtha_lab.training import evaluation
 
     run = finished(
-        runs.launch(
+        launch(
             experiment("lora", steps=1, train_rows=6, max_length=128, generate_rows=0),
             folder,
             check=False,
@@ -337,7 +336,7 @@ def test_classification_trains_a_head_in_bfloat16_with_activations_recomputed(fo
         "train_rows": None,
     }
     described = experiment(QTHA, **changes).replace(task="supersense")
-    run = finished(runs.launch(described, folder, check=False))
+    run = finished(launch(described, folder, check=False))
     summary = run.summary
     assert 0 <= summary["macro_f1"] <= summary["accuracy"] + 1
     steps = [e for e in run.valid_events() if e["kind"] == "train"]
@@ -354,7 +353,7 @@ def test_classification_trains_a_head_in_bfloat16_with_activations_recomputed(fo
 
 @pytest.mark.slow
 def test_a_worker_that_fails_says_why_in_one_sentence(folder):
-    run = runs.launch(Experiment(model="tinny"), folder, check=False)
+    run = launch(Experiment(model="tinny"), folder, check=False)
     status = run.wait(PATIENCE)
     assert status.state == "failed"
     assert status.message.startswith("Unknown model 'tinny': did you mean 'tiny'?")
@@ -370,8 +369,8 @@ def queued(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_SLOTS", "1")
     place = Path(os.environ["QTHA_LAB_RUNS"])
     (place / ".slots").mkdir(parents=True)
-    slot = slots.hold(place / ".slots" / "0")
-    run = runs.launch(experiment(LORA), check=False)
+    slot = queue.hold(place / ".slots" / "0")
+    run = launch(experiment(LORA), check=False)
     wait_for(lambda: "waiting" in run.status().message, run)
     yield run
     run.stop(soft_seconds=0, term_seconds=0)
@@ -388,31 +387,31 @@ def test_a_waiting_run_can_be_stopped_and_its_directory_is_left_alone(queued):
     assert queued.stop().state == "stopped"
     assert queued.summary is None
     wait_for(lambda: not queued.alive, queued)
-    assert runs.attach(queued.id).status().message == "stopped while it waited for a slot"
+    assert attach(queued.id).status().message == "stopped while it waited for a slot"
 
 
 def test_sigterm_stops_as_softly_as_the_stop_file(queued):
-    os.kill(slots.holder(queued.files.lock), signal.SIGTERM)
+    os.kill(queue.holder(queued.files.lock), signal.SIGTERM)
     assert queued.wait(PATIENCE).state == "stopped"
 
 
 def test_a_worker_that_ends_while_its_status_is_read_is_not_called_dead(queued, monkeypatch):
-    is_held = runs.Run.alive.fget
+    is_held = Run.alive.fget
 
     def held_for_the_last_time(run):
         held = is_held(run)
         if held:
-            os.kill(slots.holder(run.files.lock), signal.SIGTERM)
+            os.kill(queue.holder(run.files.lock), signal.SIGTERM)
             wait_for(lambda: not is_held(run), run)
         return held
 
-    monkeypatch.setattr(runs.Run, "alive", property(held_for_the_last_time))
+    monkeypatch.setattr(Run, "alive", property(held_for_the_last_time))
     assert queued.status().state == "queued"
     assert queued.status().state == "stopped"
 
 
 def test_a_worker_that_does_not_answer_is_killed_with_its_group(queued):
-    pid = slots.holder(queued.files.lock)
+    pid = queue.holder(queued.files.lock)
     os.kill(pid, signal.SIGSTOP)
     status = queued.stop(soft_seconds=0.2, term_seconds=0.2)
     assert status.state == "stopped"
@@ -429,19 +428,19 @@ def test_a_worker_that_does_not_answer_is_killed_with_its_group(queued):
     ids=["SIGKILL", "SIGSEGV"],
 )  # fmt: skip
 def test_the_signal_that_ended_a_worker_is_told(queued, number, message):
-    os.kill(slots.holder(queued.files.lock), number)
+    os.kill(queue.holder(queued.files.lock), number)
     status = queued.wait(PATIENCE)
     assert (status.state, status.message) == ("dead", message.format(log=queued.files.log))
 
 
 def test_a_crash_is_told_from_the_log_alone_and_only_of_the_last_worker(queued):
-    os.kill(slots.holder(queued.files.lock), signal.SIGSEGV)
+    os.kill(queue.holder(queued.files.lock), signal.SIGSEGV)
     wait_for(lambda: queued.status().ended, queued)
     (queued.path / "exit.json").unlink()  # as if the launching process had gone before
     assert queued.status().message.startswith("the worker died: Fatal Python error: Segmentation")
     queued.resume()
     wait_for(lambda: "waiting" in queued.status().message, queued)
-    os.kill(slots.holder(queued.files.lock), signal.SIGKILL)
+    os.kill(queue.holder(queued.files.lock), signal.SIGKILL)
     assert queued.wait(PATIENCE).message == "killed by the system (SIGKILL): out of memory?"
 
 
@@ -454,7 +453,7 @@ def test_a_second_worker_on_one_run_is_refused(queued):
         text=True,
     )
     assert second.returncode == 2
-    pid = slots.holder(queued.files.lock)
+    pid = queue.holder(queued.files.lock)
     assert second.stderr.strip() == f"a worker is already at {queued.path} (process {pid})"
     assert queued.status().state == "queued"
 
@@ -464,7 +463,7 @@ def test_a_run_that_another_process_holds_is_not_resumed(tmp_path):
     run = run_folder(tmp_path)
     write(run, status("running", 0), status("stopped", 1))
     before = run.files.events.read_bytes()
-    lock = slots.hold(run.files.lock)
+    lock = queue.hold(run.files.lock)
     with pytest.raises(Refusal, match="must have one worker, got a second one"):
         run.resume()
     os.close(lock)
@@ -492,25 +491,25 @@ def test_runs_are_listed_newest_first_and_other_folders_passed_over(tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "experiment.yaml").write_text("nothing: experiment")
     (tmp_path / "file.txt").write_text("")
-    assert [run.id for run in runs.list_runs(tmp_path)] == sorted(names, reverse=True)
-    broken, *whole = runs.list_runs(tmp_path, unreadable=True)
+    assert [run.id for run in list_runs(tmp_path)] == sorted(names, reverse=True)
+    broken, *whole = list_runs(tmp_path, unreadable=True)
     assert [run.id for run in whole] == sorted(names, reverse=True)
     assert (broken.id, broken.status().state) == ("broken", "unreadable")
     assert "Unknown experiment setting 'nothing'" in broken.status().message
-    assert runs.list_runs(tmp_path / "nowhere") == []
+    assert list_runs(tmp_path / "nowhere") == []
 
 
 def test_a_run_is_found_by_its_id_and_by_its_path(tmp_path):
     run = RunDir.create(experiment(LORA), tmp_path)
-    assert runs.attach(run.path.name, tmp_path).path == run.path
-    assert runs.attach(run.path).id == run.path.name
+    assert attach(run.path.name, tmp_path).path == run.path
+    assert attach(run.path).id == run.path.name
     wrong = run.path.name[:-1] + "x"
     with pytest.raises(
         ValueError, match=f"Unknown run '{wrong}' in .*: did you mean '{run.path.name}'"
     ):
-        runs.attach(wrong, tmp_path)
+        attach(wrong, tmp_path)
     with pytest.raises(ValueError, match="it holds 0 runs"):
-        runs.attach("any", tmp_path / "empty")
+        attach("any", tmp_path / "empty")
 
 
 def test_a_run_id_reads_as_what_it_is():
@@ -547,7 +546,7 @@ def test_a_full_disk_is_said_in_plain_words(tmp_path):
 def test_a_run_beside_a_runs_folder_that_cannot_be_written_to_takes_a_slot(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "file" / "runs"))
-    run = runs.launch(Experiment(model="tinny"), tmp_path / "out", check=False)
+    run = launch(Experiment(model="tinny"), tmp_path / "out", check=False)
     assert run.wait(PATIENCE).message.startswith("Unknown model 'tinny'")  # past the queue
     assert (tmp_path / "out" / ".slots" / "queue").is_dir()
 
@@ -564,8 +563,8 @@ def test_a_directory_that_is_no_run_is_refused_by_the_worker(tmp_path):
 
 def test_a_refused_experiment_leaves_no_directory_behind(tmp_path):
     with pytest.raises(ValueError, match="did you mean 'qtha'"):
-        runs.launch(Experiment(method="qhta"), tmp_path / "runs")
-    assert runs.list_runs(tmp_path / "runs") == []
+        launch(Experiment(method="qhta"), tmp_path / "runs")
+    assert list_runs(tmp_path / "runs") == []
 
 
 def test_paths_are_made_whole_so_that_a_run_can_go_on_from_anywhere(tmp_path, monkeypatch):

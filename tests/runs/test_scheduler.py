@@ -11,7 +11,6 @@ from support.waiting import PATIENCE, wait_until
 from qtha_lab.cli.diagnosis import examine
 from qtha_lab.experiment import Experiment, Sweep
 from qtha_lab.experiment.run_directory import queue
-from qtha_lab.runs import run as runs
 from qtha_lab.runs.process_start import fork_hindrance
 from qtha_lab.runs.worker import NICENESS
 from qtha_lab.runs.worker import main as work
@@ -36,7 +35,7 @@ pytestmark = [
 
 def launched(count=1, **changes):
     experiment = Experiment(method="lora(r=2)", training=TRAINING | changes)
-    return runs.launch_all([experiment] * count, check=False)
+    return launch_all([experiment] * count, check=False)
 
 
 def finished(run):
@@ -61,9 +60,9 @@ def losses(run):
 def test_runs_of_a_launch_share_a_scheduler_and_train_as_a_process_of_its_own(tmp_path):
     first, second = launched(2)
     assert scheduler_of(first) == scheduler_of(second)
-    alone = runs.RunDir.create(first.experiment, tmp_path)
+    alone = run.RunDir.create(first.experiment, tmp_path)
     assert work([str(alone.path)]) == 0
-    assert losses(finished(first)) == losses(finished(second)) == losses(runs.Run(alone.path))
+    assert losses(finished(first)) == losses(finished(second)) == losses(Run(alone.path))
     assert len(losses(first)) > 3
     assert json.loads(first.files.environment.read_text())["start"] == "warm"
 
@@ -88,7 +87,7 @@ def test_a_worker_has_the_variables_and_the_folder_of_its_launch(monkeypatch, tm
     )
     monkeypatch.setenv("SEEN_BY_THE_WORKER", "blau ü")
     experiment = Experiment(method="lora(r=2)", training=TRAINING, plugins=["lookout.py"])
-    finished(runs.launch(experiment, check=False))
+    finished(launch(experiment, check=False))
     assert (tmp_path / "seen.txt").read_text() == f"blau ü {tmp_path}"
 
 

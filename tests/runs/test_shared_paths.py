@@ -7,7 +7,7 @@ import pytest
 from support.command_line import call
 
 from qtha_lab.core import paths
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison.shared_names import renamed, shared_names
 
 SHARED = ("report.html", "report.json", "report.ipynb", "summary.json", "environment.json")
@@ -35,7 +35,7 @@ def test_the_files_of_a_comparison_hold_no_path_of_its_task_file(tmp_path):
         for place in (tmp_path, Path.home(), paths.CHECKOUT):
             assert f"{place}/" not in text, file
     assert "sums.jsonl" in (out / "report.html").read_text()
-    run, _ = runs.list_runs(out / "runs")
+    run, _ = list_runs(out / "runs")
     assert run.experiment.task == str(task), "a run can still be resumed"
     again = call("report", str(out))
     assert again.exit_code == 0, again.output

@@ -18,15 +18,13 @@ from support.waiting import wait_until
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.run_directory import RunDir, checkpoints
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import RunDir, checkpoints, queue
 from qtha_lab.experiment.run_directory.events import history, read_events
-from qtha_lab.runs import run as runs
-from qtha_lab.runs.remote import mirror as mirroring
-from qtha_lab.runs.remote import remote_backend_named
+from qtha_lab.runs.remote import mirror, remote_backend_named
 from qtha_lab.runs.remote.follow import Following
 from qtha_lab.runs.remote.send import Waiting
 from qtha_lab.runs.remote.store import Store
+from qtha_lab.runs.run import Run, launch
 
 SMALL = {
     "steps": 60, "checkpoint_every": 5, "eval_every": 60, "eval_rows": 8, "test_rows": 8, "generate_rows": 0,
@@ -175,7 +173,7 @@ def test_a_run_is_ended_with_the_refusal_of_a_hostile_key(hostile, monkeypatch):
     following.close()
     assert run.status().state == "failed"
     assert "The store must hold only files of a run" in run.status().message
-    assert "must hold only files of a run" in mirroring.work_mirrored(run.id, 1, {}, store.url)
+    assert "must hold only files of a run" in mirror.work_mirrored(run.id, 1, {}, store.url)
 
 
 @pytest.mark.parametrize("store", ["file"], indirect=True)
@@ -223,7 +221,7 @@ def test_events_come_as_they_are_written_and_the_end_comes_with_what_it_speaks_o
     here, there = run_folder(tmp_path / "here"), tmp_path / "there"
     write(here, status("running", 0))
     store.run(here.id).push(here.files)
-    worker = runs.Run(RunDir(there / here.id).path)
+    worker = Run(RunDir(there / here.id).path)
     pushing = store.run(here.id)
     pushing.pull(worker.files)
     write(worker, train(1, 4.5))
@@ -244,19 +242,19 @@ def test_a_store_that_is_away_is_spoken_of_once_and_loses_nothing(
     store, tmp_path, caplog, monkeypatch
 ):
     monkeypatch.setattr("qtha_lab.runs.remote.follow.EVERY_SECONDS", 0.05)
-    monkeypatch.setattr(mirroring, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(mirror, "EVERY_SECONDS", 0.05)
     here = run_folder(tmp_path / "here")
     write(here, status("running", 0))
     store.run(here.id).push(here.files)
     following = Following(store)
     sent = following.add(Waiting(here.files))
-    worker = runs.Run(tmp_path / "there" / here.id)
-    mirror = mirroring.Mirror(store.run(here.id), worker.files)
+    worker = Run(tmp_path / "there" / here.id)
+    copied = mirror.Mirror(store.run(here.id), worker.files)
     root, aside = tmp_path / "store", tmp_path / "away"
     root.rename(aside)
     root.write_text("no folder")  # what is written here fails
     write(worker, train(1, 4.5))
-    wait_until(lambda: mirror.problem)
+    wait_until(lambda: copied.problem)
     wait_until(lambda: following.is_unreachable)
     time.sleep(0.3)
     assert here.alive
@@ -264,7 +262,7 @@ def test_a_store_that_is_away_is_spoken_of_once_and_loses_nothing(
     root.unlink()
     aside.rename(root)
     write(worker, status("finished", 2))
-    assert mirror.close() == ""
+    assert copied.close() == ""
     sent.end = "", False
     following.close()
     assert here.files.events.read_bytes() == worker.files.events.read_bytes()
@@ -275,18 +273,18 @@ def test_a_store_that_is_away_is_spoken_of_once_and_loses_nothing(
 
 @pytest.mark.parametrize("store", ["file"], indirect=True)
 def test_who_lost_a_run_to_another_machine_puts_nothing_there(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(mirroring, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(mirror, "EVERY_SECONDS", 0.05)
     run = run_folder(tmp_path / "here")
     write(run, status("running", 0))
     store.run(run.id).push(run.files)
-    first = runs.Run(tmp_path / "first" / run.id)
-    mirror = mirroring.Mirror(store.run(run.id), first.files)
-    second = runs.Run(tmp_path / "second" / run.id)
-    other = mirroring.Mirror(store.run(run.id), second.files)
+    first = Run(tmp_path / "first" / run.id)
+    copied = mirror.Mirror(store.run(run.id), first.files)
+    second = Run(tmp_path / "second" / run.id)
+    other = mirror.Mirror(store.run(run.id), second.files)
     wait_until(first.files.stop.exists)
     write(first, train(1, 9.9))
     write(second, train(1, 4.5))
-    assert "another machine has taken the run over" in mirror.close()
+    assert "another machine has taken the run over" in copied.close()
     assert other.close() == ""
     store.run(run.id).pull(run.files)
     assert [e["loss"] for e in run.valid_events() if e["kind"] == "train"] == [4.5]
@@ -359,10 +357,10 @@ def test_slurms_jobs_share_no_folder_with_who_sends_them(tmp_path):
     experiment = Comparison(methods="lora(r=2)", training=SMALL | {"steps": 100_000}).experiments()[
         0
     ]
-    run = runs.launch(experiment, tmp_path / "here", on=machines)
+    run = launch(experiment, tmp_path / "here", on=machines)
     wait_until(lambda: run.status().step >= 5 or run.status().ended, run.log_tail)
     assert run.stop().state == "stopped"
-    wait_until(lambda: not slots.is_locked(run.files.sent))
+    wait_until(lambda: not queue.is_locked(run.files.sent))
     reached = run.status().step
     assert whole_steps(run.files.checkpoints)[0] == reached
     run.resume(on=machines)

@@ -9,7 +9,7 @@ from support.watched_files import watched
 from qtha_lab import runs_table
 from qtha_lab.experiment.run_directory import index, record, write_json
 from qtha_lab.experiment.run_directory.annotations import annotate
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import list_runs
 from qtha_lab.runs.table import frame, query
 from qtha_lab.runs.table.columns import column_text, differing, present, worth_showing
 from qtha_lab.runs.table.frame import as_frame
@@ -35,11 +35,11 @@ def folder(tmp_path):
 
 
 def listed(folder):
-    return frame(runs.list_runs(folder, unreadable=True))
+    return frame(list_runs(folder, unreadable=True))
 
 
 def test_a_row_is_who_where_what_was_set_what_came_of_it_and_marks(folder):
-    run = runs.list_runs(folder)[-1]
+    run = list_runs(folder)[-1]
     annotate(run.files, name="my best", add=["best"], note="for the paper", pinned=True)
     row = listed(folder).iloc[-1]
     expected = {
@@ -94,7 +94,7 @@ def test_a_filter_and_an_order_name_the_runs(folder):
 
 
 def test_pinned_runs_come_first_and_the_rest_newest_first(folder):
-    oldest = runs.list_runs(folder)[-1]
+    oldest = list_runs(folder)[-1]
     annotate(oldest.files, pinned=True)
     names = list(query(listed(folder))["run"])
     assert names[0] == oldest.id
@@ -114,7 +114,7 @@ def test_several_columns_sort_in_their_order():
 
 
 def test_the_disk_is_looked_at_when_it_is_asked_for(folder):
-    (folder / runs.list_runs(folder)[0].id / "adapter").write_bytes(b"0" * 3 * 2**20)
+    (folder / list_runs(folder)[0].id / "adapter").write_bytes(b"0" * 3 * 2**20)
     frame = runs_table("disk_mib > 2", runs_dir=folder)
     assert len(frame) == 1
     assert frame["disk_mib"][0] >= 3.0
@@ -122,7 +122,7 @@ def test_the_disk_is_looked_at_when_it_is_asked_for(folder):
 
 
 def test_a_broken_run_is_a_row_that_says_so(folder):
-    runs.list_runs(folder)[0].files.experiment_file.write_text("no: experiment")
+    list_runs(folder)[0].files.experiment_file.write_text("no: experiment")
     table = listed(folder)
     assert list(table["state"]).count("unreadable") == 1
     assert len(query(table, "state = unreadable", group="seeds")) == 1
@@ -133,7 +133,7 @@ def test_ten_thousand_runs_are_filtered_sorted_and_grouped_from_one_file(tmp_pat
     monkeypatch.setattr(record, "YOUNG_SECONDS", -1.0)  # files of a moment ago count as old
     names = make_runs(tmp_path, 10_000)
     with watched(tmp_path) as seen:
-        table = frame(runs.list_runs(tmp_path, unreadable=True))
+        table = frame(list_runs(tmp_path, unreadable=True))
         chosen = query(table, "method = qtha and learning_rate >= 0.003", "eval_loss", "seeds")
     assert seen == [("list", str(tmp_path)), ("open", str(tmp_path / index.NAME))]
     assert list(table["run"]) == names[::-1]

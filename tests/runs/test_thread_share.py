@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.thread_share import (
     WINDOW_SECONDS,
     FreeThreads,
@@ -48,7 +48,7 @@ print(json.dumps([same_bits(experiment), stories]))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(slots.n_cores() < 2, reason="one core")
+@pytest.mark.skipif(queue.n_cores() < 2, reason="one core")
 def test_one_thread_two_and_a_number_that_changes_give_the_same_bits(tmp_path):
     process = subprocess.run(
         [sys.executable, "-c", STORY, "qtha(r=4,waist=16)", str(tmp_path)],
@@ -69,18 +69,18 @@ def test_one_thread_two_and_a_number_that_changes_give_the_same_bits(tmp_path):
 
 def test_a_named_number_stays(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert not slots.is_chosen(None)
-    assert slots.is_chosen(2)
+    assert not queue.is_chosen(None)
+    assert queue.is_chosen(2)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert slots.is_chosen(None)
+    assert queue.is_chosen(None)
 
 
 def test_the_cores_are_shared_among_the_slots_that_are_held(tmp_path):
-    assert share(tmp_path) == slots.n_cores()
-    held = [fd for n in range(2) if (fd := slots.hold(tmp_path / str(n))) is not None]
-    assert share(tmp_path) == max(1, slots.n_cores() // 2)
+    assert share(tmp_path) == queue.n_cores()
+    held = [fd for n in range(2) if (fd := queue.hold(tmp_path / str(n))) is not None]
+    assert share(tmp_path) == max(1, queue.n_cores() // 2)
     os.close(held[1])
-    assert share(tmp_path) == slots.n_cores()
+    assert share(tmp_path) == queue.n_cores()
     os.close(held[0])
 
 

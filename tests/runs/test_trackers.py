@@ -5,7 +5,7 @@ from support.waiting import PATIENCE, wait_until
 
 from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import launch
 
 TRAINING = {
     "steps": 12, "batch_size": 2, "max_length": 32, "train_rows": 40, "eval_rows": 4, "test_rows": 8, "eval_every": 4,
@@ -28,7 +28,7 @@ def recorded(run, kind):
 
 @pytest.mark.slow
 def test_tensorboard_shows_the_curves_of_a_run_that_was_stopped_and_resumed(tmp_path):
-    run = runs.launch(Experiment(method="lora(r=2)", training=TRAINING), tmp_path / "runs")
+    run = launch(Experiment(method="lora(r=2)", training=TRAINING), tmp_path / "runs")
     wait_until(lambda: run.status().step >= 3 or run.status().ended, run.log_tail)
     run.stop()
     stopped = run.status().step

@@ -24,8 +24,7 @@ from qtha_lab.cli.diagnosis import examine
 from qtha_lab.core import paths
 from qtha_lab.core.io import keyed_digest, secret_key
 from qtha_lab.simulators import explain, expval_z
-from qtha_lab.simulators.cpu import compiled as compiling
-from qtha_lab.simulators.cpu.compiled import cache_fault, compiled
+from qtha_lab.simulators.cpu.compiled import KEY, cache_fault, compiled, sources
 
 CALL = """
 import torch
@@ -137,7 +136,7 @@ def with_sha256(file: Path, payload: bytes) -> None:
 
 def with_key(file: Path, payload: bytes) -> None:
     """Sign with the user's own key, so that only the other checks stand in the way."""
-    key = secret_key(paths.state_dir() / compiling.KEY)
+    key = secret_key(paths.state_dir() / KEY)
     file.write_bytes(keyed_digest(key, file.name, payload) + payload)
 
 
@@ -176,12 +175,12 @@ def under_another_name(file: Path, payload: bytes) -> None:
 
 def with_a_key_that_others_read(file: Path, payload: bytes) -> None:
     with_key(file, payload)
-    (paths.state_dir() / compiling.KEY).chmod(0o644)
+    (paths.state_dir() / KEY).chmod(0o644)
 
 
 def with_a_planted_key(file: Path, payload: bytes) -> None:
     with_key(file, payload)
-    foreign(paths.state_dir() / compiling.KEY)
+    foreign(paths.state_dir() / KEY)
 
 
 PLANTS = [
@@ -228,7 +227,7 @@ def test_a_cache_folder_that_others_may_write_to_is_closed_and_used_again(cache)
 
 def test_a_key_that_is_not_private_is_named_as_the_reason_why_no_kernel_is_kept(cache):
     added_by_a_new_kernel()
-    (paths.state_dir() / compiling.KEY).chmod(0o644)
+    (paths.state_dir() / KEY).chmod(0o644)
     assert "kernels.key must be closed to other users, got mode 0644" in cache_fault()
 
 
@@ -467,12 +466,12 @@ except ValueError as refused:
 
 def test_kernels_are_compiled_anew_when_any_of_their_sources_changes(tmp_path, monkeypatch):
     """A copy of the room: its digest is the room's, and another after a change in each file."""
-    workspace = Path(compiling.__file__).parent
+    workspace = Path(sys.modules[sources.__module__].__file__).parent
     copy = tmp_path / workspace.name
     shutil.copytree(workspace, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(compiling, "__file__", str(copy / "compiled.py"))
-    digest = compiling.sources.__wrapped__
-    assert digest() == compiling.sources()
+    monkeypatch.setattr("qtha_lab.simulators.cpu.compiled.__file__", str(copy / "compiled.py"))
+    digest = sources.__wrapped__
+    assert digest() == sources()
     assert (copy / "kernel.py").is_file()
     for file in copy.glob("*.py"):
         before = digest()

@@ -96,20 +96,20 @@ def test_the_backward_pass_can_run_twice(n_qubits):
 
 
 def test_memory_of_states_is_given_back_with_the_graph_and_taken_again():
-    from qtha_lab.simulators.cpu import evaluation as memory
+    from qtha_lab.simulators.cpu import evaluation
 
     circuit = ansatze.build("qtha", 3, 1)
     params = torch.randn(circuit.n_params, requires_grad=True)
-    memory._spare.clear()
+    evaluation._spare.clear()
     values = expval_z(circuit, torch.randn(20, 3), params, engine="cpu")
-    assert not memory._spare
+    assert not evaluation._spare
     del values
-    (spare,) = memory._spare
+    (spare,) = evaluation._spare
     values = expval_z(circuit, torch.randn(20, 3), params, engine="cpu")
-    assert not memory._spare
+    assert not evaluation._spare
     values.sum().backward()
     del values
-    assert memory._spare[0] is spare
+    assert evaluation._spare[0] is spare
 
 
 def test_work_is_counted_by_hand():

@@ -10,8 +10,7 @@ import torch
 
 from qtha_lab.circuits import ansatze
 from qtha_lab.simulators import expval_z
-from qtha_lab.simulators.cpu import evaluation, kernel, layout, small_batch
-from qtha_lab.simulators.cpu import threads as team
+from qtha_lab.simulators.cpu import evaluation, kernel, layout, small_batch, threads
 
 FORK = """
 import os, sys, warnings
@@ -78,14 +77,14 @@ def gradients_of_many():
     return [values, *torch.autograd.grad(values.square().sum(), (inputs, params))]
 
 
-@pytest.mark.skipif(not any(team.addresses()), reason="torch has no team that we know of")
+@pytest.mark.skipif(not any(threads.addresses()), reason="torch has no team that we know of")
 def test_the_team_a_pool_and_one_thread_give_the_same_bits(
     three_threads, monkeypatch, threads_of_launches
 ):
     with_team = gradients_of_many()
     assert threads_of_launches[-2:] == [3, 3]
     threads_of_launches.clear()
-    monkeypatch.setattr(team, "addresses", lambda: team.NO_TEAM)
+    monkeypatch.setattr(threads, "addresses", lambda: threads.NO_TEAM)
     monkeypatch.setattr(layout, "POOL_FLOPS", layout.TEAM_FLOPS)
     with_pool = gradients_of_many()
     assert set(threads_of_launches) == {1}
@@ -99,7 +98,7 @@ def test_the_team_a_pool_and_one_thread_give_the_same_bits(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="torch has a team of another kind")
 def test_on_linux_torch_has_a_team():
-    assert any(team.addresses())
+    assert any(threads.addresses())
 
 
 def test_a_batch_too_small_for_a_second_thread_wakes_none(three_threads, threads_of_launches):

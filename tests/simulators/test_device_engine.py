@@ -15,16 +15,15 @@ from support.random_circuits import circuits
 from support.refusals import refused
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, ansatze, to_pennylane
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.simulators import (
     check_engine,
     expval,
     expval_z,
     probs,
 )
-from qtha_lab.simulators.device import cache as device_cache
-from qtha_lab.simulators.device import engine as device_engine
-from qtha_lab.simulators.device import jobs as device_jobs
+from qtha_lab.simulators.device import cache, jobs
+from qtha_lab.simulators.device.engine import circuits as device_circuits
 from qtha_lab.simulators.device.options import parse_engine
 
 NONE = torch.empty(0, dtype=torch.float64)
@@ -380,7 +379,7 @@ def test_a_batch_is_one_job_and_a_second_call_runs_nothing(flaky):
     assert flaky.jobs == (7,)
     assert torch.equal(expval_z(ROTATION, BATCH, NONE, "device:qtha.flaky(batch_size=2)"), values)
     assert flaky.jobs == (7,)
-    assert device_cache.cache_file().is_file()
+    assert cache.cache_file().is_file()
 
 
 def test_the_cache_knows_angles_by_their_digits_and_everything_else_exactly(flaky):
@@ -458,7 +457,7 @@ def test_equal_circuits_are_run_once_and_plugins_have_gradients_of_the_counted_c
     values = expval_z(circuit, x, params, engine)
     assert sum(flaky.jobs) == 1  # two equal samples
     values.sum().backward()
-    forward, backward = device_engine.circuits(circuit, Readout.z(2), engine)
+    forward, backward = device_circuits(circuit, Readout.z(2), engine)
     assert sum(flaky.jobs) == forward + backward
     exact = _gradients(circuit, "torch", x.detach(), params.detach(), torch.ones(2).double())
     torch.testing.assert_close((x.grad, params.grad), exact)
@@ -474,9 +473,9 @@ def test_only_the_gradients_asked_for_are_run(flaky):
 
 def test_simulators_of_pennylane_keep_nothing_unless_they_sample():
     expval_z(ROTATION, BATCH, NONE, "device:lightning.qubit")
-    assert not device_cache.cache_file().exists()
+    assert not cache.cache_file().exists()
     expval_z(ROTATION, BATCH, NONE, "device:default.qubit(shots=5)")
-    assert device_cache.cache_file().exists()
+    assert cache.cache_file().exists()
 
 
 # names and refusals
@@ -484,14 +483,14 @@ def test_simulators_of_pennylane_keep_nothing_unless_they_sample():
 
 def test_options_of_the_device_itself_are_handed_on(flaky):
     spec = parse_engine("device:qtha.flaky(grade=b,shots=3)")
-    assert device_jobs.device(spec, 2).grade == "b"
+    assert jobs.device(spec, 2).grade == "b"
     assert (spec.options.shots, spec.own) == (3, (("grade", "b"),))
 
 
 def test_a_device_with_options_is_an_option_of_a_method():
     engine = "device:default.mixed(noise=wukong,shots=50)"
-    text = calls.call("qtha", {"r": 4, "engine": engine})
-    assert calls.parse_call(text, "method") == ("qtha", {"r": 4, "engine": engine})
+    text = call_syntax.call("qtha", {"r": 4, "engine": engine})
+    assert call_syntax.parse_call(text, "method") == ("qtha", {"r": 4, "engine": engine})
 
 
 @pytest.mark.parametrize(

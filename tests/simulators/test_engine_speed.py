@@ -9,8 +9,7 @@ from support.refusals import refused
 from qtha_lab.circuits.ansatze import build
 from qtha_lab.core.errors import Refusal
 from qtha_lab.figures import engine_speeds
-from qtha_lab.simulators import engine_speed as speed
-from qtha_lab.simulators import explain, speeds
+from qtha_lab.simulators import engine_speed, explain, speeds
 from qtha_lab.simulators.registry import ENGINES, engine
 
 CIRCUIT = build("qtha", n_qubits=2, n_layers=1)
@@ -19,16 +18,16 @@ CIRCUIT = build("qtha", n_qubits=2, n_layers=1)
 @pytest.fixture
 def calls(monkeypatch):
     """Every call of a circuit: the engine and its samples."""
-    log, run = [], speed.expval_z
+    log, run = [], engine_speed.expval_z
 
     def count(circuit, inputs, params, engine):
         log.append((engine, len(inputs)))
         return run(circuit, inputs, params, engine)
 
-    monkeypatch.setattr(speed, "expval_z", count)
-    speed.forget()
+    monkeypatch.setattr(engine_speed, "expval_z", count)
+    engine_speed.forget()
     yield log
-    speed.forget()
+    engine_speed.forget()
 
 
 def test_every_engine_that_runs_here_is_measured_up_to_the_batch_and_one_is_taken_by_auto():
@@ -49,7 +48,7 @@ def test_an_engine_without_time_is_measured_at_one_sample_and_never_twice(calls)
     assert calls == [(name, 1) for name in timed for _ in ("to load it", "to time it")]
     assert speeds(CIRCUIT, 512, seconds=0) == measured
     assert len(calls) == 2 * len(timed)
-    speed.forget()
+    engine_speed.forget()
     speeds(CIRCUIT, 512, seconds=0)
     assert len(calls) == 4 * len(timed)
 

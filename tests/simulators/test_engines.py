@@ -7,8 +7,7 @@ import pytest
 import torch
 from support.refusals import refused
 
-from qtha_lab import plugins
-from qtha_lab import testing as contract
+from qtha_lab import plugins, testing
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, ansatze
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import check_engine, engine_names, explain, expval, expval_z
@@ -118,13 +117,13 @@ def test_a_name_that_is_taken_is_refused(bring, tmp_path):
 
 def test_the_contract_finds_an_engine_that_rotates_the_wrong_way(bring, tmp_path):
     bring()
-    assert all(verdict.holds for verdict in contract.check_plugin(str(tmp_path / "sums.py")))
+    assert all(verdict.holds for verdict in testing.check_plugin(str(tmp_path / "sums.py")))
     (tmp_path / "sums.py").write_text(
         PLUGIN.replace("{options}", "").replace(
             "stack(totals, -1).cos()", "stack(totals, -1).sin()"
         )
     )
-    verdicts = contract.check_plugin(str(tmp_path / "sums.py"))
+    verdicts = testing.check_plugin(str(tmp_path / "sums.py"))
     broken = [verdict.fact for verdict in verdicts if not verdict.holds]
     assert broken == [f"its {what} are those of engine torch" for what in ("values", "gradients")]
 

@@ -7,7 +7,7 @@ import torch
 from support.adapted_models import adapted, our_layers
 
 from qtha_lab.adapters import hold_products
-from qtha_lab.adapters.peft import generation as cached_delta
+from qtha_lab.adapters.peft import generation
 from qtha_lab.circuits import Readout, z_pairs
 from qtha_lab.circuits.ansatze import build, names
 from qtha_lab.core.errors import Refusal
@@ -35,10 +35,8 @@ def test_a_token_is_changed_as_in_every_pass(example, monkeypatch):
     model = adapted("qtha", example, "llama").eval()
     x = token(our_layers(model)[0])
     added = []
-    plain = cached_delta._State.added
-    monkeypatch.setattr(
-        cached_delta._State, "added", lambda *a: added.append(plain(*a)) or added[-1]
-    )
+    plain = generation._State.added
+    monkeypatch.setattr(generation._State, "added", lambda *a: added.append(plain(*a)) or added[-1])
     first, second, third = passes(model, x)
     assert second is added[0]  # the first pass went the way of all
     assert third is added[1]
@@ -97,7 +95,7 @@ def test_what_changes_between_tokens_is_seen(change):
 def test_prompts_training_and_many_answers_keep_their_bits():
     model = adapted("qtha", "ABC", "llama").eval()
     layer = our_layers(model)[0]
-    for shape in ((1, 5), (cached_delta.MOST_ROWS + 1, 1)):
+    for shape in ((1, 5), (generation.MOST_ROWS + 1, 1)):
         first, *later = passes(model, torch.randn(*shape, layer.in_features))
         assert all(torch.equal(one, first) for one in later)
 

@@ -20,7 +20,7 @@ from qtha_lab.simulators import (
     probs,
     state,
 )
-from qtha_lab.simulators.lightning import engine as lightning_engine
+from qtha_lab.simulators.lightning import engine
 from qtha_lab.simulators.lightning.engine import working_bytes
 
 HAS_KOKKOS = importlib.util.find_spec("pennylane_lightning.lightning_kokkos_ops") is not None
@@ -134,8 +134,8 @@ def test_without_inputs_gradients_of_params_add_up_over_the_batch():
 
 @pytest.mark.parametrize("keep_bytes", [0, 2**26])
 def test_chunks_do_not_show(monkeypatch, keep_bytes):
-    monkeypatch.setattr(lightning_engine, "CHUNK_QUBITS", 6)  # 4 samples of 4 qubits
-    monkeypatch.setattr(lightning_engine, "KEEP_BYTES", keep_bytes)
+    monkeypatch.setattr(engine, "CHUNK_QUBITS", 6)  # 4 samples of 4 qubits
+    monkeypatch.setattr(engine, "KEEP_BYTES", keep_bytes)
     circuit = ansatze.build("strongly_entangling", 4, 2)
     _assert_agree(circuit, _reads(circuit, "z"), "lightning", 11)
 

@@ -4,7 +4,7 @@ from support.run_folders import finish, run_folder
 
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import write_json
-from qtha_lab.studies.comparison import brief_table as brief
+from qtha_lab.studies.comparison import brief_table
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.run_comparison import summarise_runs
 
@@ -26,7 +26,7 @@ def compared(folder, *, title="") -> Compared:
 
 def test_a_method_whose_runs_failed_has_a_row_without_results(tmp_path):
     contents = compared(tmp_path)
-    lora, qtha = brief.results(contents, brief.names_in_table(contents))
+    lora, qtha = brief_table.results(contents, brief_table.names_in_table(contents))
     assert (lora["method"], lora["test_loss"], lora["verdict"]) == ("lora", "4.000", "reference")
     assert (qtha["method"], qtha["test_loss"], qtha["learning_rate"]) == ("qtha", "–", "–")
     assert (qtha["difference"], qtha["verdict"]) == ("–", "no interval")
@@ -34,18 +34,18 @@ def test_a_method_whose_runs_failed_has_a_row_without_results(tmp_path):
 
 def test_a_title_is_the_name_in_the_table(tmp_path):
     contents = compared(tmp_path, title="small one")
-    names = brief.names_in_table(contents)
-    assert [row["method"] for row in brief.results(contents, names)] == ["lora", "small one"]
+    names = brief_table.names_in_table(contents)
+    assert [row["method"] for row in brief_table.results(contents, names)] == ["lora", "small one"]
 
 
 def test_a_row_without_names_has_the_label_in_full(tmp_path):
     contents = compared(tmp_path)
-    assert [row["method"] for row in brief.results(contents, {})] == contents.families
+    assert [row["method"] for row in brief_table.results(contents, {})] == contents.families
 
 
 def test_labels_are_replaced_whole():
     names = {"qtha": "ours", "lora(r=2)": "lora", "lora(r=2,lora_alpha=4)": "lora(lora_alpha=4)"}
     text = "qtha_shared and qtha(r=8) − lora(r=2,lora_alpha=4) − lora(r=2): qtha."
-    assert brief.with_names(text, names) == (
+    assert brief_table.with_names(text, names) == (
         "qtha_shared and qtha(r=8) − lora(lora_alpha=4) − lora: ours."
     )

@@ -11,9 +11,10 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import RunDir, index, write_json
 from qtha_lab.experiment.run_directory.events import EventLog
-from qtha_lab.runs import run as runs
 from qtha_lab.runs.absolute_paths import with_absolute_paths
-from qtha_lab.studies import comparison as compare
+from qtha_lab.runs.run import Run, list_runs
+from qtha_lab.studies.comparison import check_edit
+from qtha_lab.studies.comparison import run as run_comparison
 from qtha_lab.studies.comparison.tuned_methods import folder_of
 from qtha_lab.studies.sweep.folder import SweepDir
 from qtha_lab.studies.sweep.study import MethodStudy, open_journal
@@ -42,7 +43,7 @@ def half(tmp_path):
     """A folder in which the four runs of `comparison()` have ended, as workers leave them."""
     for experiment in comparison().experiments():
         end(RunDir.create(with_absolute_paths(experiment), tmp_path / "runs"))
-    compare.run(comparison(), tmp_path)
+    run_comparison(comparison(), tmp_path)
     return tmp_path
 
 
@@ -102,7 +103,7 @@ def test_another_value_of_what_holds_for_every_run_is_refused_before_anything_st
 ):
     before = what_is_there(half)
     with pytest.raises(Refusal) as record:
-        compare.run(comparison(**edited), half)
+        run_comparison(comparison(**edited), half)
     assert str(record.value).startswith("Settings must not change, or the 4 finished runs in ")
     assert sentence.format(half) in str(record.value)
     after = what_is_there(half)
@@ -114,26 +115,26 @@ def test_a_dry_run_says_it_too_and_so_does_a_file_that_was_edited_in_place(half)
     file = half / "comparison.yaml"
     file.write_text(file.read_text().replace("steps: 2", "steps: 4"))
     with refused("Settings", "training.steps was 2 and is 4"):
-        compare.run(Comparison.from_yaml(file), half)  # as its driver does
+        run_comparison(Comparison.from_yaml(file), half)  # as its driver does
     result = call("compare", str(file), "--out", str(half), "--dry-run")
     assert "training.steps was 2 and is 4" in str(result.exception) + result.output
 
 
 def test_runs_that_have_only_begun_are_counted_too(half):
-    for number, run in enumerate(runs.list_runs(half / "runs")):
+    for number, run in enumerate(list_runs(half / "runs")):
         end(run.files, "stopped", step=number % 2)
     with refused("Settings", "training.steps was 2 and is 4"):
-        compare.run(comparison(training={"steps": 4}), half)
+        run_comparison(comparison(training={"steps": 4}), half)
 
 
 def test_an_edit_before_any_step_was_taken_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        runs, "launch", lambda experiment, folder, **options: ended(experiment, folder)
+        "qtha_lab.runs.run.launch", lambda experiment, folder, **options: ended(experiment, folder)
     )
-    compare.run(comparison(seeds=[0], methods="lora(r=2)"), tmp_path)
-    for run in runs.list_runs(tmp_path / "runs"):
+    run_comparison(comparison(seeds=[0], methods="lora(r=2)"), tmp_path)
+    for run in list_runs(tmp_path / "runs"):
         end(run.files, "failed")
-    summary = compare.run(
+    summary = run_comparison(
         comparison(seeds=[0], methods="lora(r=2)", training={"steps": 4}), tmp_path
     )
     assert summary["comparison"]["training"]["steps"] == 4
@@ -142,7 +143,7 @@ def test_an_edit_before_any_step_was_taken_is_none(tmp_path, monkeypatch):
 def ended(experiment, folder):
     files = RunDir.create(with_absolute_paths(experiment), folder)
     end(files)
-    return runs.Run(files.path)
+    return Run(files.path)
 
 
 def test_what_is_added_passes_silently(half, monkeypatch):
@@ -159,17 +160,17 @@ def test_what_is_added_passes_silently(half, monkeypatch):
         )
         return ended(experiment, folder)
 
-    monkeypatch.setattr(runs, "launch", launch)
-    compare.run(comparison(methods="lora(r=2),lora(r=3),lora(r=4)", seeds=[0, 1, 2]), half)
+    monkeypatch.setattr("qtha_lab.runs.run.launch", launch)
+    run_comparison(comparison(methods="lora(r=2),lora(r=3),lora(r=4)", seeds=[0, 1, 2]), half)
     assert {(label[:8], seed) for label, seed, *_ in started} == {
         ("lora(r=2", 2), ("lora(r=3", 2), ("lora(r=4", 0), ("lora(r=4", 1), ("lora(r=4", 2),
     }  # fmt: skip
     started.clear()
     grown = {"methods": "lora(r=2),lora(r=3),lora(r=4)", "seeds": [0, 1, 2]}
-    summary = compare.run(comparison(**grown, rounding=5), half)
+    summary = run_comparison(comparison(**grown, rounding=5), half)
     assert len(started) == 3 * 5
     started.clear()
-    compare.run(comparison(**grown, rounding=6, tasks=["qa", "chat"]), half)
+    run_comparison(comparison(**grown, rounding=6, tasks=["qa", "chat"]), half)
     assert len(started) == 3 * 3 + 3 * 6 + 3
     assert not any("take no part" in note for note in summary["notes"])
 
@@ -177,22 +178,23 @@ def test_what_is_added_passes_silently(half, monkeypatch):
 def test_more_rates_pass_silently(tmp_path, monkeypatch):
     started = []
     monkeypatch.setattr(
-        runs, "launch", lambda e, folder, **options: started.append(e) or ended(e, folder)
+        "qtha_lab.runs.run.launch",
+        lambda e, folder, **options: started.append(e) or ended(e, folder),
     )
-    compare.run(comparison(learning_rates=[0.003]), tmp_path)
-    compare.run(comparison(learning_rates=[0.003, 0.01]), tmp_path)
+    run_comparison(comparison(learning_rates=[0.003]), tmp_path)
+    run_comparison(comparison(learning_rates=[0.003, 0.01]), tmp_path)
     assert [e.method.learning_rate for e in started] == [0.003] * 4 + [0.01] * 4
 
 
 def test_what_was_edited_away_stays_and_is_said_to_take_no_part(half):
-    summary = compare.run(comparison(methods="lora(r=3)", seeds=[1]), half)
+    summary = run_comparison(comparison(methods="lora(r=3)", seeds=[1]), half)
     assert [entry["seed"] for entry in summary["runs"]] == [1]
-    assert len(runs.list_runs(half / "runs")) == 4
+    assert len(list_runs(half / "runs")) == 4
     (note,) = (note for note in summary["notes"] if "take no part" in note)
     assert note.startswith(f"Finished runs in {half / 'runs'} take no part")
     for named in ("lora(r=2,lora_alpha=4) seed 0", "lora(r=3,lora_alpha=6) seed 0"):
         assert named in note
-    back = compare.run(comparison(), half)
+    back = run_comparison(comparison(), half)
     assert len(back["runs"]) == 4
     assert not any("take no part" in note for note in back["notes"])
 
@@ -208,9 +210,9 @@ def test_trials_that_would_be_done_again_are_counted(tmp_path):
         study = MethodStudy(folder.sweep, 0, open_journal(folder.journal))
         for loss in (4.2, 4.1):
             study.study.tell(study.ask(), loss)
-    compare.check_edit(before, tmp_path)
-    compare.check_edit(tuned(axes={"learning_rate": [0.003, 0.01, 0.03]}), tmp_path)
+    check_edit(before, tmp_path)
+    check_edit(tuned(axes={"learning_rate": [0.003, 0.01, 0.03]}), tmp_path)
     with refused("Settings", "tuning.seeds was [1000,1001,1002] and is [1001]"):
-        compare.check_edit(tuned(seeds=[1001]), tmp_path)
+        check_edit(tuned(seeds=[1001]), tmp_path)
     with refused("Settings", "training.steps was 2 and is 4"):
-        compare.check_edit(comparison(tuning=before.tuning, training={"steps": 4}), tmp_path)
+        check_edit(comparison(tuning=before.tuning, training={"steps": 4}), tmp_path)

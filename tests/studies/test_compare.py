@@ -6,14 +6,11 @@ import time
 import pytest
 from support.refusals import refused
 
-from qtha_lab import launch
+from qtha_lab import launch, list_runs
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.run_directory import RunDir, read_mapping
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import RunDir, queue, read_mapping
 from qtha_lab.experiment.run_directory.events import EventLog
-from qtha_lab.runs import run as runs
-from qtha_lab.studies import comparison as compare
-from qtha_lab.studies.comparison import changes, notes
+from qtha_lab.studies.comparison import changes, notes, run
 from qtha_lab.studies.comparison.claims import against_the_first
 from qtha_lab.studies.comparison.table import aggregate, rows, tables
 from qtha_lab.studies.comparison.tuning import at_their_best
@@ -47,11 +44,11 @@ def story(tmp_path_factory):
         patch.setenv("QTHA_LAB_SLOTS", "2")
         comparison = Comparison(methods=METHODS, training=TRAINING)
         with pytest.raises(KeyboardInterrupt):
-            compare.run(comparison, place / "out", on_progress=_interrupt)
-        interrupted = [run.status().state for run in runs.list_runs(place / "out" / "runs")]
+            run(comparison, place / "out", on_progress=_interrupt)
+        interrupted = [run.status().state for run in list_runs(place / "out" / "runs")]
         seen = []
-        first = compare.run(comparison, place / "out", lambda run, status: seen.append(run.id))
-        second = compare.run(comparison, place / "out")
+        first = run(comparison, place / "out", lambda run, status: seen.append(run.id))
+        second = run(comparison, place / "out")
         yield {
             "out": place / "out",
             "interrupted": interrupted,
@@ -71,7 +68,7 @@ def test_ctrl_c_stops_the_runs_softly_and_calling_again_goes_on(story):
     assert "stopped" in story["interrupted"]
     assert set(story["interrupted"]) <= {"stopped", "finished"}
     assert [entry["state"] for entry in story["first"]["runs"]] == ["finished"] * 2
-    assert len(runs.list_runs(story["out"] / "runs")) == 2
+    assert len(list_runs(story["out"] / "runs")) == 2
     assert len(set(story["seen"])) == 2
 
 
@@ -96,10 +93,10 @@ def test_every_run_has_one_entry_with_what_the_table_needs(story):
 
 @pytest.mark.slow
 def test_every_run_was_tested_on_the_same_rows_at_the_end(story):
-    tests = [read_mapping(run.files.test) for run in runs.list_runs(story["out"] / "runs")]
+    tests = [read_mapping(run.files.test) for run in list_runs(story["out"] / "runs")]
     assert tests[0]["items"] == tests[1]["items"]
     assert len(set(tests[0]["items"])) == 8
-    by_id = {run.id: run for run in runs.list_runs(story["out"] / "runs")}
+    by_id = {run.id: run for run in list_runs(story["out"] / "runs")}
     for entry in story["first"]["runs"]:
         run = by_id[entry["run_id"]]
         test = read_mapping(run.files.test)
@@ -121,10 +118,10 @@ def test_the_same_start_is_checked_and_said(story):
 
 
 def test_a_second_process_in_one_folder_is_refused(tmp_path):
-    fd = slots.hold(tmp_path / ".lock")
+    fd = queue.hold(tmp_path / ".lock")
     assert fd is not None
     with refused(value="a second one"):
-        compare.run(Comparison(methods="lora", training=TRAINING), tmp_path)
+        run(Comparison(methods="lora", training=TRAINING), tmp_path)
 
 
 def test_a_comparison_launched_from_python_returns_at_once_and_is_a_set_of_runs(tmp_path):
@@ -158,15 +155,15 @@ def test_repeats_with_perturbations_are_in_no_table(tmp_path, monkeypatch):
         training=training,
         rounding=5,
     )
-    monkeypatch.setattr(slots, "n_slots", lambda threads: 1)
-    summary = compare.run(comparison, tmp_path / "out")
+    monkeypatch.setattr(queue, "n_slots", lambda threads: 1)
+    summary = run(comparison, tmp_path / "out")
     entry = next(entry for entry in at_their_best(summary["runs"]) if entry["seed"] == 0)
     assert entry["learning_rate"] == 0.01  # and not the first of the file
     (losses,) = summary["rounding"].values()
     assert len(losses) == 5
     # moved by roundings alone, two steps on
     assert 0 < max(abs(loss - entry["test_loss"]) for loss in losses) < 1e-4
-    table, repeats = (runs.list_runs(tmp_path / "out" / side) for side in ("runs", "rounding"))
+    table, repeats = (list_runs(tmp_path / "out" / side) for side in ("runs", "rounding"))
     assert (len(table), len(repeats), len(rows(summary))) == (6, 5, 2)
     assert {run.experiment.method.learning_rate for run in repeats} == {0.01}
     last, first = max(run.id for run in table), min(run.id for run in repeats)
@@ -211,15 +208,15 @@ def test_many_runs_are_listed_once_and_each_is_understood_once(tmp_path, monkeyp
             return plain(*args, **options)
 
         monkeypatch.setattr(module, name, counted)
-    summary = compare.run(comparison, tmp_path)
+    summary = run(comparison, tmp_path)
     assert len(summary["runs"]) == 40
     assert counts == {"list_runs": 1, "with_absolute_paths": 2 * 40, "launch": 0}
 
 
 def test_what_cannot_run_is_refused_before_any_run_starts(tmp_path):
     with pytest.raises(ValueError, match="did you mean 'lora'"):
-        compare.run(Comparison(methods="qtha,lroa"), tmp_path / "out")
-    assert runs.list_runs(tmp_path / "out" / "runs") == []
+        run(Comparison(methods="qtha,lroa"), tmp_path / "out")
+    assert list_runs(tmp_path / "out" / "runs") == []
 
 
 # ---- numbers to sentences and rows ----

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qtha_lab.studies.comparison import run_comparison as comparing
+from qtha_lab.studies.comparison import run_comparison
 
 
 class Clock:
@@ -47,10 +47,10 @@ def test_a_dear_summary_is_written_seldom_and_at_the_end(monkeypatch, tmp_path, 
         written.append(work.left)
         return {"left": work.left}
 
-    monkeypatch.setattr(comparing, "time", clock)
-    monkeypatch.setattr(comparing, "_write_summary", write)
+    monkeypatch.setattr(run_comparison, "time", clock)
+    monkeypatch.setattr(run_comparison, "_write_summary", write)
     work: Any = Ending(400)
-    assert comparing._follow(work, tmp_path, comparing._nothing) == {"left": 0}
+    assert run_comparison._follow(work, tmp_path, run_comparison._nothing) == {"left": 0}
     assert written[0] == 399  # the first at once, so that a page has something to show
     assert written[-1] == 0
     assert len(written) <= most + 1

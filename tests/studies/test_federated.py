@@ -25,7 +25,7 @@ from qtha_lab.experiment import Experiment, Federation
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.figures import loss_against_bytes
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.studies.federated import average, federate_on_flower
 from qtha_lab.tasks import load_task
 from qtha_lab.tasks.client_shards import ClientShare, partition
@@ -65,7 +65,7 @@ def alone(experiment, folder):
     outcome = fine_tune(files, log, lambda: False, 1)
     log.append("status", state=outcome.state, step=outcome.step, message=outcome.message)
     log.close()
-    return runs.Run(files.path)
+    return Run(files.path)
 
 
 def tensors(run):
@@ -77,11 +77,11 @@ def losses(run, kind):
 
 
 def client(run, number):
-    return runs.Run(run.path / "clients" / str(number))
+    return Run(run.path / "clients" / str(number))
 
 
 def server(out):
-    (run,) = runs.list_runs(out / "runs")
+    (run,) = list_runs(out / "runs")
     return run
 
 

@@ -13,8 +13,8 @@ from support.waiting import PATIENCE, wait_until
 
 from qtha_lab import Comparison, launch, list_runs
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.run_directory import queue as slots
-from qtha_lab.studies import comparison as compare
+from qtha_lab.experiment.run_directory import queue
+from qtha_lab.studies import comparison
 from qtha_lab.studies.comparison.launched import ScheduledRuns
 from widgets.workbench.comparison_watch import ComparisonWatch
 
@@ -52,7 +52,7 @@ def test_what_cannot_run_is_refused_before_anything_is_made(tmp_path):
         launch(wrong, tmp_path)
     assert list(tmp_path.iterdir()) == []
     with refused("The comparison", "'mine'"):
-        compare.attach("mine")
+        comparison.attach("mine")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def killed(tmp_path_factory):
         wait_until(lambda: any(view.records() for view in scheduled.trials()), scheduled.why)
         (view,) = scheduled.trials()
         for folder in (scheduled.folder, view.folder):
-            os.kill(slots.holder(folder.lock), signal.SIGKILL)
+            os.kill(queue.holder(folder.lock), signal.SIGKILL)
             wait_until(lambda folder=folder: not folder.at_work)
         stranger.wait()
         yield scheduled, stranger

@@ -22,8 +22,8 @@ from qtha_lab.experiment import Comparison, Training, Tuning
 from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir, write_json
-from qtha_lab.runs import run as runs
-from qtha_lab.studies import comparison as compare
+from qtha_lab.runs.run import Run
+from qtha_lab.studies import comparison
 from qtha_lab.studies.comparison import notes
 from qtha_lab.studies.comparison.claims import against_the_first
 from qtha_lab.studies.comparison.compared import Compared
@@ -79,7 +79,9 @@ def test_every_form_of_a_grid_reads_back_as_the_same():
 
 def test_a_command_with_the_flags_of_a_grid_is_the_same_grid(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(compare, "run", lambda described, *_, **__: seen.append(described) or 1 / 0)
+    monkeypatch.setattr(
+        comparison, "run", lambda described, *_, **__: seen.append(described) or 1 / 0
+    )
     call(*shlex.split(GRID.to_command())[1:], "--out", str(tmp_path))
     assert seen == [GRID]
 
@@ -444,7 +446,7 @@ def reported(folder):
     compared = Comparison(methods="lora(r=2),qtha", tasks="qa,chat", seeds=[0, 1, 2])
     finished = []
     for number, experiment in enumerate(compared.experiments()):
-        run = runs.Run(RunDir.create(experiment, folder / "runs").path)
+        run = Run(RunDir.create(experiment, folder / "runs").path)
         write(run, {"kind": "eval", "step": 0, "loss": 6.0})
         loss = 4.0 + (experiment.method.name == "qtha") / 5 + number / 1000
         finish(
@@ -458,7 +460,7 @@ def reported(folder):
         finished.append(run)
     (folder / "comparison.yaml").write_text(compared.to_yaml())
     write_json(folder / "summary.json", summarise_runs(compared, finished))
-    return compare.report(folder)
+    return comparison.report(folder)
 
 
 def test_the_report_has_a_section_for_each_cell_and_one_table_across(tmp_path):
@@ -512,7 +514,7 @@ def test_a_tuned_grid_goes_on_with_more_seeds_methods_and_trials_and_repeats_not
     tuning = Tuning(axes={"learning_rate": [0.003, 0.01]}, seeds=[9])
     compared = Comparison(methods="lora(r=2)", seeds=[0], training=TINY, tuning=tuning)
     out = tmp_path / "out"
-    first = compare.run(compared, out)
+    first = comparison.run(compared, out)
     (record,), (entry,) = first["contenders"], first["runs"]
     assert record["point"] == {"learning_rate": entry["learning_rate"]}
     assert record["trials"].index(min(record["trials"])) == [0.003, 0.01].index(
@@ -523,7 +525,7 @@ def test_a_tuned_grid_goes_on_with_more_seeds_methods_and_trials_and_repeats_not
     assert len(before) == 3  # two trials, and the winner on a fresh seed
     wider = tuning.replace(axes={"learning_rate": [0.003, 0.01, 0.03]})
     more = compared.replace(seeds=[0, 1], methods=["lora(r=2)", "lora(r=3)"], tuning=wider)
-    second = compare.run(more, out)
+    second = comparison.run(more, out)
     assert [len(record["trials"]) for record in second["contenders"]] == [3, 3]
     assert second["contenders"][0]["trials"][:2] == record["trials"]
     assert [e["state"] for e in second["runs"]] == ["finished"] * 4

@@ -20,8 +20,7 @@ from qtha_lab import Comparison, Sweep
 from qtha_lab.core.io import write_json
 from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.experiment import Federation
-from qtha_lab.experiment.run_directory import checkpoints, trash
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import checkpoints, queue, trash
 from qtha_lab.experiment.run_directory.scheduler_process import start_scheduler
 from qtha_lab.lessons.copying import copy_notebooks
 from qtha_lab.lessons.kit.assignment import write_assignments
@@ -118,7 +117,7 @@ def test_a_trash_that_is_a_link_is_not_emptied(received, victim):
 def test_runs_do_not_queue_in_a_linked_folder(tmp_path, victim, monkeypatch, name, target):
     monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "cache"))
     before = plant(tmp_path / "runs" / name, victim, target)
-    place = slots.shared_folder(tmp_path / "runs", tmp_path / "runs")
+    place = queue.shared_folder(tmp_path / "runs", tmp_path / "runs")
     assert place == tmp_path / "cache" / "slots"
     assert state_of(victim) == before
 

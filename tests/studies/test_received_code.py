@@ -25,9 +25,9 @@ from qtha_lab.core.plugin_loading import fingerprints, load_plugins
 from qtha_lab.experiment import Comparison, Experiment, Federation, Sweep
 from qtha_lab.experiment.run_directory import RunDir, trust
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins, record_trust
-from qtha_lab.runs import export as exports
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import export
 from qtha_lab.runs.chat.models import ChatModels
+from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.studies.comparison import Report
 from qtha_lab.studies.comparison.explain import explain
 from qtha_lab.studies.comparison.launched import ScheduledRuns
@@ -85,7 +85,7 @@ def hook(monkeypatch):
 def run(source, module, poison):
     """A received run that names its own code, with two finished ones of the same comparison."""
     folder = RunDir.create(Experiment(), paths.runs_dir()).path
-    run = runs.Run(folder.rename(folder.with_name(NAME)))
+    run = Run(folder.rename(folder.with_name(NAME)))
     poison(run.path)
     names = {"module of the description": [module], "file": [str(run.path / "bare.py")]}
     plugins = names.get(source, [])
@@ -100,8 +100,8 @@ def run(source, module, poison):
             each.files.plugins.write_text(json.dumps({"pytest": package}))
     write(run, status("running", 0), status("stopped", 1))
     for loss, other in enumerate(others):
-        finish(runs.Run(other.path), test_loss=1.0 + loss, eval_loss=1.0 + loss)
-    return runs.Run(run.path)
+        finish(Run(other.path), test_loss=1.0 + loss, eval_loss=1.0 + loss)
+    return Run(run.path)
 
 
 def command(*words):
@@ -132,8 +132,8 @@ READERS = {
     "Workbench()": workbench,
     "chat panel": chat_panel,
     "explorer": explorer,
-    "list_runs": lambda run: [(one.status(), one.summary) for one in runs.list_runs()],
-    "explain": lambda run: explain(runs.list_runs()),
+    "list_runs": lambda run: [(one.status(), one.summary) for one in list_runs()],
+    "explain": lambda run: explain(list_runs()),
     "run.plot": lambda run: run.plot(),
     "run.resume": lambda run: run.resume(),
     "run.load": lambda run: run.load(),
@@ -143,8 +143,8 @@ READERS = {
     "evaluate": lambda run: list(evaluate_variants(run.files)),
     "teacher": lambda run: Experiment(training={"teacher": str(run.path)}).check(run.path.parent),
     **{
-        f"export {kind}": lambda run, kind=kind: exports.export_run(run, kind)
-        for kind in exports.KINDS
+        f"export {kind}": lambda run, kind=kind: export.export_run(run, kind)
+        for kind in export.KINDS
     },
     "qtha-lab resume": lambda run: command("resume", run.id),
     "qtha-lab trust": lambda run: command("trust", run.id),
@@ -322,7 +322,7 @@ print(run.wait().state)
 def test_a_worker_searches_the_working_folder_only_if_its_starter_does(tmp_path, marks):
     """A user resumes a run inside the received folder, with the installed command."""
     folder = RunDir.create(Experiment(training={"steps": 1, "generate_rows": 0}), tmp_path).path
-    run = runs.Run(folder.rename(tmp_path / NAME))
+    run = Run(folder.rename(tmp_path / NAME))
     write(run, status("running", 0), status("stopped", 0))
     for name in ("qtha_lab", "transformers"):
         (run.path / f"{name}.py").write_text(f"open({str(marks / name)!r}, 'w').close()\n")

@@ -19,7 +19,8 @@ from support.run_folders import run_folder, write
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
-from qtha_lab.studies import comparison as compare
+from qtha_lab.studies.comparison import Report
+from qtha_lab.studies.comparison import report as write_report
 from qtha_lab.studies.comparison.run_comparison import summarise_runs
 
 SECTIONS = ["verdicts", "rates", "differences", "parts", "why", "fronts", "trials", "measured"]
@@ -29,7 +30,7 @@ SECTIONS = ["verdicts", "rates", "differences", "parts", "why", "fronts", "trial
 def folder(tmp_path_factory):
     """A whole comparison with its report."""
     folder = compared(tmp_path_factory.mktemp("report"))
-    compare.report(folder)
+    write_report(folder)
     return folder
 
 
@@ -70,7 +71,7 @@ def test_a_report_names_the_tuned_method_whose_choice_is_within_the_noise_of_its
     (folder / "comparison.yaml").write_text(tuned.to_yaml())
     summary = summarise_runs(tuned, list_runs(folder / "runs"), contenders)
     write_json(folder / "summary.json", summary)
-    compare.report(folder)
+    write_report(folder)
     page = (folder / "report.html").read_text()
     assert "lora(r=2) at learning_rate=0.03 is as good as at learning_rate=0.01" in page
     assert "lora(r=8) at learning_rate=0.03 is as good" not in page
@@ -117,13 +118,13 @@ def test_the_data_are_those_of_the_summary_and_the_page_says_them(folder):
 
 
 def test_what_repeats_it_is_the_file_of_the_comparison(folder):
-    command, file = compare.Report.of(folder)["measured"].listings
+    command, file = Report.of(folder)["measured"].listings
     assert command.text == f"qtha-lab compare comparison.yaml --out {folder.name}"
     assert file.text == (folder / "comparison.yaml").read_text()
 
 
 def test_an_interval_of_a_mean_is_students(folder):
-    (figure, *_) = compare.Report.of(folder)["fronts"].figures
+    (figure, *_) = Report.of(folder)["fronts"].figures
     row = dict(zip(figure.table.columns, figure.table.rows[0], strict=True))
     runs = json.loads((folder / "summary.json").read_text())["runs"]
     of_it = [
@@ -138,14 +139,14 @@ def test_an_interval_of_a_mean_is_students(folder):
 
 
 def test_the_affine_part_of_a_circuit_is_told_in_words_and_in_the_table(folder):
-    section = compare.Report.of(folder)["why"]
+    section = Report.of(folder)["why"]
     assert "in the mean over blocks: qtha(r=4,waist=16,bond_dim=3) 80 %" in section.sentences[1]
     columns, rows = section.figures[0].table.columns, section.figures[0].table.rows
     assert {row[columns.index("affine_part")] for row in rows} == {0.9, 0.8}
 
 
 def test_what_is_missing_is_said_where_it_would_stand(tmp_path):
-    report = compare.Report.of(compared(tmp_path, ["lora(r=2)", "lora(r=8)"], seeds=[0], rates=[]))
+    report = Report.of(compared(tmp_path, ["lora(r=2)", "lora(r=8)"], seeds=[0], rates=[]))
     said = {section.name: " ".join(section.sentences) for section in report.findings}
     assert [*said] == SECTIONS
     assert "an interval needs 3 seeds" in said["verdicts"]
@@ -161,7 +162,7 @@ def test_what_is_missing_is_said_where_it_would_stand(tmp_path):
 
 def test_rates_that_come_from_elsewhere_are_said_to(tmp_path):
     folder = compared(tmp_path, ["lora(r=2)", "lora(r=8)"], rates=[], rates_from="tiny-qa")
-    report = compare.Report.of(folder)
+    report = Report.of(folder)
     text = json.dumps(report.plain())
     assert "Not tuned: " not in text
     assert "another learning rate may turn" not in text
@@ -184,7 +185,7 @@ def test_a_comparison_whose_runs_failed_is_reported_all_the_same(tmp_path):
         )
     (tmp_path / "comparison.yaml").write_text(comparison.to_yaml())
     write_json(tmp_path / "summary.json", summarise_runs(comparison, runs))
-    report = compare.report(tmp_path)
+    report = write_report(tmp_path)
     assert (
         "1 of 1 runs of lora(r=8) failed (seed 0): no file of that name."
         in report["verdicts"].sentences
@@ -216,14 +217,14 @@ def test_the_notebook_makes_every_section_and_the_page_again(folder, tmp_path):
 
 def test_a_folder_without_a_comparison_gets_a_sentence(tmp_path):
     with refused(value="one without a comparison"):
-        compare.report(tmp_path)
+        write_report(tmp_path)
     (tmp_path / "comparison.yaml").write_text("methods: [lora]\n")
     with refused(rule="no readable summary"):
-        compare.report(tmp_path)
+        write_report(tmp_path)
 
 
 def test_a_section_or_a_place_that_is_none_is_refused(folder, tmp_path):
-    report = compare.Report.of(folder)
+    report = Report.of(folder)
     with refused("section", "'rate'", remedy="'rates'"):
         report["rate"]
     (tmp_path / "file").write_text("")
@@ -244,4 +245,4 @@ def test_a_comparison_that_is_not_utf8_is_refused_by_its_name(tmp_path):
     write_json(tmp_path / "summary.json", {"runs": [], "notes": []})
     (tmp_path / "comparison.yaml").write_bytes(b"methods: lora \xff\n")
     with refused("comparison.yaml, line 1: the text", "other bytes"):
-        compare.report(tmp_path)
+        write_report(tmp_path)

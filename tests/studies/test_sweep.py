@@ -13,7 +13,7 @@ from support.waiting import wait_until
 from qtha_lab import launch, list_runs
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Sweep
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.sweep import place_of
 from qtha_lab.studies import sweep
 from qtha_lab.studies.sweep.confirmation import confirmation
@@ -198,11 +198,11 @@ def story(tmp_path_factory):
             lambda: any(record.state == "complete" for record in trials.records()),
             lambda: trials.folder.log.read_text(),
         )
-        os.kill(slots.holder(trials.folder.lock), signal.SIGKILL)
+        os.kill(queue.holder(trials.folder.lock), signal.SIGKILL)
         for run in trials.open_runs():
-            if (pid := slots.holder(run.files.lock)) is not None:
+            if (pid := queue.holder(run.files.lock)) is not None:
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not slots.is_locked(trials.folder.lock))
+        wait_until(lambda: not queue.is_locked(trials.folder.lock))
         with trials.folder.journal.open("ab") as journal:
             journal.write(b'{"op_code":')  # as a kill in the middle of a line leaves it
         before = {"state": trials.state, "records": trials.records(), "runs": len(list_runs())}
@@ -262,7 +262,7 @@ def test_what_is_left_is_what_the_trials_that_ended_took(story):
     lora = [record for record in records if record.method == "lora(r=2)"]
     seconds = [by_id[name].summary["wall_seconds"] for r in lora for name in r.runs]
     others = len(records) - len(lora)
-    left = others * sum(seconds) / len(lora) / slots.n_slots(trials.sweep.training.threads)
+    left = others * sum(seconds) / len(lora) / queue.n_slots(trials.sweep.training.threads)
     assert trials.seconds_left(lora) == pytest.approx(left)
 
 

@@ -11,18 +11,17 @@ from support.command_line import call
 from support.refusals import refused
 from support.run_folders import status, write
 
+import qtha_lab.studies.comparison.scheduler
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, Federation, Sweep
 from qtha_lab.experiment.run_directory import RunDir, trust
 from qtha_lab.runs.run import Run
-from qtha_lab.studies import comparison as compare
-from qtha_lab.studies.comparison import scheduler as comparison_scheduler
+from qtha_lab.studies import comparison
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.launched import ScheduledRuns
 from qtha_lab.studies.federated import flower
 from qtha_lab.studies.federated.folder import parties
-from qtha_lab.studies.sweep import Trials
-from qtha_lab.studies.sweep import scheduler as sweep_scheduler
+from qtha_lab.studies.sweep import Trials, scheduler
 from qtha_lab.studies.sweep.folder import SweepDir, list_sweeps
 
 SOURCE = (Path(__file__).parents[2] / "examples" / "diagonal.py").read_text()
@@ -76,7 +75,7 @@ def foreign(tmp_path, spy):
 
 
 USES = {
-    ("comparison", "report"): lambda folder: compare.Report.of(folder),
+    ("comparison", "report"): lambda folder: comparison.Report.of(folder),
     ("comparison", "progress"): lambda folder: ScheduledRuns(folder).sentence(),
     ("comparison", "trials"): lambda folder: ScheduledRuns(folder).trials(),
     ("comparison", "resume"): lambda folder: ScheduledRuns(folder).resume(),
@@ -84,7 +83,7 @@ USES = {
     ("sweep", "resume"): lambda folder: Trials(folder).resume(),
     ("sweep", "extend"): lambda folder: Trials(folder).extend(trials=2),
     ("sweep", "confirm"): lambda folder: Trials(folder).confirmation(),
-    ("sweep", "scheduler"): lambda folder: sweep_scheduler.Scheduler(SweepDir(folder)),
+    ("sweep", "scheduler"): lambda folder: scheduler.Scheduler(SweepDir(folder)),
     ("federation", "client on Flower"): lambda folder: flower._client_rounds_of(
         folder / "runs" / "server"
     ),
@@ -151,8 +150,8 @@ def test_a_folder_that_this_user_makes_is_trusted(spy, tmp_path):
 
 def test_the_processes_of_a_foreign_folder_end_with_the_sentence(foreign, mark, caplog):
     for kind, main in (
-        ("comparison", comparison_scheduler.main),
-        ("sweep", sweep_scheduler.main),
+        ("comparison", qtha_lab.studies.comparison.scheduler.main),
+        ("sweep", scheduler.main),
     ):
         assert main([str(foreign(kind))]) == 1
         assert f"{kind.capitalize()} their_{kind} must be trusted" in caplog.text

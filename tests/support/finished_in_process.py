@@ -5,7 +5,7 @@ No test.
 
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import run
 from qtha_lab.training.finetune import fine_tune
 
 
@@ -13,7 +13,7 @@ def work(files, until=10**9):
     """Work on a run to the end or until the step after the one told; told as a worker does."""
     log = EventLog(files.events)
     try:
-        outcome = fine_tune(files, log, lambda: runs.Run(files.path).status().step >= until, 1)
+        outcome = fine_tune(files, log, lambda: run.Run(files.path).status().step >= until, 1)
         log.append("status", state=outcome.state, step=outcome.step, message=outcome.message)
     finally:
         log.close()

@@ -3,7 +3,7 @@
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, write_atomically, write_json
 from qtha_lab.experiment.run_directory.events import EventLog
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import run
 
 
 def run_folder(folder, method="lora", seed=0, name="", **training):
@@ -14,7 +14,7 @@ def run_folder(folder, method="lora", seed=0, name="", **training):
     experiment = Experiment(method=method, seed=seed, name=name, training=training)
     files = RunDir.create(experiment, folder)
     write_atomically(files.experiment_file, experiment.to_yaml())
-    return runs.Run(files.path)
+    return run.Run(files.path)
 
 
 def write(run, *events):

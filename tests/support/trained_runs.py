@@ -3,7 +3,7 @@ or takes them away.
 """
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import launch
 from support.waiting import PATIENCE
 
 METHODS = (
@@ -27,9 +27,7 @@ TRAINING = {
 
 def train_two(folder):
     """The runs, finished."""
-    launched = [
-        runs.launch(Experiment(method=method, training=TRAINING), folder) for method in METHODS
-    ]
+    launched = [launch(Experiment(method=method, training=TRAINING), folder) for method in METHODS]
     for run in launched:
         status = run.wait(PATIENCE)
         assert status.state == "finished", f"{status}\n{run.log_tail()}"

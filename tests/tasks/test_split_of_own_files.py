@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from qtha_lab import tasks
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import launch
 from qtha_lab.studies.comparison.notes import notes
 from qtha_lab.tasks.splits import cover, first_rows, normalised
 from qtha_lab.tasks.task import label_texts
@@ -265,9 +265,7 @@ def test_a_run_records_its_split_key_and_what_a_side_lacks(tmp_path):
     rows = [{"text": f"text {i}", "label": "rare" if i < 2 else "ab"[i % 2]} for i in range(60)]
     path = write(tmp_path / "mine.jsonl", [row | {"source": "web"} for row in rows])
     training = Training(steps=1, eval_rows=4, test_rows=4, batch_size=2, max_length=16)
-    run = runs.launch(
-        Experiment(task=path, method="lora(r=1)", training=training), tmp_path / "runs"
-    )
+    run = launch(Experiment(task=path, method="lora(r=1)", training=training), tmp_path / "runs")
     assert run.wait().state == "finished", run.status().message
     summary = run.summary or {}
     assert summary["split_key"] == "text"

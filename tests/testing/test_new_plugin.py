@@ -6,7 +6,7 @@ import json
 import pytest
 from support.command_line import call
 
-from qtha_lab import testing as contract
+from qtha_lab import testing
 from qtha_lab.core.errors import Refusal
 from qtha_lab.testing.checking import registries
 from qtha_lab.testing.new_plugin import EXAMPLES, new_plugin
@@ -23,7 +23,7 @@ def test_every_family_has_an_example():
 def test_a_new_plugin_passes_with_a_name_a_docstring_and_a_test_of_its_own(family, tmp_path):
     name = NEW_NAMES.get(family, "my_own")
     plugin, test = new_plugin(family, name, tmp_path)
-    verdicts = contract.check_plugin(str(plugin))
+    verdicts = testing.check_plugin(str(plugin))
     assert [verdict for verdict in verdicts if not verdict.holds] == []
     assert {(verdict.kind, verdict.member) for verdict in verdicts} == {(family, name)}
     source = plugin.read_text()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from planted_mistakes import MISTAKES
 
-from qtha_lab import testing as contract
+from qtha_lab import testing
 from qtha_lab.core.errors import Refusal
 from qtha_lab.testing.checking import registries
 
@@ -31,7 +31,7 @@ def reports(mistake, folder: Path) -> list[str]:
     file = folder / "mine.py"
     file.write_text(mistake.source)
     try:
-        return [verdict.seen for verdict in contract.check_plugin(str(file)) if not verdict.holds]
+        return [verdict.seen for verdict in testing.check_plugin(str(file)) if not verdict.holds]
     except Refusal as refused:
         return [str(refused)]
 

@@ -20,20 +20,19 @@ from support.refusals import refused
 from support.run_folders import status, write
 from support.small_models import make
 
-from qtha_lab import adapters, plugins
-from qtha_lab import testing as contract
+from qtha_lab import adapters, plugins, testing
 from qtha_lab.circuits import ansatze
-from qtha_lab.core import fault_log as faults
+from qtha_lab.core import fault_log
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.run_directory import RunDir, trust
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins, record_plugins
-from qtha_lab.runs import export as exports
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import export
 from qtha_lab.runs.chat.models import ChatModels
-from qtha_lab.studies import comparison as compare
-from qtha_lab.training import evaluation_variants as elsewhere
+from qtha_lab.runs.run import Run, list_runs
+from qtha_lab.studies import comparison
+from qtha_lab.training import evaluation_variants
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -181,7 +180,7 @@ def test_the_doctor_names_a_package_that_is_half_installed_and_the_rest_goes_on(
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
 def test_the_examples_keep_to_the_contract(file):
-    verdicts = contract.check_plugin(str(file))
+    verdicts = testing.check_plugin(str(file))
     assert [verdict for verdict in verdicts if not verdict.holds] == []
     assert len(verdicts) == len({verdict.fact for verdict in verdicts}) >= 2
 
@@ -199,7 +198,7 @@ def test_the_examples_keep_to_the_contract(file):
 def test_a_method_that_breaks_a_fact_is_told_which(plugin, old, new, fact, seen):
     assert old in SOURCE
     broken = named(f"slim_{abs(hash(fact)) % 10**8}", SOURCE.replace(old, new))
-    verdicts = {v.fact: v for v in contract.check_plugin(plugin(broken))}
+    verdicts = {v.fact: v for v in testing.check_plugin(plugin(broken))}
     assert seen in verdicts[fact].seen
 
 
@@ -208,7 +207,7 @@ def test_an_ansatz_that_states_another_count_is_told(plugin):
     source = source.replace(
         "lambda n_qubits, n_layers: n_qubits * n_layers", "lambda n, layers: n * layers + 1"
     )
-    verdicts = contract.check_plugin(plugin(source))
+    verdicts = testing.check_plugin(plugin(source))
     (broken,) = [verdict for verdict in verdicts if not verdict.holds]
     assert broken.fact == "its angles are numbered from 0 and as many as it states"
     assert "2 angles for 2 qubits and 1 layers, n_params gives 3" in broken.seen
@@ -216,7 +215,7 @@ def test_an_ansatz_that_states_another_count_is_told(plugin):
 
 def test_a_file_that_registers_nothing_is_refused(plugin):
     with refused("Plugin", rule="no member of a family"):
-        contract.check_plugin(plugin("x = 1"))
+        testing.check_plugin(plugin("x = 1"))
 
 
 def test_the_command_says_what_holds_and_fails_where_something_does_not(plugin):
@@ -244,7 +243,7 @@ def test_a_method_of_a_plugin_is_launched_compared_and_resumed_only_as_it_was(pl
         "generate_rows": 0,
     }
     compared = Comparison(methods="lora(r=2),slim_run(r=3)", plugins=[file], training=training)
-    summary = compare.run(compared, tmp_path / "out")
+    summary = comparison.run(compared, tmp_path / "out")
     entries = {entry["label"]: entry for entry in summary["runs"]}
     assert {label: entry["state"] for label, entry in entries.items()} == {
         "lora(r=2,lora_alpha=4)": "finished",
@@ -255,7 +254,7 @@ def test_a_method_of_a_plugin_is_launched_compared_and_resumed_only_as_it_was(pl
         192 + 192 + 192 + 64 + 2
     )
 
-    (run,) = [run for run in runs.list_runs(tmp_path / "out" / "runs") if "slim" in run.id]
+    (run,) = [run for run in list_runs(tmp_path / "out" / "runs") if "slim" in run.id]
     assert json.loads(run.files.plugins.read_text()) == plugins.fingerprints([file])
     plugin(named("slim_run").replace("setting(8,", "setting(5,"))
     with pytest.raises(Refusal, match="must be unchanged since the launch of this run"):
@@ -297,7 +296,7 @@ def foreign_run(state, plugin, tmp_path):
     mark = tmp_path / "it_ran"
     file = plugin(SPY.replace("{mark!r}", repr(str(mark))))
     described = Experiment(method={"name": "spied"}, plugins=[file])
-    run = runs.Run(RunDir.create(Experiment(), tmp_path / "runs").path)
+    run = Run(RunDir.create(Experiment(), tmp_path / "runs").path)
     run.files.experiment_file.write_text(described.to_yaml())  # the plugin has not run
     write(run, status("running", 0), status("stopped", 1))
     run.files.adapter.mkdir()
@@ -307,9 +306,9 @@ def foreign_run(state, plugin, tmp_path):
 
 USES = {
     "talk": lambda run: ChatModels([run.id]),
-    "export": lambda run: exports.export_run(run, "merged"),
+    "export": lambda run: export.export_run(run, "merged"),
     "resume": lambda run: run.resume(),
-    "evaluate": lambda run: list(elsewhere.evaluate_variants(run.files)),
+    "evaluate": lambda run: list(evaluation_variants.evaluate_variants(run.files)),
     "load": lambda run: run.load(),
     "worker": lambda run: load_run_plugins(run.files),
 }
@@ -483,7 +482,7 @@ def test_the_package_of_a_member_is_recorded_and_held_against_the_installed_one_
     folder = tmp_path / "runs"
     site = package("1.2")
     packaged(site, folder)
-    (run,) = runs.list_runs(folder)
+    (run,) = list_runs(folder)
     digest = hashlib.sha256((site / "slimming.py").read_bytes()).hexdigest()
     assert json.loads(run.files.plugins.read_text()) == {
         "slimming": {
@@ -535,7 +534,7 @@ def test_a_plugin_that_ends_the_process_or_cannot_be_printed_is_one_sentence(plu
     with pytest.raises(Refusal) as record:
         plugins.load_plugins([plugin(code)])
     assert reason in str(record.value)
-    assert len(faults.fault_sentence(record.value)) <= 300
+    assert len(fault_log.fault_sentence(record.value)) <= 300
     assert "\n" not in str(record.value)
     done = call("check-plugin", plugin(code))
     assert isinstance(done.exception, Refusal)
@@ -564,7 +563,7 @@ def test_a_member_that_ends_the_process_breaks_a_fact_of_the_contract(plugin, co
     source = source.replace(count, "count").replace(
         "@ansatz(", f"def count(*_):\n    {code}\n\n\n@ansatz(", 1
     )
-    verdicts = contract.check_plugin(plugin(source))
+    verdicts = testing.check_plugin(plugin(source))
     assert any(code.split()[1].split("(")[0] in verdict.seen for verdict in verdicts)
 
 
@@ -632,5 +631,5 @@ def test_an_affine_change_is_not_merged_into_a_wrong_model(plugin):
 
 
 def test_the_contract_finds_an_affine_change_that_is_said_to_be_linear(plugin):
-    seen = [verdict.seen for verdict in contract.check_plugin(plugin(AFFINE))]
+    seen = [verdict.seen for verdict in testing.check_plugin(plugin(AFFINE))]
     assert any("an affine change is not linear" in text for text in seen)

@@ -16,8 +16,8 @@ from qtha_lab.experiment import Comparison, Experiment, Training
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
-from qtha_lab.runs import run as runs
-from qtha_lab.studies.comparison import changes as edited
+from qtha_lab.runs import run
+from qtha_lab.studies.comparison import changes
 from qtha_lab.studies.comparison.table import rows
 from qtha_lab.training.early_stopping import best_step, waited
 from qtha_lab.training.finetune import fine_tune
@@ -41,7 +41,7 @@ METHOD = "lora(r=2,learning_rate=0.2)"
 def work(files, until=10**9):
     log = EventLog(files.events)
     try:
-        return fine_tune(files, log, lambda: runs.Run(files.path).status().step >= until, 1)
+        return fine_tune(files, log, lambda: run.Run(files.path).status().step >= until, 1)
     finally:
         log.close()
 
@@ -173,7 +173,7 @@ def test_a_run_records_the_steps_of_its_epochs_and_takes_them(tmp_path):
     assert (files.experiment.training.steps, files.experiment.training.epochs) == (2, 0.4)
     assert files.experiment.training.without_derived_steps == experiment.training
     assert work(files)[:2] == ("finished", 2)
-    assert runs.Run(files.path).status().steps == 2
+    assert run.Run(files.path).status().steps == 2
     again = Experiment.from_yaml(files.experiment.to_yaml())
     again.check(tmp_path)
     assert "--epochs 0.4" in again.to_command()
@@ -199,4 +199,4 @@ def test_what_a_comparison_of_epochs_asks_for_is_what_its_runs_record():
     (asked,) = comparison.experiments()
     recorded = resolve(asked).as_recorded()
     assert recorded.training.steps == 10
-    assert edited.what_counts(recorded) == edited.what_counts(asked)
+    assert changes.what_counts(recorded) == changes.what_counts(asked)

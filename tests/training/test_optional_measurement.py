@@ -9,7 +9,7 @@ from support.predicting_runs import TRAINING
 
 from qtha_lab import Experiment
 from qtha_lab.core.paths import data_dir
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.session import optional_measurement
 
@@ -21,7 +21,7 @@ def run_on(model, folder, **settings):
     TOKENIZER.save_pretrained(folder / "model")
     training = TRAINING | settings.pop("training", {})
     described = Experiment(model=str(folder / "model"), task="qa", training=training, **settings)
-    run = runs.Run(finished(described, folder / "runs").path)
+    run = Run(finished(described, folder / "runs").path)
     return run, [event["message"] for event in run.valid_events() if event["kind"] == "note"]
 
 

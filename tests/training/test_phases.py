@@ -15,7 +15,7 @@ from support.refusals import refused
 
 from qtha_lab import adapters
 from qtha_lab.adapters import QthaConfig
-from qtha_lab.adapters import phases as staged
+from qtha_lab.adapters.phases import Part, as_it_was, check_phases, close, enter
 from qtha_lab.adapters.tensor_groups import group_of, trained_groups
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, Training
@@ -66,11 +66,11 @@ def optimise(model, steps=3):
 )
 def test_no_stage_begins_with_a_jump(first, options):
     model, phases = adapted(**options), parse_phases(f"a(steps=1,{first}),b(steps=1)")
-    staged.check_phases(model, phases)
-    staged.close(model, phases)
+    check_phases(model, phases)
+    close(model, phases)
     whole = small_models.logits(model)
-    with staged.as_it_was(model):
-        staged.enter(model, staged.Part.of(model, phases[0]))
+    with as_it_was(model):
+        enter(model, Part.of(model, phases[0]))
         optimise(model)
         before = small_models.logits(model)
         assert not torch.allclose(before, whole)
@@ -80,8 +80,8 @@ def test_no_stage_begins_with_a_jump(first, options):
 def test_a_stage_changes_no_bit_of_what_it_does_not_train():
     model, (phase,) = adapted(), parse_phases("a(steps=1,train=[B,angles])")
     before = values(model)
-    with staged.as_it_was(model):
-        staged.enter(model, staged.Part.of(model, phase))
+    with as_it_was(model):
+        enter(model, Part.of(model, phase))
         assert trained(model) == {"B", "angles"}
         optimise(model)
     changed = {name for name, value in values(model).items() if not value.equal(before[name])}
@@ -92,14 +92,14 @@ def test_a_stage_changes_no_bit_of_what_it_does_not_train():
 def test_where_nothing_is_trained_no_bit_changes():
     model = adapted()
     before = values(model)
-    staged.enter(model, staged.Part({}, set()))
+    enter(model, Part({}, set()))
     optimise(model)
     assert all(value.equal(before[name]) for name, value in values(model).items())
 
 
 def test_a_part_that_is_left_out_is_not_trained_and_does_not_run():
     model, (phase, _) = adapted(), parse_phases(TWO)
-    part = staged.Part.of(model, phase)
+    part = Part.of(model, phase)
     groups = trained_groups(model)
     assert not part.trained & (groups["W_q"] | groups["angles"])
     assert all(not change.circuits() for change in part.changes.values())
@@ -112,7 +112,7 @@ def test_layers_of_peft_have_stages_too():
         small_models.make("llama"), LoraConfig(r=2, target_modules=["q_proj"])
     )
     (phase,) = parse_phases("a(steps=1,train=[B])")
-    part = staged.Part.of(model, phase)
+    part = Part.of(model, phase)
     assert part.trained == trained_groups(model)["B"]
 
 
@@ -128,7 +128,7 @@ def test_layers_of_peft_have_stages_too():
 )  # fmt: skip
 def test_stages_that_a_method_cannot_have_are_refused(phases, options, sentence):
     with pytest.raises(Refusal, match=sentence):
-        staged.check_phases(adapted(**options), parse_phases(phases))
+        check_phases(adapted(**options), parse_phases(phases))
 
 
 def test_a_method_whose_change_would_jump_is_refused():
@@ -297,6 +297,6 @@ def test_a_checkpoint_of_the_first_stage_is_the_whole_method_with_the_loss_it_ha
 def test_a_model_copied_within_a_stage_is_left_as_it_is():
     model, (phase, _) = adapted(), parse_phases(TWO)
     other = copy.deepcopy(model)
-    with staged.as_it_was(model):
-        staged.enter(model, staged.Part.of(model, phase))
+    with as_it_was(model):
+        enter(model, Part.of(model, phase))
     assert trained(other) == trained(model)

@@ -13,9 +13,8 @@ from support.refusals import refused
 from support.waiting import PATIENCE, wait_until
 
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.experiment.run_directory import RunDir, checkpoints
-from qtha_lab.experiment.run_directory import queue as slots
-from qtha_lab.runs import run as runs
+from qtha_lab.experiment.run_directory import RunDir, checkpoints, queue
+from qtha_lab.runs.run import Run, launch
 from qtha_lab.training.process_group import ProcessGroup
 
 # 20 rows in batches of 6: each pass through them ends with a batch of 2, for 3 processes one too
@@ -39,7 +38,7 @@ LONG = TRAINING | {"steps": 100_000, "generate_rows": 0}
 
 
 def finished(method, folder, **training):
-    run = runs.launch(Experiment(method=method, training=TRAINING | training), folder)
+    run = launch(Experiment(method=method, training=TRAINING | training), folder)
     status = run.wait(PATIENCE)
     assert status.state == "finished", f"{status}\n{run.log_tail(60)}"
     return run
@@ -94,7 +93,7 @@ def test_classes_are_trained_by_two_processes_as_by_one(tmp_path):
     losses = []
     for processes in (1, 2):
         training = TRAINING | {"processes": processes, "gradient_accumulation": 2}
-        run = runs.launch(Experiment(**options, training=training), tmp_path)
+        run = launch(Experiment(**options, training=training), tmp_path)
         assert run.wait(PATIENCE).state == "finished", run.log_tail(60)
         losses.append(measured(run))
     assert max(abs(losses[0][key] - losses[1][key]) for key in losses[0]) < ROUNDING
@@ -102,7 +101,7 @@ def test_classes_are_trained_by_two_processes_as_by_one(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_of_two_processes_is_stopped_resumed_and_killed_as_one(tmp_path):
-    run = runs.launch(Experiment(method="lora(r=2)", training=LONG | {"processes": 2}), tmp_path)
+    run = launch(Experiment(method="lora(r=2)", training=LONG | {"processes": 2}), tmp_path)
     wait_until(lambda: run.status().step >= 4 or run.status().ended, run.log_tail)
     assert run.stop().state == "stopped"
     reached = run.status().step
@@ -116,7 +115,7 @@ def test_a_run_of_two_processes_is_stopped_resumed_and_killed_as_one(tmp_path):
     steps = [e["step"] for e in run.valid_events() if e["kind"] == "train"]
     assert steps == [*range(1, len(steps) + 1)]
     # the other process is lost: the run says so, and goes on from its checkpoint
-    worker = psutil.Process(slots.holder(run.files.lock))
+    worker = psutil.Process(queue.holder(run.files.lock))
     other = next(child for child in worker.children() if "qtha_lab.runs.worker" in child.cmdline())
     other.kill()
     status = run.wait(PATIENCE)
@@ -125,7 +124,7 @@ def test_a_run_of_two_processes_is_stopped_resumed_and_killed_as_one(tmp_path):
     run.resume()
     wait_until(lambda: run.status().step > steps[-1] + 3 or run.status().ended, run.log_tail)
     # the worker is lost: nobody is left over
-    worker = psutil.Process(slots.holder(run.files.lock))
+    worker = psutil.Process(queue.holder(run.files.lock))
     others = [child for child in worker.children() if "qtha_lab.runs.worker" in child.cmdline()]
     assert len(others) == 1
     os.kill(worker.pid, signal.SIGKILL)
@@ -137,7 +136,7 @@ def test_a_run_of_two_processes_is_stopped_resumed_and_killed_as_one(tmp_path):
 @pytest.mark.slow
 def test_torchrun_starts_the_processes_of_a_run_too(tmp_path):
     experiment = Experiment(method="lora(r=2)", training=TRAINING | {"steps": 3, "processes": 2})
-    run = runs.Run(RunDir.create(experiment, tmp_path).path)
+    run = Run(RunDir.create(experiment, tmp_path).path)
     command = [
         "torch.distributed.run",
         "--standalone",

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import launch
 from qtha_lab.training.evaluation import Predictions
 from qtha_lab.training.trainer import _loss_of_classes
 
@@ -48,7 +48,7 @@ def test_a_run_on_numbers_records_their_scale(tmp_path):
     path = tmp_path / "prices.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     training = Training(steps=1, eval_rows=4, test_rows=4, batch_size=2, max_length=16)
-    run = runs.launch(
+    run = launch(
         Experiment(task=str(path), method="lora(r=1)", training=training), tmp_path / "runs"
     )
     assert run.wait().state == "finished", run.status().message
@@ -67,7 +67,7 @@ def test_the_error_of_a_run_on_stars_is_small_where_the_text_names_the_stars(tmp
     path = tmp_path / "reviews.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     training = Training(steps=60, eval_rows=40, test_rows=40, batch_size=16, max_length=16)
-    run = runs.launch(
+    run = launch(
         Experiment(task=str(path), method="lora(r=4)", training=training), tmp_path / "runs"
     )
     assert run.wait().state == "finished", run.status().message

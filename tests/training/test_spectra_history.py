@@ -4,9 +4,9 @@ import pytest
 from support.waiting import PATIENCE
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import launch
 from qtha_lab.studies.comparison import notes
 from qtha_lab.studies.comparison.table import numbers, rows
 from qtha_lab.training import threads
@@ -31,11 +31,11 @@ TRAINING = {
 def test_a_run_says_whether_another_held_a_slot_while_it_stepped(tmp_path, monkeypatch, held):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path))
     monkeypatch.setenv("QTHA_LAB_SLOTS", "2")
-    neighbour = slots.take([(slots.queue_places(tmp_path / ".slots"), held)])
+    neighbour = queue.take([(queue.queue_places(tmp_path / ".slots"), held)])
     assert neighbour is not None
-    run = runs.launch(Experiment(method="lora(r=2)", training=TRAINING), check=False)
+    run = launch(Experiment(method="lora(r=2)", training=TRAINING), check=False)
     assert run.wait(PATIENCE).state == "finished", run.log_tail()
-    slots.release(neighbour)
+    queue.release(neighbour)
     assert (run.summary or {})["side_by_side"] is bool(held)
 
 

@@ -17,16 +17,10 @@ from support.waiting import wait_until
 
 from qtha_lab.experiment.run_directory import (
     RunDir,
+    exit_status,
+    queue,
+    trash,
     write_json,
-)
-from qtha_lab.experiment.run_directory import (
-    exit_status as ending,
-)
-from qtha_lab.experiment.run_directory import (
-    queue as slots,
-)
-from qtha_lab.experiment.run_directory import (
-    trash as bin,
 )
 from qtha_lab.experiment.run_directory.annotations import read_annotations
 
@@ -129,7 +123,7 @@ def test_a_thousand_runs_are_found_marked_deleted_and_restored(jupyter, tmp_path
         panel.get_by_role("button", name="Delete", exact=True).click()
         expect(row_of(panel, best)).to_have_count(0)
         expect(row_of(other, best)).to_have_count(0)
-        assert len(bin.list_trash(folder)) == 2
+        assert len(trash.list_trash(folder)) == 2
         page.reload()
         panel = shown(page)
         expect(panel.get_by_text("998 runs · 398 rows shown")).to_be_visible()
@@ -143,7 +137,7 @@ def test_a_thousand_runs_are_found_marked_deleted_and_restored(jupyter, tmp_path
         expect(panel.get_by_role("status")).to_have_text("2 runs restored.")
         panel.get_by_role("button", name="Show trash").click()
         expect(row_of(panel, best)).to_contain_text("my best")
-        assert bin.list_trash(folder) == []
+        assert trash.list_trash(folder) == []
         assert lab.complaints == []
 
 
@@ -152,8 +146,8 @@ def test_running_runs_are_followed_and_a_dead_one_shows_its_log(jupyter, tmp_pat
     make_runs(folder, 20)
     run = run_folder(folder, "lora(r=2)", 3, steps=9)
     write(run, status("running", 0), train(1, 5.0))
-    run.files.log.write_text(f"{ending.BEGIN}\nMemoryError: no room\n")
-    lock = slots.hold(run.files.lock)
+    run.files.log.write_text(f"{exit_status.BEGIN}\nMemoryError: no room\n")
+    lock = queue.hold(run.files.lock)
     assert lock is not None
     with open_lab(jupyter, notebook_of(tmp_path)) as lab:
         page, panel = lab.page, opened(lab)
@@ -175,7 +169,7 @@ def test_running_runs_are_followed_and_a_dead_one_shows_its_log(jupyter, tmp_pat
         wait_until(lambda: read_annotations(run.files).pinned)
         page.keyboard.press("Delete")
         expect(row_of(panel, run.id)).to_have_count(0)
-        assert bin.list_trash(folder) == [run.id]
+        assert trash.list_trash(folder) == [run.id]
         assert lab.complaints == []
 
 

@@ -16,7 +16,7 @@ from support.waiting import wait_until
 from support.workbench_page import enter, ready, unfold
 
 from qtha_lab import list_runs
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.studies import sweep
 from qtha_lab.studies.sweep.folder import list_sweeps
 
@@ -39,11 +39,11 @@ def notebook(tmp_path) -> Path:
 def kill_in_the_middle(trials: sweep.Trials) -> list[sweep.TrialRecord]:
     """End the driver and its runs once a trial has ended; what had ended by then."""
     wait_until(lambda: any(r.state == "complete" for r in trials.records()))
-    os.kill(slots.holder(trials.folder.lock), signal.SIGKILL)
+    os.kill(queue.holder(trials.folder.lock), signal.SIGKILL)
     for run in trials.open_runs():
-        if (pid := slots.holder(run.files.lock)) is not None:
+        if (pid := queue.holder(run.files.lock)) is not None:
             os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not slots.is_locked(trials.folder.lock))
+    wait_until(lambda: not queue.is_locked(trials.folder.lock))
     return [record for record in trials.records() if record.state == "complete"]
 
 

@@ -5,10 +5,10 @@ import asyncio
 from support.run_folders import run_folder, status, train, write
 from support.waiting import PATIENCE
 
-from qtha_lab.experiment.run_directory import exit_status as ending
+from qtha_lab.experiment.run_directory import exit_status
 from qtha_lab.experiment.run_directory.events import history
 from qtha_lab.figures.loss_curves import from_events
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Status
 from widgets.kit.loop import Background
 from widgets.runs.live import LivePlot
 from widgets.runs.run_list import RunList
@@ -56,12 +56,12 @@ def test_rows_tell_the_state_and_enable_what_can_be_done(tmp_path):
     rows = RunList(clicks.append, clicks.append, clicks.append)
     rows.show([run])
     row = rows.rows[run.id]
-    rows.update({run.id: runs.Status("running", 30, 100, "", 75.0)})
+    rows.update({run.id: Status("running", 30, 100, "", 75.0)})
     assert row.state.value == "running · step 30 of 100 · 1 min 15 s left"
     assert (row.bar.value, row.stop.disabled, row.resume.disabled) == (30, False, True)
-    rows.update({run.id: runs.Status("stopped", 30, 100)})
+    rows.update({run.id: Status("stopped", 30, 100)})
     assert (row.stop.disabled, row.resume.disabled) == (True, False)
-    rows.update({run.id: runs.Status("diverged", 30, 100, "loss is <nan>")})
+    rows.update({run.id: Status("diverged", 30, 100, "loss is <nan>")})
     assert "&lt;nan&gt;" in row.state.value
     assert not row.resume.disabled  # from the last checkpoint that is whole
     row.stop.click()
@@ -72,7 +72,7 @@ def test_a_row_says_where_a_run_stopped_once(tmp_path):
     run = run_folder(tmp_path)
     rows = RunList(print, print, print)
     rows.show([run])
-    rows.update({run.id: runs.Status("stopped", 20, 100, "stopped at step 20 of 100")})
+    rows.update({run.id: Status("stopped", 20, 100, "stopped at step 20 of 100")})
     assert rows.rows[run.id].state.value == "stopped at step 20 of 100"
 
 
@@ -88,7 +88,7 @@ def test_new_states_and_quarters_of_a_run_are_read_aloud_and_no_more(tmp_path):
         ("running", 26),
         ("finished", 100),
     ]:
-        rows.update({run.id: runs.Status(state, step, 100)})
+        rows.update({run.id: Status(state, step, 100)})
     assert sentences == [
         "lora, seed 0: running · step 25 of 100.",
         "lora, seed 0: finished · step 100 of 100.",
@@ -98,14 +98,14 @@ def test_new_states_and_quarters_of_a_run_are_read_aloud_and_no_more(tmp_path):
 def test_a_run_that_went_wrong_offers_its_log_in_the_place_of_stop_and_a_click_shows_it(tmp_path):
     run = run_folder(tmp_path)
     write(run, status("running", 0), train(1, 5.0))
-    run.files.log.write_text(f"{ending.BEGIN}\nMemoryError: no room\n")
+    run.files.log.write_text(f"{exit_status.BEGIN}\nMemoryError: no room\n")
     watch = Watch(Background(print))
     watch.show([run])
     row = watch.list.rows[run.id]
-    watch.list.update({run.id: runs.Status("running", 1, 9)})
+    watch.list.update({run.id: Status("running", 1, 9)})
     assert not row.open_log.visible
     assert not watch.log.visible
-    watch.list.update({run.id: runs.Status("dead", 1, 9, "the worker ended")})
+    watch.list.update({run.id: Status("dead", 1, 9, "the worker ended")})
     assert (row.open_log.visible, row.stop.visible) == (True, False)
     row.open_log.click()
     assert watch.log.title == f"Log of {run.id}"

@@ -11,19 +11,13 @@ from support.run_folders import run_folder, status, train, write
 from support.watched_files import watched
 
 from qtha_lab.experiment.run_directory import (
-    exit_status as ending,
-)
-from qtha_lab.experiment.run_directory import (
-    queue as slots,
-)
-from qtha_lab.experiment.run_directory import (
+    exit_status,
+    queue,
     record,
-)
-from qtha_lab.experiment.run_directory import (
-    trash as bin,
+    trash,
 )
 from qtha_lab.experiment.run_directory.annotations import annotate
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import run
 from qtha_lab.runs.table.listing import Listing
 from widgets.figures.save_table import SaveTable
 from widgets.runs.log_view import LogView
@@ -87,7 +81,7 @@ def test_a_page_holds_what_is_in_sight_and_fetches_the_rest_when_it_gets_there(t
     assert len(page.rows) == 10
     page.look(90, 300)
     assert sorted(page.rows) == [*range(10), *range(90, 100)]
-    names = [run.id for run in runs.list_runs(folder)]
+    names = [run.id for run in run.list_runs(folder)]
     assert [page.rows[i][0] for i in (0, 99)] == [[names[0]], [names[99]]]
     assert {"run", "name", "state", "method", "eval_loss", "tags", "note"} <= set(page.columns)
     assert "batch_size" not in page.columns  # in which the runs do not differ
@@ -172,7 +166,7 @@ def test_ticked_runs_are_tagged_deleted_and_restored(table, folder):
     assert list(table.shown["tags"])[:3] == [["best"], ["best"], []]
     delete.click()
     assert two[0] not in ids(table)
-    assert set(bin.list_trash(folder)) == set(two)
+    assert set(trash.list_trash(folder)) == set(two)
     assert table.ticked == ()
     table.binned = True
     assert set(ids(table)) == set(two)
@@ -181,16 +175,16 @@ def test_ticked_runs_are_tagged_deleted_and_restored(table, folder):
     table.wait()
     table.binned = False
     assert two[0] in ids(table)
-    assert bin.list_trash(folder) == [two[1]]
+    assert trash.list_trash(folder) == [two[1]]
     assert (remove.disabled, clear.disabled) == (True, True)
 
 
 def test_a_run_at_work_is_not_deleted_from_the_table(table, folder):
     first = ids(table)[0]
-    lock = slots.hold(folder / first / "worker.lock")
+    lock = queue.hold(folder / first / "worker.lock")
     assert lock is not None
     (folder / first / "events.jsonl").unlink()
-    write(runs.Run(folder / first), status("running", 0))
+    write(run.Run(folder / first), status("running", 0))
     table.grid.act("delete", [first], "")
     table.wait()
     assert f"must not be running, got {first}" in table.error.text
@@ -237,7 +231,7 @@ def test_what_others_do_in_the_folder_shows_at_the_next_looks(table, folder):
     table._look()
     assert ids(table)[0] == "zz"
     assert page.look().rows[0][0] == ["zz"]
-    annotate(runs.Run(folder / "zz").files, name="theirs")
+    annotate(run.Run(folder / "zz").files, name="theirs")
     table.due = table.listing._due = 0.0  # nor is a folder read all the time, if no entry was added
     table._look()
     table.wait()
@@ -250,7 +244,7 @@ def test_running_runs_send_what_changed_and_little_of_it(table, folder, monkeypa
     for number in range(60):
         run = run_folder(folder, "lora(r=2)", number, steps=100)
         write(run, status("running", 0))
-        lock = slots.hold(run.files.lock)
+        lock = queue.hold(run.files.lock)
         going.append((run, lock))
     table.refresh()
     table.wait()
@@ -274,7 +268,7 @@ def test_a_look_at_many_runs_reads_nothing_but_those_at_work(tmp_path):
     make_runs(tmp_path, 300)
     run = run_folder(tmp_path, "lora(r=2)", 7, steps=100)
     write(run, status("running", 0))
-    lock = slots.hold(run.files.lock)
+    lock = queue.hold(run.files.lock)
     assert lock is not None
     listing = Listing(tmp_path)
     listing.read()
@@ -293,7 +287,7 @@ def test_a_dead_run_says_how_to_see_its_log(table, folder):
         train(1, 5.0),
         {"kind": "note", "step": 1, "message": "batch is halved"},
     )
-    run.files.log.write_text(f"{ending.BEGIN}\nTraceback\nMemoryError: no room\n")
+    run.files.log.write_text(f"{exit_status.BEGIN}\nTraceback\nMemoryError: no room\n")
     table.refresh()
     table.wait()
     page = Page(table).look()

@@ -9,7 +9,7 @@ from support.waiting import PATIENCE, wait_until
 
 from qtha_lab import attach, launch, list_runs
 from qtha_lab.experiment import Sweep
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.trash import delete
 from qtha_lab.studies import sweep
 from widgets.workbench.sweep_watch import SweepWatch
@@ -48,8 +48,8 @@ def swept(tmp_path_factory):
         patch.setenv("QTHA_LAB_SLOTS", "1")
         trials = launch(RATES)
         wait_until(lambda: any(record.state == "complete" for record in trials.records()))
-        os.kill(slots.holder(trials.folder.lock), signal.SIGKILL)
-        wait_until(lambda: not slots.is_locked(trials.folder.lock))
+        os.kill(queue.holder(trials.folder.lock), signal.SIGKILL)
+        wait_until(lambda: not queue.is_locked(trials.folder.lock))
         yield trials
 
 

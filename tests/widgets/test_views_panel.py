@@ -10,7 +10,7 @@ import os
 import pytest
 from support.run_folders import finish, run_folder, status, train, two_steps, write
 
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from widgets.explorers.views import Views
 
 
@@ -117,7 +117,7 @@ def test_it_follows_a_run_until_its_end(folder):
     run = run_folder(folder, "lora", steps=2)
     write(run, status("running", 0), {"kind": "eval", "step": 0, "loss": 5.0})
 
-    lock = slots.hold(run.files.lock)  # as its worker does
+    lock = queue.hold(run.files.lock)  # as its worker does
 
     async def work():
         views = Views([run.id])

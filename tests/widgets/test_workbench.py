@@ -18,8 +18,8 @@ from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.cost.preview import Cancelled, preview
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.figures.loss_against_rate import End, loss_against_rate
-from qtha_lab.runs import run as runs
 from qtha_lab.runs.launch_order import in_launch_order
+from qtha_lab.runs.run import list_runs
 from widgets.kit.guard import ErrorLine
 from widgets.kit.loop import Background, in_thread
 from widgets.workbench.history import each_once, groups
@@ -33,7 +33,7 @@ def test_earlier_runs_are_found_as_the_comparisons_they_were(tmp_path):
         for seed in (0, 1):
             for method in ("qtha", "lora"):
                 run_folder(tmp_path, method, seed, name, steps=3)
-    comparisons = groups(runs.list_runs(tmp_path))
+    comparisons = groups(list_runs(tmp_path))
     assert [len(group.runs) for group in comparisons] == [4, 4]
     for group in comparisons:
         assert len({run.experiment.name for run in group.runs}) == 1
@@ -53,7 +53,7 @@ def test_an_earlier_comparison_comes_back_with_every_setting_it_had(tmp_path):
     )
     for experiment in described.experiments():
         RunDir.create(experiment, tmp_path)
-    (group,) = groups(runs.list_runs(tmp_path))
+    (group,) = groups(list_runs(tmp_path))
     assert group.comparison.replace(methods=described.methods) == described
     assert set(group.comparison.methods) == set(described.methods)
 
@@ -65,7 +65,7 @@ def test_the_methods_of_an_earlier_comparison_stand_in_the_order_of_their_launch
         run = run_folder(tmp_path, method)
         write(run, status("queued", 0))
         made.append(run.id)
-    (group,) = groups(runs.list_runs(tmp_path))
+    (group,) = groups(list_runs(tmp_path))
     assert [run.id for run in in_launch_order(group.runs)] == made
     with (tmp_path / made[0] / "events.jsonl").open("w") as file:
         file.write("half a li")
@@ -81,7 +81,7 @@ def test_a_run_repeated_with_the_same_seed_is_no_second_seed(tmp_path):
         write(run, {"kind": "eval", "step": 100, "loss": loss})
         finish(run, eval_loss=loss, train_loss=loss)
         losses[run.id] = loss
-    listed = runs.list_runs(tmp_path)
+    listed = list_runs(tmp_path)
     counted = each_once(listed)
     assert [run.experiment.seed for run in counted] == [1, 0]
     assert max(run.id for run in listed if run.experiment.seed == 0) in [r.id for r in counted]
@@ -237,7 +237,7 @@ def test_a_bad_entry_stands_in_the_banner_and_nothing_launches():
     links, refusing = in_a_kernel(work)
     assert links == ["lora: r must be at least 1, got 0."]
     assert refusing
-    assert runs.list_runs() == []
+    assert list_runs() == []
 
 
 @pytest.mark.slow

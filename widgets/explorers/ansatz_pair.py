@@ -14,7 +14,7 @@ from qtha_lab.analysis.circuits.fourier import fourier_spectrum
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.overlap_histogram import overlap_histogram
 
-from ..kit import controls as ui
+from ..kit import controls
 from ..kit.choice import Choice
 from .explorer import Drawing, Explorer
 
@@ -58,10 +58,10 @@ class AnsatzPair(Explorer):
 
     def __init__(self, **options: Any):
         row = {
-            "first": ui.Select(description="first family"),
-            "second": ui.Select(description="second family"),
-            "n_qubits": ui.Slider("qubits", QUBITS),
-            "n_layers": ui.Slider("layers", LAYERS),
+            "first": controls.Select(description="first family"),
+            "second": controls.Select(description="second family"),
+            "n_qubits": controls.Slider("qubits", QUBITS),
+            "n_layers": controls.Slider("layers", LAYERS),
         }
         super().__init__([row], START | options)
 

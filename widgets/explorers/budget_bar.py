@@ -17,7 +17,7 @@ from qtha_lab.analysis.parameter_budget import (
 )
 from qtha_lab.figures.parameter_budget import parameter_budget
 
-from ..kit import controls as ui
+from ..kit import controls
 from ..kit.choice import Choice
 from .explorer import Drawing, Explorer
 
@@ -73,14 +73,14 @@ class BudgetBar(Explorer):
 
     def __init__(self, **options: Any):
         sizes = {
-            "model": ui.Select(description="model"),
-            "r": ui.Slider("r of QTHA", RANKS),
-            "waist": ui.Slider("waist", GRID["waist"]),
+            "model": controls.Select(description="model"),
+            "r": controls.Slider("r of QTHA", RANKS),
+            "waist": controls.Slider("waist", GRID["waist"]),
         }
         more = {
-            "bond_dim": ui.Slider("bond", BONDS),
-            "n_layers": ui.Slider("circuit layers", LAYERS),
-            "lora_r": ui.Slider("r of LoRA", RANKS),
+            "bond_dim": controls.Slider("bond", BONDS),
+            "n_layers": controls.Slider("circuit layers", LAYERS),
+            "lora_r": controls.Slider("r of LoRA", RANKS),
         }
         super().__init__([sizes, more], {**next(iter(self.PRESETS.values())), **options})
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from qtha_lab.experiment.cost.chip import ChipBudget, chip_budget
 from qtha_lab.figures.signal_by_layers import SignalLeft, signal_by_layers
 
-from ..kit import controls as ui
+from ..kit import controls
 from ..kit.choice import Choice
 from .explorer import Drawing, Explorer
 
@@ -54,14 +54,14 @@ class Chip(Explorer):
 
     def __init__(self, **options: Any):
         circuit = {
-            "topology": ui.Select(description="topology"),
-            "n_qubits": ui.Slider("qubits", QUBITS),
-            "n_layers": ui.Slider("layers", LAYERS),
+            "topology": controls.Select(description="topology"),
+            "n_qubits": controls.Slider("qubits", QUBITS),
+            "n_layers": controls.Slider("layers", LAYERS),
         }
         chip = {
-            "cz_error": ui.Slider("error of a CZ", ERRORS, text="{:g}".format),
-            "shots": ui.Slider("shots", SHOTS, text="{:,}".format),
-            "processor": ui.Select(description="durations of"),
+            "cz_error": controls.Slider("error of a CZ", ERRORS, text="{:g}".format),
+            "shots": controls.Slider("shots", SHOTS, text="{:,}".format),
+            "processor": controls.Select(description="durations of"),
         }
         super().__init__([circuit, chip], START | options)
 

@@ -13,8 +13,7 @@ from qtha_lab.circuits import ansatze
 from qtha_lab.figures.circuit_diagram import GateRow, circuit_diagram
 from qtha_lab.figures.circuit_state import circuit_state
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.choice import Choice
 from .circuit_at_angles import CircuitAtAngles, rounded
 from .explorer import Drawing, Explorer
@@ -62,18 +61,18 @@ class CircuitExplorer(Explorer):
         seed: int = 0,
     ):
         sizes = {
-            "ansatz": ui.Select(description="ansatz"),
-            "n_qubits": ui.Slider("qubits", range(1, MOST + 1)),
-            "n_layers": ui.Slider("layers", range(1, MOST + 1)),
-            "reupload": ui.Checkbox(True, description="data in every layer"),
+            "ansatz": controls.Select(description="ansatz"),
+            "n_qubits": controls.Slider("qubits", range(1, MOST + 1)),
+            "n_layers": controls.Slider("layers", range(1, MOST + 1)),
+            "reupload": controls.Checkbox(True, description="data in every layer"),
         }
-        self.slider = ui.Slider("angle", ANGLES, 0.0, text="{:.2f}".format)
+        self.slider = controls.Slider("angle", ANGLES, 0.0, text="{:.2f}".format)
         gradients = {
-            "angle": ui.Select(description="vary"),
-            "observable": ui.Select(description="gradients of"),
+            "angle": controls.Select(description="vary"),
+            "observable": controls.Select(description="gradients of"),
         }
-        self.draw = ui.Button(description="Draw angles")
-        self.zero = ui.Button(description="All zero")
+        self.draw = controls.Button(description="Draw angles")
+        self.zero = controls.Button(description="All zero")
         values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "seed": seed}
         super().__init__(
             [sizes, gradients],

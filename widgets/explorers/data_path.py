@@ -15,7 +15,7 @@ from qtha_lab.analysis.updates.token_path import token_path as path_of
 from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.token_path import token_path
 
-from ..kit import controls as ui
+from ..kit import controls
 from ..kit.choice import Choice
 from .explorer import Drawing, Explorer
 
@@ -77,14 +77,14 @@ class DataPath(Explorer):
         if not self.inputs:
             raise Refusal("inputs has no token.")
         first = {
-            "token": ui.Select(description="token"),
-            "init": ui.Select(description="initialisation"),
-            "stage": ui.Select(description="stage"),
+            "token": controls.Select(description="token"),
+            "init": controls.Select(description="initialisation"),
+            "stage": controls.Select(description="stage"),
         }
         second = {
-            "r": ui.Slider("r", RANKS),
-            "input_scale": ui.Slider("factor before the angles", SCALES, text="{:g}".format),
-            "branches": ui.Select(description="branches"),
+            "r": controls.Slider("r", RANKS),
+            "input_scale": controls.Slider("factor before the angles", SCALES, text="{:g}".format),
+            "branches": controls.Select(description="branches"),
         }
         usual = {"init": "balanced", "r": 4, "input_scale": 1.0, "stage": "h = A u"}
         super().__init__([first, second], usual | options)

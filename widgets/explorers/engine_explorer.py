@@ -10,10 +10,10 @@ from typing import Any
 
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.engine_speeds import engine_speeds, number
-from qtha_lab.simulators import engine_speed as speed
+from qtha_lab.simulators import engine_speed
 
-from ..kit import controls as ui
 from ..kit.choice import Choice
+from ..kit.controls import Button, Select, Slider
 from .explorer import Drawing, Explorer
 
 MOST_QUBITS, MOST_LAYERS = 12, 8
@@ -51,21 +51,21 @@ class EngineExplorer(Explorer):
 
     def __init__(self, name: str = "qtha", n_qubits: int = 4, n_layers: int = 2, batch: int = 256):
         controls = {
-            "ansatz": ui.Select(description="ansatz"),
-            "n_qubits": ui.Slider("qubits", range(1, MOST_QUBITS + 1)),
-            "n_layers": ui.Slider("layers", range(1, MOST_LAYERS + 1)),
-            "batch": ui.Slider("batch", BATCHES, text="{:,}".format),
+            "ansatz": Select(description="ansatz"),
+            "n_qubits": Slider("qubits", range(1, MOST_QUBITS + 1)),
+            "n_layers": Slider("layers", range(1, MOST_LAYERS + 1)),
+            "batch": Slider("batch", BATCHES, text="{:,}".format),
         }
-        self.again = ui.Button(description="Measure again")
+        self.again = Button(description="Measure again")
         values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "batch": batch}
         super().__init__([controls], values)
         self.again.on_click(self.error.guard(lambda _: self._measure_again()))
         self.add_class("qtha-engine-explorer")
 
     @property
-    def speeds(self) -> dict[str, speed.Speed]:
+    def speeds(self) -> dict[str, engine_speed.Speed]:
         """The measured speed per engine for the current state."""
-        return speed.speeds(_circuit(self), self.batch)
+        return engine_speed.speeds(_circuit(self), self.batch)
 
     def offers(self, name: str) -> Sequence:
         return {
@@ -80,7 +80,7 @@ class EngineExplorer(Explorer):
         _circuit(self)
 
     def compute(self, state: SimpleNamespace) -> Drawing:
-        measured = speed.speeds(_circuit(state), state.batch)
+        measured = engine_speed.speeds(_circuit(state), state.batch)
         auto = next((n for n, s in measured.items() if s.reason.startswith("chosen")), "")
         plural = "s" * (state.n_layers > 1)
         of = f"{state.ansatz}, {state.n_qubits} qubits, {state.n_layers} layer{plural}"
@@ -96,7 +96,7 @@ class EngineExplorer(Explorer):
         return [self.again]
 
     def _measure_again(self) -> None:
-        speed.forget()
+        engine_speed.forget()
         self.redraw()
 
 
@@ -104,7 +104,7 @@ def _circuit(state) -> Circuit:
     return ansatze.build(state.ansatz, state.n_qubits, state.n_layers)
 
 
-def _rows(measured: dict[str, speed.Speed], batch: int) -> list[dict[str, str]]:
+def _rows(measured: dict[str, engine_speed.Speed], batch: int) -> list[dict[str, str]]:
     """Return one row per engine, the fastest first; divide times at equal batches."""
     ends = sorted((s.points[-1][::-1], name) for name, s in measured.items() if s.points)
     fastest: dict[float, float] = dict(measured[ends[0][1]].points) if ends else {}

@@ -10,14 +10,13 @@ from typing import Any, ClassVar, NamedTuple, Self, cast
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import unknown
-from qtha_lab.figures.machinery import static_svg as still
+from qtha_lab.figures.machinery import static_svg
 from qtha_lab.figures.machinery.figure import Figure
 
 from ..figures.figure_view import FigureView, Sheet
 from ..figures.picture_view import Picture, PictureView
 from ..figures.save_figure import save_fold
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.choice import Choice, values_of
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine
@@ -53,7 +52,9 @@ class Explorer(Shown):
     drawn: dict[str, Any] | None = None
     """The state that was drawn last, or is about to be."""
 
-    def __init__(self, rows: Sequence[Mapping[str, ui.FieldControl]], values: Mapping[str, Any]):
+    def __init__(
+        self, rows: Sequence[Mapping[str, controls.FieldControl]], values: Mapping[str, Any]
+    ):
         self.controls: dict[str, Any] = {
             name: control for row in rows for name, control in row.items()
         }
@@ -155,7 +156,7 @@ class Explorer(Shown):
         """Return the figures one below the other as SVG, with their alt texts."""
         drawing = self._current()
         words = " ".join(figure.alt for figure in drawing.figures.values())
-        picture = still.column([figure.svg() for figure in drawing.figures.values()])
+        picture = static_svg.column([figure.svg() for figure in drawing.figures.values()])
         return {"image/svg+xml": picture, "text/plain": words}
 
     # ---- updates of the page
@@ -258,18 +259,18 @@ class Explorer(Shown):
             return self.compute(self._request()[1])
         return self.drawing
 
-    def _laid_out(self, rows: Sequence[Mapping[str, ui.FieldControl]]) -> list[Any]:
+    def _laid_out(self, rows: Sequence[Mapping[str, controls.FieldControl]]) -> list[Any]:
         above = [styles.row(*cast(Sequence, row.values())) for row in rows]
         if self.PRESETS:
             above.insert(0, styles.row(*map(self._preset_button, self.PRESETS)))
-        python = ui.Fold("The same in Python", self.code_text)
+        python = controls.Fold("The same in Python", self.code_text)
         return [
             *above, *self.below_controls(), self.error.panel, self.table,
             *self.views.values(), self.notes, save_fold(self), python,
         ]  # fmt: skip
 
-    def _preset_button(self, question: str) -> ui.Button:
-        button = ui.Button(question)
+    def _preset_button(self, question: str) -> controls.Button:
+        button = controls.Button(question)
         button.on_click(self.error.guard(lambda _: self.preset(question)))
         return button
 

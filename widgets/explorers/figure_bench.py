@@ -19,7 +19,7 @@ from qtha_lab.lessons.paper_figures import KINDS, caption_needs, paper_figure
 from qtha_lab.lessons.recordings import recording_names
 from qtha_lab.studies.comparison.compared import NAMES
 
-from ..kit import controls as ui
+from ..kit import controls
 from ..kit.choice import Choice
 from .explorer import Drawing, Explorer
 
@@ -55,13 +55,13 @@ class FigureBench(Explorer):
 
     def __init__(self, **options: Any):
         figure = {
-            "recording": ui.Select(description="recording"),
-            "kind": ui.Select(description="figure"),
+            "recording": controls.Select(description="recording"),
+            "kind": controls.Select(description="figure"),
         }
         page = {
-            "target": ui.Select(description="venue"),
-            "names": ui.Select(description="names"),
-            "sight": ui.Select(description="seen"),
+            "target": controls.Select(description="venue"),
+            "names": controls.Select(description="names"),
+            "sight": controls.Select(description="seen"),
         }
         super().__init__([figure, page], START | options)
 

@@ -13,7 +13,7 @@ from qtha_lab.analysis.false_wins import RULES, STUDIES, Freedoms
 from qtha_lab.analysis.false_wins import false_wins as shares_of
 from qtha_lab.figures.false_wins import false_wins
 
-from ..kit import controls as ui
+from ..kit import controls
 from ..kit.choice import Choice
 from .explorer import Drawing, Explorer
 
@@ -57,12 +57,12 @@ class FoolingMachine(Explorer):
 
     def __init__(self, **options: Any):
         first = {
-            "rule": ui.Select(description="a win is"),
-            "seeds": ui.Slider("seeds", RANGES["seeds"]),
-            "stops": ui.Checkbox(False, description="stop at the first win"),
+            "rule": controls.Select(description="a win is"),
+            "seeds": controls.Slider("seeds", RANGES["seeds"]),
+            "stops": controls.Checkbox(False, description="stop at the first win"),
         }
         titles = {"rates": "rates tried for QTHA", "measures": "measures", "subsets": "subsets"}
-        second = {name: ui.Slider(title, RANGES[name]) for name, title in titles.items()}
+        second = {name: controls.Slider(title, RANGES[name]) for name, title in titles.items()}
         super().__init__([first, second], HONEST | options)
 
     @property

@@ -13,7 +13,7 @@ from qtha_lab.analysis.circuits.landscape import READ_OUTS, landscape_of, observ
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.angle_landscape import angle_landscape
 
-from ..kit import controls as ui
+from ..kit import controls
 from ..kit.choice import Choice
 from .explorer import Drawing, Explorer
 
@@ -46,10 +46,10 @@ class Landscape(Explorer):
 
     def __init__(self, **options: Any):
         row = {
-            "ansatz": ui.Select(description="ansatz"),
-            "n_qubits": ui.Slider("qubits", QUBITS),
-            "n_layers": ui.Slider("layers", LAYERS),
-            "read_out": ui.Select(description="read-out"),
+            "ansatz": controls.Select(description="ansatz"),
+            "n_qubits": controls.Slider("qubits", QUBITS),
+            "n_layers": controls.Slider("layers", LAYERS),
+            "read_out": controls.Select(description="read-out"),
         }
         super().__init__([row], START | options)
 

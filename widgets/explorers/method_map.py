@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from qtha_lab.analysis.method_map import MappedMethod, method_map
 from qtha_lab.figures.parameters_by_width import SizeAtWidth, parameters_by_width
 
-from ..kit import controls as ui
+from ..kit import controls
 from ..kit.choice import Choice
 from .explorer import Drawing, Explorer
 
@@ -47,9 +47,9 @@ class MethodMap(Explorer):
 
     def __init__(self, **options: Any):
         row = {
-            "kind": ui.Select(description="methods"),
-            "width": ui.Slider("width of the layer", WIDTHS),
-            "r": ui.Slider("r", RANKS),
+            "kind": controls.Select(description="methods"),
+            "width": controls.Slider("width of the layer", WIDTHS),
+            "r": controls.Slider("r", RANKS),
         }
         super().__init__([row], {**next(iter(self.PRESETS.values())), **options})
 

@@ -18,10 +18,10 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.mpo_diagram import mpo_diagram
 from qtha_lab.figures.truncation_error import truncation_error
 
-from ..kit import controls as ui
 from ..kit import styles
 from ..kit.choice import Choice
 from ..kit.closing import put
+from ..kit.controls import Select, Slider
 from .explorer import Drawing, Explorer
 
 SITES = (2, 3, 4)
@@ -63,9 +63,9 @@ class MpoExplorer(Explorer):
         self._curve = functools.lru_cache(maxsize=64)(self._trace)
         self.sliders = styles.column()
         controls = {
-            "weight": ui.Select(description="weight"),
-            "n_sites": ui.Select(description="cores"),
-            "order": ui.Select(description="order"),
+            "weight": Select(description="weight"),
+            "n_sites": Select(description="cores"),
+            "order": Select(description="order"),
         }
         super().__init__([controls], {})
         self.add_class("qtha-mpo-explorer")
@@ -126,8 +126,8 @@ class MpoExplorer(Explorer):
                 slider.options = options
             slider.value = bond
 
-    def _slider(self, place: int) -> ui.Slider:
-        slider = ui.Slider(f"bond {place + 1}", [1])
+    def _slider(self, place: int) -> Slider:
+        slider = Slider(f"bond {place + 1}", [1])
 
         def drag(change: dict[str, Any]) -> None:
             if not self.settling:

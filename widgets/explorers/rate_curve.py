@@ -16,7 +16,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.lessons.recordings import RecordedComparison, recorded, recording_names
 from qtha_lab.studies.comparison.paired import PairedDifference
 
-from ..kit import controls as ui
+from ..kit import controls
 from ..kit.choice import Choice
 from .explorer import Drawing, Explorer
 
@@ -66,13 +66,13 @@ class RateCurve(Explorer):
 
     def __init__(self, **options: Any):
         rows = {
-            "recording": ui.Select(description="recording"),
-            "first": ui.Select(description="method"),
-            "second": ui.Select(description="minus"),
+            "recording": controls.Select(description="recording"),
+            "first": controls.Select(description="method"),
+            "second": controls.Select(description="minus"),
         }
         more = {
-            "learning_rate": ui.Select(description="learning rate"),
-            "measure": ui.Select(description="measure"),
+            "learning_rate": controls.Select(description="learning rate"),
+            "measure": controls.Select(description="measure"),
         }
         usual = {"recording": "tiny-chat", "first": QTHA, "second": "lora(r=8)"}
         super().__init__([rows, more], usual | options)

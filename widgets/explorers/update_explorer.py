@@ -18,12 +18,12 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.spectra import spectra
 from qtha_lab.figures.spectrum_over_training import spectrum_over_training
 from qtha_lab.figures.updates_side_by_side import updates_side_by_side
-from qtha_lab.runs import run as runs_
-from qtha_lab.studies.comparison import run_data as reading
+from qtha_lab.runs import run
+from qtha_lab.studies.comparison import run_data
 
-from ..kit import controls as ui
 from ..kit import styles
 from ..kit.choice import Choice
+from ..kit.controls import Select, Slider
 from ..runs.follower import Follower
 from .explorer import Drawing, Explorer
 
@@ -35,7 +35,7 @@ RANKS = {
 }
 LEADING = (("16", 16), ("64", 64), ("all", None))
 RULE = "Launch with spectrum_every above 0."
-Records = dict[str, reading.SpectrumHistory]
+Records = dict[str, run_data.SpectrumHistory]
 
 
 class UpdateExplorer(Follower, Explorer):
@@ -68,7 +68,7 @@ class UpdateExplorer(Follower, Explorer):
         self.sources = {key: source for key, _, source in named}
         self.labels = {key: label for key, label, _ in named}
         self.events = {key: list(_events(s)) for key, s in self.sources.items() if not _is_run(s)}
-        self.records = {key: reading.spectra(events) for key, events in self.events.items()}
+        self.records = {key: run_data.spectra(events) for key, events in self.events.items()}
         if not self.sources:
             raise Refusal("The explorer has no run.")
         self.progress = styles.text("", "qtha-text")
@@ -77,10 +77,10 @@ class UpdateExplorer(Follower, Explorer):
         if not self.live_runs and not any(self.records.values()):
             raise Refusal(f"No source of {len(self.sources)} has spectra. {RULE}")
         controls = {
-            "layer": ui.Select(description="layer"),
-            "step": ui.Slider("step", [0]),
-            "leading": ui.Select(description="leading"),
-            "history": ui.Select(description="history of"),
+            "layer": Select(description="layer"),
+            "step": Slider("step", [0]),
+            "leading": Select(description="leading"),
+            "history": Select(description="history of"),
         }
         super().__init__([controls], {"runs": list(self.sources)})
         self.add_class("qtha-update-explorer")
@@ -90,9 +90,7 @@ class UpdateExplorer(Follower, Explorer):
     @classmethod
     def from_state(cls, state: Mapping[str, Any], *sources: Any) -> Self:
         """Create an explorer in a saved state; runs are found by their ids."""
-        return super().from_state(
-            state, *(sources or [[runs_.attach(key) for key in state["runs"]]])
-        )
+        return super().from_state(state, *(sources or [[run.attach(key) for key in state["runs"]]]))
 
     # ---- recorded spectra
 
@@ -115,7 +113,7 @@ class UpdateExplorer(Follower, Explorer):
         """Add events; a slider at the newest step follows them."""
         for key, events in news.items():
             self.events[key] = history([*self.events.get(key, []), *events])
-            self.records[key] = reading.spectra(self.events[key])
+            self.records[key] = run_data.spectra(self.events[key])
         if self.drawn and any(e["kind"] == "spectrum" for events in news.values() for e in events):
             newest = self.step == self.controls["step"].options[-1]
             with self.hold_trait_notifications():
@@ -165,7 +163,7 @@ class UpdateExplorer(Follower, Explorer):
         if not self.runs:
             raise Refusal("runs is empty.")
         if new := [key for key in self.runs if key not in self.sources]:
-            self.sources |= {key: runs_.attach(key) for key in new}
+            self.sources |= {key: run.attach(key) for key in new}
             self._follow_all()
             self.catch_up()
 

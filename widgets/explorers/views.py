@@ -31,9 +31,9 @@ from qtha_lab.studies.comparison.over_training import ALONG, OVER_TRAINING, hist
 from ..figures.curves_view import CurvesView
 from ..figures.figure_view import FigureView, Sheet
 from ..figures.sentence_figure import nothing
-from ..kit import controls as ui
 from ..kit import styles
 from ..kit.choice import Choice
+from ..kit.controls import Button, Checkbox, Select, Slider, TextField
 from .explorer import Drawing, Explorer
 
 if TYPE_CHECKING:
@@ -67,28 +67,28 @@ class Views(Explorer):
         self.events: dict[str, tuple[int, list[dict]]] = {}
         self.stamps: dict[str, Stamp] = {}
         self.curves_view = CurvesView(nothing("Tick some runs to draw."))
-        self.clear = ui.Button(
+        self.clear = Button(
             description="Clear brush",
             icon="eraser",
             disabled=True,
         )
         self.clear.on_click(lambda _: self._unbrush())
-        self.where = ui.TextField(
+        self.where = TextField(
             description="brush where",
             placeholder="eval_loss < 4.2 and r >= 4",
             continuous_update=False,
         )
         controls: list[dict[str, Any]] = [
             {
-                "view": ui.Select(description="view"),
-                "y": ui.Select(description="y"),
-                "x": ui.Select(description="x"),
+                "view": Select(description="view"),
+                "y": Select(description="y"),
+                "x": Select(description="x"),
             },
             {
-                "smoothing": ui.Slider("smoothing", SMOOTHING, text="{:g}".format),
-                "bands": ui.Checkbox(description="seeds as a band"),
-                "log_x": ui.Checkbox(description="log x"),
-                "log_y": ui.Checkbox(description="log y"),
+                "smoothing": Slider("smoothing", SMOOTHING, text="{:g}".format),
+                "bands": Checkbox(description="seeds as a band"),
+                "log_x": Checkbox(description="log x"),
+                "log_y": Checkbox(description="log y"),
             },
         ]
         self._find(runs)

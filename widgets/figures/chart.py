@@ -16,7 +16,7 @@ import traitlets
 
 from qtha_lab.core.io import parse_json
 from qtha_lab.figures.loss_curves import decimate
-from qtha_lab.figures.machinery import static_svg as still
+from qtha_lab.figures.machinery import static_svg
 
 from ..kit.page_module import PageModule
 from . import plotly_js
@@ -141,7 +141,7 @@ class Chart(PageModule, anywidget.AnyWidget):
             curves = [decimate(curve.x, curve.y, 200) for curve in self.curves]
             points = [{"x": x.tolist(), "y": y.tolist()} for x, y in curves]
             data = [t | p for t, p in zip(self.figure["data"], points, strict=True)]
-            self.still = still.svg({"data": data, "layout": self.figure["layout"]}, self.alt)
+            self.still = static_svg.svg({"data": data, "layout": self.figure["layout"]}, self.alt)
         return self.still
 
     def _renew(self, figure: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import anywidget
 import traitlets
 
-from qtha_lab.figures.machinery import static_svg as still
+from qtha_lab.figures.machinery import static_svg
 from qtha_lab.figures.machinery.figure import Figure
 
 from ..kit.page_module import PageModule
@@ -25,7 +25,7 @@ class Picture(NamedTuple):
     @classmethod
     def of(cls, figure: Figure) -> "Picture":
         """Draw a figure for a page; gates, boxes and bars have tooltips."""
-        svg = still.svg(figure.drawing(PAGE), "", below=False, hover=True)
+        svg = static_svg.svg(figure.drawing(PAGE), "", below=False, hover=True)
         return cls(figure, TITLE.sub(r' aria-hidden="true"\1', svg, count=1))
 
 

@@ -16,8 +16,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.legends import labels_in, short_names
 from qtha_lab.figures.machinery.page_style import LEGENDS, TARGETS, PageStyle
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.closing import put
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background
@@ -42,7 +41,7 @@ FOLDER = "figures"
 PAUSE_SECONDS = 0.3
 
 
-class SaveFigure(ui.Box):
+class SaveFigure(controls.Box):
     """Controls under the figures of a panel; "Save" writes a file and offers a download.
 
     Args:
@@ -60,15 +59,17 @@ class SaveFigure(ui.Box):
         self.figures, self.folder = figures, Path(folder)
         self.error, self.done = ErrorLine(), styles.text("", "qtha-text")
         self.background = Background(self.error.report)
-        self.form = ui.Select(options=list(FORMS.items()), description="as")
-        self.target = ui.Select(options=[n for n in TARGETS if n != "screen"], description="size")
-        self.font = ui.Select(options=list(FONTS.items()), description="font")
-        self.points = ui.NumberField(8.0, min=4, max=40, step=0.5, description="points")
-        self.legend = ui.Select(options=LEGENDS, description="legend")
-        self.theme = ui.Select(options=("light", "dark"), description="theme")
-        self.which = ui.Select(description="figure")
-        self.button = ui.Button(description="Save", icon="download", primary=True)
-        self.short = ui.Button(description="Short names", icon="compress")
+        self.form = controls.Select(options=list(FORMS.items()), description="as")
+        self.target = controls.Select(
+            options=[n for n in TARGETS if n != "screen"], description="size"
+        )
+        self.font = controls.Select(options=list(FONTS.items()), description="font")
+        self.points = controls.NumberField(8.0, min=4, max=40, step=0.5, description="points")
+        self.legend = controls.Select(options=LEGENDS, description="legend")
+        self.theme = controls.Select(options=("light", "dark"), description="theme")
+        self.which = controls.Select(description="figure")
+        self.button = controls.Button(description="Save", icon="download", primary=True)
+        self.short = controls.Button(description="Short names", icon="compress")
         self.fields = styles.column()
         self.preview = styles.text("", "qtha-preview")
         for control in (self.which, self.target, self.font, self.points, self.legend, self.theme):
@@ -126,7 +127,7 @@ class SaveFigure(ui.Box):
         before = {field.description: field.value for field in self.fields.children}
         names = short_names(labels)
         fields = [
-            ui.TextField(
+            controls.TextField(
                 value=names[label] if short else before.get(label, label),
                 description=label,
             )
@@ -182,7 +183,9 @@ class SaveFigure(ui.Box):
 def save_fold(panel: Any) -> Any:
     """Return a folded `SaveFigure` of a panel that has `figures`; built on first opening."""
     body = styles.column()
-    fold = ui.Fold("Save figure", body, classes=("qtha-save-fold",), tooltip="Save this figure")
+    fold = controls.Fold(
+        "Save figure", body, classes=("qtha-save-fold",), tooltip="Save this figure"
+    )
 
     def open_(change: Any) -> None:
         if change["new"] and not body.children:

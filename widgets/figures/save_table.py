@@ -12,8 +12,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, write_atomically
 from qtha_lab.figures.machinery.table import Table
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background
 from .saved_file import download_link, free_path
@@ -22,7 +21,7 @@ FORMS = {"CSV": "csv", "LaTeX": "tex", "Markdown": "md"}
 FOLDER = "tables"
 
 
-class SaveTable(ui.Box):
+class SaveTable(controls.Box):
     """Controls under a table; "Save table" writes a file and offers a download.
 
     Args:
@@ -47,11 +46,11 @@ class SaveTable(ui.Box):
         self.name, self.exact, self.written, self.folder = name, exact, written, Path(folder)
         self.error, self.done = ErrorLine(), styles.text("", "qtha-text")
         self.background = Background(self.error.report)
-        self.form = ui.Select(
+        self.form = controls.Select(
             options=list(FORMS.items()),
             description="as",
         )
-        self.button = ui.Button(description="Save table", icon="download")
+        self.button = controls.Button(description="Save table", icon="download")
         self.button.on_click(lambda _: self.background.start_once("save", self.save))
         super().__init__([styles.row(self.button, self.form, self.done), self.error.panel])
         self.add_class("qtha-save-table")

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from qtha_lab.core import fault_log as faults
+from qtha_lab.core import fault_log
 
 from . import styles as styles
 
@@ -66,7 +66,7 @@ class ErrorLine:
 
     def report(self, error: Exception) -> None:
         """Show an exception as a sentence."""
-        self.show(faults.fault_sentence(error))
+        self.show(fault_log.fault_sentence(error))
 
     def show(self, sentence: str) -> None:
         """Show a sentence; an empty string hides the line."""

@@ -10,8 +10,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.lessons.predictions import SKIP
 from qtha_lab.lessons.questions import Question, as_text
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine
 from .sketch import SketchView
@@ -33,9 +32,9 @@ class QuestionPanel(Shown):
 
     def __init__(self, question: Question, answer: Any = None):
         self.question, self.error = question, ErrorLine()
-        self.status = ui.Announcer()
+        self.status = controls.Announcer()
         self.message = styles.text("", "qtha-text")
-        self.buttons: list[ui.Button] = []
+        self.buttons: list[controls.Button] = []
         super().__init__()
         self.children = [
             styles.text(f"<p><b>{styles.lines([question.declared.question])}</b></p>"),
@@ -71,12 +70,12 @@ class QuestionPanel(Shown):
             sketch = SketchView(declared)
             self.buttons = [self._button("Keep this curve", lambda: list(sketch.values)), skip]
             return [sketch, styles.row(*self.buttons)]
-        entry = ui.TextField(description="your number", continuous_update=True)
+        entry = controls.TextField(description="your number", continuous_update=True)
         self.buttons = [self._button("Keep", lambda: entry.value), skip]
         return [styles.row(entry, *self.buttons)]
 
-    def _button(self, description: str, value: Callable[[], Any]) -> ui.Button:
-        button = ui.Button(description, primary=description != SKIP)
+    def _button(self, description: str, value: Callable[[], Any]) -> controls.Button:
+        button = controls.Button(description, primary=description != SKIP)
         button.on_click(lambda _: self.take_answer(value()))
         return button
 

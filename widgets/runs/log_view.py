@@ -12,15 +12,14 @@ import traitlets
 from qtha_lab.core import paths
 from qtha_lab.runs.run import Run, attach
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.guard import ErrorLine
 
 LINES, EVENTS = 200, 40
 WORTH_TELLING = ("status", "note", "checkpoint", "threads", "broken")
 
 
-class LogView(ui.Box):
+class LogView(controls.Box):
     """A panel with the log of one run.
 
     Args:
@@ -39,7 +38,7 @@ class LogView(ui.Box):
         self.head, self.events = styles.text("", "qtha-text"), styles.text("", "qtha-table")
         self.events.add_class("qtha-words")
         self.output = styles.text("", "qtha-code")
-        self.again = ui.Button(description="Read again", icon="refresh")
+        self.again = controls.Button(description="Read again", icon="refresh")
         super().__init__(run=run, folder=str(folder or paths.runs_dir()))
         self.children = [self.error.panel, self.head, self.events, self.output, self.again]
         self.add_class("qtha-log-view")

@@ -10,10 +10,9 @@ from qtha_lab.cli.output import duration
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.figures.machinery.theme import method_style
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import run
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.closing import put
 
 BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {
@@ -21,7 +20,7 @@ BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {
 }
 
 
-class RunRow(ui.Box):
+class RunRow(controls.Box):
     """A row for one run.
 
     Args:
@@ -45,13 +44,15 @@ class RunRow(ui.Box):
         name = f'<span title="{tip}">{dot}{words}</span>'
         # last displayed state and quarter of the progress
         self.shown_state: tuple[str, int] | None = None
-        self.bar = ui.Progress()
+        self.bar = controls.Progress()
         self.state = styles.text("", "qtha-text qtha-state")
-        self.stop = ui.Button(description="Stop", icon="stop", tooltip=f"Stop {self.title}")
-        self.resume = ui.Button(description="Resume", icon="play", tooltip=f"Resume {self.title}")
+        self.stop = controls.Button(description="Stop", icon="stop", tooltip=f"Stop {self.title}")
+        self.resume = controls.Button(
+            description="Resume", icon="play", tooltip=f"Resume {self.title}"
+        )
         self.stop.on_click(lambda _: on_stop([run]))
         self.resume.on_click(lambda _: on_resume([run]))
-        self.open_log = ui.Button(
+        self.open_log = controls.Button(
             description="Log", icon="file-text-o", tooltip=f"Log of {self.title}"
         )
         self.open_log.visible = False
@@ -68,7 +69,7 @@ class RunRow(ui.Box):
         wrong = BARS.get(status.state) == "danger"
         styles.mark_wrong(self.state, wrong)
         self.stop.disabled = status.ended or status.state == "stopping"
-        self.resume.disabled = status.state not in runs.RESUMABLE
+        self.resume.disabled = status.state not in run.RESUMABLE
         self.open_log.visible, self.stop.visible = wrong, not status.ended
         self.resume.visible = not self.resume.disabled
         shown_state = (status.state, 4 * status.step // max(status.steps, 1))

@@ -18,8 +18,7 @@ import traitlets
 
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory import trash as bin
+from qtha_lab.experiment.run_directory import RunDir, trash
 from qtha_lab.experiment.run_directory.annotations import annotate
 from qtha_lab.experiment.run_directory.disk import bytes_used
 from qtha_lab.figures.machinery.table import Table
@@ -35,8 +34,7 @@ from qtha_lab.runs.table.frame import as_frame, needs_disk, query
 from qtha_lab.runs.table.listing import Listing
 
 from ..figures.save_table import SaveTable
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine, guarded
 from .brief_rows import COLUMNS, brief_rows, of_yesterday
@@ -89,7 +87,7 @@ class RunsTable(Shown):
         **state: Any,
     ):
         self.brief = brief
-        self.error, self.aria = ErrorLine(), ui.Announcer()
+        self.error, self.aria = ErrorLine(), controls.Announcer()
         self.announce = announce or self.aria.say
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="runs-table")
         self.asked, self.lock = 0, threading.Lock()
@@ -183,7 +181,7 @@ class RunsTable(Shown):
 
     def _open(self) -> None:
         folder = Path(self.folder)
-        folder = bin.trash_of(folder) if self.binned else folder
+        folder = trash.trash_of(folder) if self.binned else folder
         disk = needs_disk(self.where, self.sort, *self.columns)
         self.listing = Listing(folder.resolve(), disk)
         self.listing.read()
@@ -290,7 +288,7 @@ class RunsTable(Shown):
         refused = []
         for name in ids:
             try:
-                bin.delete(RunDir(self.listing.folder / name))
+                trash.delete(RunDir(self.listing.folder / name))
             except Refusal as reason:
                 refused.append(str(reason))
         gone = [name for name in ids if not (self.listing.folder / name).exists()]
@@ -301,12 +299,12 @@ class RunsTable(Shown):
 
     def _restore(self, ids: Sequence[str]) -> None:
         for name in ids:
-            bin.restore(name, Path(self.folder))
+            trash.restore(name, Path(self.folder))
         self.ticked = ()
         self._after(f"{_runs(len(ids))} restored.", [])
 
     def _empty(self) -> None:
-        names = bin.empty_trash(Path(self.folder))
+        names = trash.empty_trash(Path(self.folder))
         self.ticked = ()
         self._after(f"{_runs(len(names))} erased.", [])
 
@@ -359,36 +357,36 @@ class RunsTable(Shown):
     # ---- controls
 
     def _laid_out(self) -> list[Any]:
-        self.filter = ui.TextField(
+        self.filter = controls.TextField(
             description="filter",
             continuous_update=True,
             placeholder="method == qtha and learning_rate >= 0.003 and best in tags",
         )
         traitlets.link((self, "where"), (self.filter, "value"))
         traitlets.link((self, "sort"), (self.grid, "sort"))
-        self.day = ui.Toggle(description="Yesterday", icon="calendar", visible=False)
+        self.day = controls.Toggle(description="Yesterday", icon="calendar", visible=False)
         self.day.tooltip = "show the runs of yesterday alone"
         traitlets.link((self, "yesterday"), (self.day, "value"))
-        self.seeds = ui.Select(
+        self.seeds = controls.Select(
             description="rows",
             options=[("runs", ""), ("seeds as one", "seeds")],
             value=self.group,
         )
         traitlets.link((self, "group"), (self.seeds, "value"))
-        self.more = ui.Select(description="columns", options=[("", "")])
+        self.more = controls.Select(description="columns", options=[("", "")])
         self.more.observe(self.error.guard(self._toggle_column), "value")
-        show_trash = ui.Toggle(description="Show trash", icon="trash", value=self.binned)
+        show_trash = controls.Toggle(description="Show trash", icon="trash", value=self.binned)
         traitlets.link((self, "binned"), (show_trash, "value"))
         self.grid.observe(guarded(self._take_ticked, self.error.report), "ticked")
         self.count, self.message_text = styles.text("", "qtha-text"), styles.text("", "qtha-text")
         actions = self._actions()
         self.log_view = LogView()
-        self.log_fold = ui.Fold("Log", self.log_view)
+        self.log_fold = controls.Fold("Log", self.log_view)
         if self.brief:
             self.add_class("qtha-brief")
             more = styles.row(self.seeds, self.more, show_trash, actions, css="qtha-run-tools")
             save = SaveTable("runs", self.exact, self.written)
-            tools = ui.Fold("Columns, tags, trash", more, save, more=True)
+            tools = controls.Fold("Columns, tags, trash", more, save, more=True)
             buttons = self.every, self.clear, self.count, self.message_text
             title = styles.heading("Runs")
             head = styles.row(title, self.filter, self.day, *buttons, css="qtha-runs-head")
@@ -405,16 +403,16 @@ class RunsTable(Shown):
             self.log_fold,
         ]
 
-    def _actions(self) -> ui.Box:
+    def _actions(self) -> controls.Box:
         """Return the buttons for the selected runs; the trash has buttons of its own."""
-        self.tag = ui.TextField(placeholder="a tag", description="tag")
+        self.tag = controls.TextField(placeholder="a tag", description="tag")
         add = self._button("Add tag", "tag", lambda ids: self._annotate(ids, add=[self.tag.value]))
         remove = self._button(
             "Remove tag", "", lambda ids: self._annotate(ids, remove=[self.tag.value])
         )
         delete = self._button("Delete", "trash", self._delete)
         restore = self._button("Restore", "undo", self._restore)
-        self.every = every = ui.Button(
+        self.every = every = controls.Button(
             description="Tick all",
             icon="check-square-o",
             tooltip="tick all rows that the filter shows",
@@ -422,7 +420,7 @@ class RunsTable(Shown):
         every.on_click(self.error.guard(lambda _: self._ask(self._tick_all)))
         self.clear = clear = self._button("Untick all", "square-o", self._untick)
         self.of_ticked = [add, remove, delete, restore, clear]
-        empty = ui.Button(description="Empty trash …", icon="times")
+        empty = controls.Button(description="Empty trash …", icon="times")
         empty.on_click(self.error.guard(self._ask_to_empty(empty)))
         both = [] if self.brief else [every, clear]
         outside, inside = (
@@ -442,18 +440,20 @@ class RunsTable(Shown):
     def _untick(self, _ids: Sequence[str]) -> None:
         self.ticked = ()
 
-    def _button(self, title: str, icon: str, work: Callable[[Sequence[str]], None]) -> ui.Button:
-        button = ui.Button(description=title, icon=icon)
+    def _button(
+        self, title: str, icon: str, work: Callable[[Sequence[str]], None]
+    ) -> controls.Button:
+        button = controls.Button(description=title, icon=icon)
         button.on_click(self._of_ticked(work))
         return button
 
-    def _ask_to_empty(self, button: ui.Button) -> Callable[[Any], None]:
+    def _ask_to_empty(self, button: controls.Button) -> Callable[[Any], None]:
         """Return a callback that first lists the runs to erase, then erases them."""
 
         def answer(_button: Any) -> None:
             folder = Path(self.folder)
             if button.description.startswith("Empty"):
-                names, size = bin.list_trash(folder), bytes_used(bin.trash_of(folder)) / 2**20
+                names, size = trash.list_trash(folder), bytes_used(trash.trash_of(folder)) / 2**20
                 button.description = f"Erase {_runs(len(names))}, {size:,.1f} MiB, for good"
             else:
                 button.description = "Empty trash …"

@@ -2,11 +2,10 @@
 
 import html
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 
 
-class AnswerColumn(ui.Box):
+class AnswerColumn(controls.Box):
     """A column of `Chat`.
 
     Args:

@@ -6,8 +6,7 @@ Receives sentences and fields; checks nothing itself.
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.closing import put
 
 
@@ -15,10 +14,10 @@ class Fault(NamedTuple):
     """An error in one sentence, and the control to change, if there is one."""
 
     sentence: str
-    control: ui.Element | None = None
+    control: controls.Element | None = None
 
 
-class Banner(ui.Box):
+class Banner(controls.Box):
     """A banner with `banner.say(sentence)` and `banner.refuse([Fault(sentence, control)])`.
 
     Args:
@@ -31,7 +30,7 @@ class Banner(ui.Box):
         Checking …
     """
 
-    def __init__(self, go: Callable[[ui.Element], None], announce: Callable[[str], None]):
+    def __init__(self, go: Callable[[controls.Element], None], announce: Callable[[str], None]):
         self.go, self.announce = go, announce
         self.text = styles.text("", "qtha-banner")
         self.links = styles.column(css="qtha-faults")
@@ -67,7 +66,7 @@ class Banner(ui.Box):
         put(self.links, [self._link(f.sentence, f.control) for f in faults if f.control])
         self.announce(" ".join([*sentences, *(fault.sentence for fault in faults)]))
 
-    def _link(self, sentence: str, control: ui.Element) -> ui.Button:
-        link = ui.Button(description=sentence, icon="arrow-up", tooltip="Go to this field")
+    def _link(self, sentence: str, control: controls.Element) -> controls.Button:
+        link = controls.Button(description=sentence, icon="arrow-up", tooltip="Go to this field")
         link.on_click(lambda _: self.go(control))
         return link

@@ -16,13 +16,12 @@ from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.theme import method_style
-from qtha_lab.runs import run as runs_
 from qtha_lab.runs.chat import Decoding
 from qtha_lab.runs.chat.client import COMMAND, Client
 from qtha_lab.runs.chat.held_out_prompts import HeldOutPrompt, held_out
+from qtha_lab.runs.run import attach
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.closing import put
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine
@@ -57,7 +56,7 @@ class Chat(Shown):
         self.columns: dict[str, AnswerColumn] = {}
         self.asked: tuple[dict[str, str], ...] = ()
         self.questions: list[HeldOutPrompt] = []
-        self.error, self.aria = ErrorLine(), ui.Announcer()
+        self.error, self.aria = ErrorLine(), controls.Announcer()
         self.background = Background(self._refuse)
         self.form = Form(settings_of(Decoding))
         self.mixer = Mixer(self._weigh)
@@ -135,7 +134,7 @@ class Chat(Shown):
             return
         self.state.value = styles.lines(["Loading the models …"])
         runs, self.loaded = self.runs, ()
-        async for event in self.client.ask(runs=[str(runs_.attach(run).path) for run in runs]):
+        async for event in self.client.ask(runs=[str(attach(run).path) for run in runs]):
             self._show_chat_models(event["chat_models"])
         self.loaded, self.state.value = runs, ""
 
@@ -150,7 +149,7 @@ class Chat(Shown):
         """Return a run's colour in figures; "" for a base model."""
         if chat_model not in self.runs:
             return ""
-        return method_style(runs_.attach(chat_model).experiment.method.label)["color"]
+        return method_style(attach(chat_model).experiment.method.label)["color"]
 
     def _arrange(self) -> None:
         """Show the reference first, then the models that generate."""
@@ -206,19 +205,19 @@ class Chat(Shown):
         self.state.value = ""
 
     def _laid_out(self) -> list[Any]:
-        self.pick = ui.Select(options=[(OWN, "")], description="held-out prompts")
+        self.pick = controls.Select(options=[(OWN, "")], description="held-out prompts")
         self.pick.observe(self.error.guard(self._show_question), "value")
-        self.prompt = ui.TextField(
+        self.prompt = controls.TextField(
             placeholder="Ask something", description="prompt", rows=2, continuous_update=False
         )
         self.prompt.observe(self.error.guard(lambda _: self._arrange()), "value")
-        ask = ui.Button(description="Answer", icon="comment", primary=True)
+        ask = controls.Button(description="Answer", icon="comment", primary=True)
         ask.on_click(lambda _: self.background.start("answer", self.answer))
-        self.stop = ui.Button(description="Stop", icon="stop", disabled=True)
+        self.stop = controls.Button(description="Stop", icon="stop", disabled=True)
         self.stop.on_click(lambda _: self._stop())
         self.state = styles.text("", "qtha-text")
-        self.answers = ui.Box().add_class("qtha-answers")
-        folds = [ui.Fold("How tokens are chosen", self.form.panel), self.mixer]
+        self.answers = controls.Box().add_class("qtha-answers")
+        folds = [controls.Fold("How tokens are chosen", self.form.panel), self.mixer]
         return [ self.aria, self.pick, self.prompt, styles.row(ask, self.stop, self.state),
             *folds, self.error.panel, self.answers,
         ]  # fmt: skip
@@ -233,7 +232,7 @@ class Chat(Shown):
 
 def experiments_of(run_ids: Iterable[str]) -> dict[str, Experiment]:
     """Return the experiment of each run, by run id; refuse a run with untrusted plugins."""
-    runs = {name: runs_.attach(name) for name in run_ids}
+    runs = {name: attach(name) for name in run_ids}
     return {name: trusted(run.path, run.experiment) for name, run in runs.items()}
 
 

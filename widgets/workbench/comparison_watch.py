@@ -11,8 +11,7 @@ from qtha_lab.studies.comparison import ScheduledRuns, attach
 from qtha_lab.studies.comparison.folder import ComparisonDir, list_comparisons
 from qtha_lab.studies.comparison.launched import StageProgress
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.closing import put
 from .history import local_time
 from .scheduler_watch import BAR_STYLES, SchedulerWatch
@@ -70,7 +69,7 @@ class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
 
     def draw(self, view: ScheduledRuns, state: str, rest: _Read) -> None:
         if [bar.description for bar in self.bars.children] != [stage.name for stage in rest.stages]:
-            bars = (ui.Progress(description=stage.name) for stage in rest.stages)
+            bars = (controls.Progress(description=stage.name) for stage in rest.stages)
             put(self.bars, bars)
         for bar, stage in zip(self.bars.children, rest.stages, strict=True):
             bar.max, bar.value = max(stage.planned, 1), stage.ended

@@ -9,8 +9,7 @@ from typing import Any
 
 from qtha_lab.experiment import Comparison, Sweep
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.guard import OnError, guarded
 from ..kit.loop import Background, in_thread
 from .engine_costs import EngineCosts
@@ -44,7 +43,7 @@ class Costs:
         copy_on = guarded(lambda *of: methods().copy_on(*of), on_error)
         self.engines = EngineCosts(run_on, copy_on)
         parts = self.overview.panel, self.engines.panel
-        self.fold = ui.Fold("Cost, engines and circuits", *parts)
+        self.fold = controls.Fold("Cost, engines and circuits", *parts)
         self.fold.observe(lambda _: self.background.start("engines", self.compare), "unfolded")
         self.timed: tuple[Comparison | Sweep, dict[str, Any]] | None = None
 

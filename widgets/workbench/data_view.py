@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab.experiment import Comparison, Experiment, Sweep
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.loop import with_libraries
 from .forecasts import typical
 
@@ -29,7 +28,7 @@ class DataView:
         self.rows = styles.text("", "qtha-code")
         self.advice = styles.text("", "qtha-text")
         parts = self.facts, self.labels, self.rows, self.advice
-        self.fold = ui.Fold("Your data", *parts, unfolded=True)
+        self.fold = controls.Fold("Your data", *parts, unfolded=True)
         self.fold.visible = False
         self.shown: list[str] = []
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from qtha_lab.core.method_styles import shown
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.closing import put
 
 LIGHTNING = "lightning"
@@ -52,13 +51,13 @@ class EngineCosts:
         lightning = next((cost for cost in engines if cost.engine == LIGHTNING), None)
         if lightning is None or lightning.seconds is None:
             return []
-        run = ui.Button(
+        run = controls.Button(
             description="Run this on Lightning",
             icon="bolt",
             tooltip=f"Set engine={LIGHTNING} for {label}",
             disabled=lightning.chosen,
         )
-        second = ui.Button(
+        second = controls.Button(
             description="Add a second on Lightning",
             icon="clone",
             tooltip=f"Keep {label} and add it once more with engine={LIGHTNING}",

@@ -10,11 +10,9 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.legends import short_names
-from qtha_lab.runs import run as runs_
-from qtha_lab.runs.run import Run
+from qtha_lab.runs.run import Run, attach
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.closing import put
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background, with_libraries
@@ -28,7 +26,7 @@ SPECTRA, OPERATOR = "Spectra of the update", "Operator (MPO) of an update"
 OF_A_RUN = (SPECTRA, OPERATOR)
 
 
-class Explore(ui.Box):
+class Explore(controls.Box):
     """Explorers of a run, created when chosen; `runs` holds the ids of the ticked ones.
 
     Opens on the first run with a circuit. A run without a circuit opens on its spectra.
@@ -45,8 +43,8 @@ class Explore(ui.Box):
             OPERATOR: self._operator,
             ENGINES: self._engines,
         }
-        self.choice = ui.Select(list(self.makers), description="explore")
-        self.run = ui.Select(description="run")
+        self.choice = controls.Select(list(self.makers), description="explore")
+        self.run = controls.Select(description="run")
         self.offered: tuple[str, ...] = ()
         self.of = styles.text("", "qtha-text")
         self.place = styles.column()
@@ -64,7 +62,7 @@ class Explore(ui.Box):
     async def _draw(self) -> None:
         self.error.show("")
         await self._offer()
-        run = runs_.attach(self.run.value) if self.run.value else None
+        run = attach(self.run.value) if self.run.value else None
         title = [run_title(run)] if run and not self.run.visible else []
         absent = await with_libraries(without_circuit, run) if run else ""
         self.of.value = styles.lines([*title, absent] if run else [EMPTY])
@@ -88,7 +86,7 @@ class Explore(ui.Box):
         ids = self.runs[:MOST_RUNS]
         if ids == self.offered:
             return
-        runs = [runs_.attach(name) for name in ids]
+        runs = [attach(name) for name in ids]
         first = (run.id for run in runs if len(runs) > 1 and not without_circuit(run))
         found = await with_libraries(next, first, "")
         self.offered = ids
@@ -103,7 +101,7 @@ class Explore(ui.Box):
 
         if not self.run.value:
             return {}
-        choice = runs_.attach(self.run.value).experiment.method
+        choice = attach(self.run.value).experiment.method
         defaults = {name: s.default for name, s in method_entry(choice.name).settings.items()}
         return defaults | choice.options
 
@@ -130,7 +128,7 @@ class Explore(ui.Box):
     def _spectra(self) -> Any:
         from ..explorers.update_explorer import UpdateExplorer
 
-        return UpdateExplorer([runs_.attach(name) for name in self.runs[:4]])
+        return UpdateExplorer([attach(name) for name in self.runs[:4]])
 
     def _operator(self) -> Any:
         from ..explorers.mpo_explorer import MpoExplorer
@@ -171,7 +169,7 @@ def update_matrices(run_ids: Sequence[str]) -> dict[str, Any]:
     """
     from qtha_lab.analysis.updates.update import updates_of
 
-    run = runs_.attach(run_ids[0])
+    run = attach(run_ids[0])
     paths = (
         (update.name if update.is_linear else f"{update.name} (linear path)", path)
         for update in updates_of(run.load().model)

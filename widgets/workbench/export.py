@@ -14,12 +14,11 @@ import traitlets
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json
-from qtha_lab.runs import run as runs_
 from qtha_lab.runs.export import KINDS
 from qtha_lab.runs.export.kinds import default_place
+from qtha_lab.runs.run import attach
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background
@@ -46,7 +45,7 @@ class ExportPanel(Shown):
     def __init__(self, run: str = "", command: Sequence[str] = COMMAND):
         super().__init__()
         self.command = command
-        self.error, self.aria = ErrorLine(), ui.Announcer()
+        self.error, self.aria = ErrorLine(), controls.Announcer()
         self.background = Background(self._refuse)
         self.children = self._laid_out()
         self.add_class("qtha-leave")
@@ -84,7 +83,7 @@ class ExportPanel(Shown):
     def _command(self) -> list[str]:
         """Return the command for a user, with the run named by its id."""
         words = self._words()
-        return ["qtha-lab", words[0], runs_.attach(self.run).id, *words[2:]]
+        return ["qtha-lab", words[0], attach(self.run).id, *words[2:]]
 
     def _offer(self, change) -> None:
         """Replace the listed runs; keep the selected run if the list contains it."""
@@ -97,7 +96,7 @@ class ExportPanel(Shown):
 
     def _words(self) -> list[str]:
         """Return the command's arguments after the program name."""
-        words = ["export", str(runs_.attach(self.run).path), self.kind.value]
+        words = ["export", str(attach(self.run).path), self.kind.value]
         if self.to.value.strip():
             words += ["--to", self.to.value.strip()]
         return [*words, "--r", str(self.r.value)] if self.kind.value == "lora" else words
@@ -110,7 +109,7 @@ class ExportPanel(Shown):
             self.code.value = ""
             self.state.value = styles.lines(["Pick a run to export it."])
             return
-        run = runs_.attach(self.run)
+        run = attach(self.run)
         self.to.placeholder = str(default_place(run, str(self.kind.value)))
         self.code.value = styles.code(shlex.join(self._command()))
 
@@ -119,15 +118,15 @@ class ExportPanel(Shown):
 
     def _laid_out(self) -> list[Any]:
         self.path = ""
-        self.pick = ui.Select(description="run")
+        self.pick = controls.Select(description="run")
         self.pick.observe(lambda _: self.set_trait("run", self.pick.value or ""), "value")
         kinds = [(f"{name}: {kind.summary}", name) for name, kind in KINDS.items()]
-        self.kind = ui.Select(options=kinds, description="export")
-        self.to = ui.TextField(description="to", continuous_update=False)
-        self.r = ui.NumberField(8, min=1, max=4096, description="rank r")
+        self.kind = controls.Select(options=kinds, description="export")
+        self.to = controls.TextField(description="to", continuous_update=False)
+        self.r = controls.NumberField(8, min=1, max=4096, description="rank r")
         for control in (self.kind, self.to, self.r):
             control.observe(self.error.guard(lambda _: self._show_choice()), "value")
-        self.button = ui.Button(description="Export", icon="download", primary=True)
+        self.button = controls.Button(description="Export", icon="download", primary=True)
         self.button.on_click(lambda _: self.background.start("export", self.export))
         self.state, self.code = styles.text("", "qtha-text"), styles.text("", "qtha-code")
         return [ self.aria, self.pick, self.kind, self.r, self.to, self.code,
@@ -137,7 +136,7 @@ class ExportPanel(Shown):
 
 def _title(run: str) -> str:
     """Return a title that distinguishes a run from others, followed by its id."""
-    return f"{run_title(runs_.attach(run))} · {run}"
+    return f"{run_title(attach(run))} · {run}"
 
 
 def _last_line(words: bytes) -> str:

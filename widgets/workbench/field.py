@@ -8,14 +8,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from qtha_lab.core import call_syntax as calls
-from qtha_lab.core import fault_log as faults
+from qtha_lab.core import call_syntax, fault_log
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.core.settings import Setting
 from qtha_lab.experiment.axes import MOST_VALUES, RANGE, Axis
 
-from ..kit import controls as ui
+from ..kit import controls
 from .name_picker import NamePicker
 
 UNSET = "not set"
@@ -61,8 +60,8 @@ class Field:
 
     @value.setter
     def value(self, value: Any) -> None:
-        entry = _write(value) if isinstance(self.control, ui.TextField) else value
-        if self.declared.with_options and isinstance(self.control, ui.Select):
+        entry = _write(value) if isinstance(self.control, controls.TextField) else value
+        if self.declared.with_options and isinstance(self.control, controls.Select):
             options = list(self.control.options)
             if entry not in dict(options).values():
                 self.control.options = (*options, (str(entry), entry))
@@ -80,7 +79,7 @@ class Field:
                 self.declared.check(value)
             self.axis, self.error = axis, ""
         except Exception as error:
-            self.error = self._in_words(faults.fault_sentence(error))
+            self.error = self._in_words(fault_log.fault_sentence(error))
         self.control.error = self.error
         self.control.help = _help(self.declared)
         if self.sweepable:
@@ -90,11 +89,11 @@ class Field:
         """Return a sentence with the label of the field for the name of the setting."""
         name = self.declared.name
         of_name = sentence.startswith((f"{name} ", f"{name}: "))
-        return ui.words_of(name) + sentence.removeprefix(name) if of_name else sentence
+        return controls.words_of(name) + sentence.removeprefix(name) if of_name else sentence
 
     def _check_commas(self) -> None:
         """Refuse a decimal comma and thousands separators, which would read as several values."""
-        entry, name = self.control.value, ui.words_of(self.declared.name)
+        entry, name = self.control.value, controls.words_of(self.declared.name)
         if not isinstance(entry, str):
             return
         if self.declared.type is float and DECIMAL_COMMA.fullmatch(entry):
@@ -138,17 +137,17 @@ def is_number(declared: Setting) -> bool:
     return declared.type in (int, float) and not declared.choices
 
 
-def _control(declared: Setting) -> ui.Select | ui.Checkbox | ui.TextField:
+def _control(declared: Setting) -> controls.Select | controls.Checkbox | controls.TextField:
     """Return a dropdown for choices, a checkbox for booleans, else a text field."""
-    name: dict[str, Any] = {"description": ui.words_of(declared.name), "code": declared.name}
+    name: dict[str, Any] = {"description": controls.words_of(declared.name), "code": declared.name}
     if declared.choices:
         options = [(str(choice), choice) for choice in declared.choices]
         unset = [(UNSET, None)] if declared.optional else []
-        return ui.Select(options=[*unset, *options], **name)
+        return controls.Select(options=[*unset, *options], **name)
     if declared.type is bool and not declared.optional:
-        return ui.Checkbox(**name)
+        return controls.Checkbox(**name)
     placeholder = "auto" if declared.auto else UNSET if declared.optional else ""
-    return ui.TextField(placeholder=placeholder, **name)
+    return controls.TextField(placeholder=placeholder, **name)
 
 
 def _read(declared: Setting, entry: Any) -> Any:
@@ -162,12 +161,12 @@ def _read(declared: Setting, entry: Any) -> Any:
         return None
     try:
         if declared.type is dict:
-            return calls.parse_options(entry)
+            return call_syntax.parse_options(entry)
         if declared.type in (list, tuple):
-            return declared.type(map(calls.read_value, calls.split_list(entry)))
+            return declared.type(map(call_syntax.read_value, call_syntax.split_list(entry)))
     except ValueError:
         return entry
-    value = calls.read_value(entry)
+    value = call_syntax.read_value(entry)
     is_whole = declared.type is int and isinstance(value, float) and value.is_integer()
     return int(value) if is_whole else value  # 1e3 is a whole number
 
@@ -177,10 +176,10 @@ def _write(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return calls.write_options(value)
+        return call_syntax.write_options(value)
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(calls.write_value, value))
-    return value if isinstance(value, str) else calls.write_value(value)
+        return ", ".join(map(call_syntax.write_value, value))
+    return value if isinstance(value, str) else call_syntax.write_value(value)
 
 
 def _swept(axis: Axis) -> str:
@@ -192,7 +191,7 @@ def _swept(axis: Axis) -> str:
             f"swept: any of {axis.size:,} whole numbers from {axis.low} to {axis.high}; "
             f"a grid takes at most {MOST_VALUES:,}"
         )
-    values = list(map(calls.write_value, axis.grid()))
+    values = list(map(call_syntax.write_value, axis.grid()))
     if len(values) > MOST_SHOWN:
         values = [*values[: MOST_SHOWN - 2], "…", *values[-2:]]
     return f"swept: {axis.size:,} values, {', '.join(map(shortened, values))}"

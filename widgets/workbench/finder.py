@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 from qtha_lab.core.io import shortened
 
-from ..kit import controls as ui
+from ..kit import controls
 from .form import Form
 from .method_card import MethodCard
 
 MOST_SHOWN = 24  # characters of a search without a match
 
 
-class Finder(ui.TextField):
+class Finder(controls.TextField):
     """A combobox to type part of a name, or to pick one.
 
     Args:
@@ -30,8 +30,8 @@ class Finder(ui.TextField):
 
     def __init__(
         self,
-        places: Callable[[], Mapping[str, ui.Element]],
-        go: Callable[[ui.Element], None],
+        places: Callable[[], Mapping[str, controls.Element]],
+        go: Callable[[controls.Element], None],
     ):
         self.places, self.go = places, go
         super().__init__(
@@ -70,7 +70,7 @@ class Finder(ui.TextField):
 
 def searchable_controls(
     cards: Iterable[MethodCard], forms: Mapping[str, Form]
-) -> dict[str, ui.Element]:
+) -> dict[str, controls.Element]:
     """Return the cards and the controls of all fields, by search text.
 
     Args:
@@ -79,13 +79,13 @@ def searchable_controls(
     """
     cards = list(cards)
     forms = {f" of {card.title}": card.form for card in cards} | dict(forms)
-    places: dict[str, ui.Element] = {card.title: card for card in cards}
+    places: dict[str, controls.Element] = {card.title: card for card in cards}
     for words, form in forms.items():
         places |= {f"{name}{words}": field.control for name, field in form.fields.items()}
     return places
 
 
-def _names(name: str, control: ui.Element) -> tuple[str, str]:
+def _names(name: str, control: controls.Element) -> tuple[str, str]:
     """Return the name of a control and its label on the page, for comparison."""
     return _plain(name), _plain(getattr(control, "description", ""))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from qtha_lab.cli.output import duration
 from qtha_lab.core.paths import kernels_dir
 from qtha_lab.experiment import Comparison, Experiment, Sweep
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.studies import sweep
 from qtha_lab.studies.comparison.protocol import trials_of
 
@@ -84,7 +84,7 @@ def summary(described: Comparison | Sweep, costs: dict) -> str:
     n_runs = run_count(described, len(costs))
     of_each = n_runs // len(costs)
     seconds = of_each * sum(cost.seconds_per_step * cost.steps for cost in costs.values())
-    at_once = min(slots.n_slots(described.training.threads), n_runs)
+    at_once = min(queue.n_slots(described.training.threads), n_runs)
     trials = trials_of(described) if described.tuning else 0
     tuned = f", {trials} trials of each method among them" if trials else ""
     return f"{_runs(n_runs)}{tuned} · about {duration(seconds / at_once)}"

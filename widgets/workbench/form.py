@@ -9,7 +9,7 @@ from typing import Any
 
 from qtha_lab.core.settings import Setting
 
-from ..kit import controls as ui
+from ..kit import controls
 from ..kit.styles import column
 from .banner import Fault
 from .field import Field
@@ -50,7 +50,7 @@ class Form:
         others = [f.control for f in self.fields.values() if not f.declared.common]
         if first and others:
             more = column(*others, css="qtha-form")
-            others = [ui.Fold(f"more settings ({len(others)})", more, more=True)]
+            others = [controls.Fold(f"more settings ({len(others)})", more, more=True)]
         self.panel = column(*first, *others, css="qtha-form")
 
     def __getitem__(self, name: str) -> Field:

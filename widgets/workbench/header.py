@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from qtha_lab.cli.output import duration
 from qtha_lab.experiment import Comparison, Sweep
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 
 
-class Header(ui.Box):
+class Header(controls.Box):
     """A line with the title, the state and the buttons of the page.
 
     Example:
@@ -24,10 +23,10 @@ class Header(ui.Box):
         self.title = styles.text("", "qtha-title")
         self.state = styles.text("", "qtha-header-state")
         self.summary = styles.text("", "qtha-summary")
-        self.launch = ui.Button("Launch", icon="rocket", primary=True)
+        self.launch = controls.Button("Launch", icon="rocket", primary=True)
         super().__init__(classes=("qtha-header",))
 
-    def arrange(self, stop: ui.Button, resume: ui.Button) -> None:
+    def arrange(self, stop: controls.Button, resume: controls.Button) -> None:
         """Place the buttons for all shown runs beside Launch."""
         buttons = styles.row(self.summary, stop, resume, self.launch, css="qtha-launch")
         self.children = (self.title, self.state, buttons)

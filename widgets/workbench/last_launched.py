@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.plugin_loading import load_plugins
 from qtha_lab.experiment import Comparison, Sweep
-from qtha_lab.runs import run as runs_
 from qtha_lab.runs.launch_order import in_launch_order
-from qtha_lab.runs.run import Run
+from qtha_lab.runs.run import Run, list_runs
+from qtha_lab.runs.run import attach as attach_run
 from qtha_lab.studies.sweep.folder import list_sweeps
 
 from .history import RunGroup, groups
@@ -21,10 +21,10 @@ RECENT = 200  # newest runs that are searched for the latest comparison
 def group_of(attach: Iterable | None) -> RunGroup | None:
     """Return the runs to attach, or the latest comparison."""
     if attach is None:
-        recent = [run for run in runs_.list_runs()[:RECENT] if not run.record.origin]
+        recent = [run for run in list_runs()[:RECENT] if not run.record.origin]
         newest = next(iter(groups(recent)), None)
         return RunGroup(tuple(in_launch_order(newest.runs))) if newest else None
-    attached = [runs_.attach(run) if isinstance(run, str) else run for run in attach]
+    attached = [attach_run(run) if isinstance(run, str) else run for run in attach]
     readable = tuple(run for run in attached if run.unreadable is None)
     return RunGroup(readable) if readable else None
 
@@ -32,7 +32,7 @@ def group_of(attach: Iterable | None) -> RunGroup | None:
 def run_named(name: str) -> Run | None:
     """Return a run of the folder; None if it is gone, such as a run in the trash."""
     try:
-        return runs_.attach(name)
+        return attach_run(name)
     except Refusal as reason:
         log.debug("a ticked run is not shown: %s", reason)
         return None

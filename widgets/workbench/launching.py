@@ -6,7 +6,7 @@ The headless equivalent is `qtha_lab.launch`.
 import time
 
 from qtha_lab.experiment import Comparison
-from qtha_lab.runs import run as runs_
+from qtha_lab.runs import run
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.contenders import timed
 from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool
@@ -26,4 +26,4 @@ def launch_all(comparison: Comparison, name: str) -> list[Run]:
     comparison.check()
     open_sealed_pool(comparison)
     experiments = [e.replace(name=name) for e in comparison.experiments(timed(comparison))]
-    return [runs_.launch(experiment, check=False) for experiment in experiments]
+    return [run.launch(experiment, check=False) for experiment in experiments]

@@ -8,15 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qtha_lab.cli.output import duration
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown, untitled
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.method_list import ALPHAS, check_options, engine_names, method_entry
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from .banner import Fault
 from .form import Form
 
@@ -52,7 +51,7 @@ def left_to_the_rule(alpha: Setting) -> Setting:
     return dataclasses.replace(alpha, default=None, optional=True, help=help)
 
 
-class MethodCard(ui.Fold):
+class MethodCard(controls.Fold):
     """A card of one method: learning rate and layers first, then options, rare ones folded.
 
     Args:
@@ -74,8 +73,8 @@ class MethodCard(ui.Fold):
         entries = choice.model_dump() | choice.options | dict(axes or {})
         known = {"engine": engine_names()}  # a PennyLane device may be typed too
         self.form = Form(card_settings(choice.name), entries, known, sweepable=True)
-        self.copy = ui.Button(description="Duplicate", icon="copy").add_class("qtha-small")
-        self.remove = ui.Button(description="Remove", icon="times").add_class("qtha-small")
+        self.copy = controls.Button(description="Duplicate", icon="copy").add_class("qtha-small")
+        self.remove = controls.Button(description="Remove", icon="times").add_class("qtha-small")
         self.copy.on_click(lambda _: on_copy(self))
         self.remove.on_click(lambda _: on_remove(self))
         summary = styles.text(styles.lines([method.summary]), "qtha-text")
@@ -86,7 +85,7 @@ class MethodCard(ui.Fold):
     def label(self) -> str:
         """The method with all entries, valid or not, and its swept settings."""
         changed = self.form.changed
-        label = calls.call(self.name, changed) if self.faults() else self.choice().label
+        label = call_syntax.call(self.name, changed) if self.faults() else self.choice().label
         if (title := shown(label)) != label:
             label = f"{title} · {untitled(label)}"
         return f"{label} · sweeps {', '.join(self.form.axes)}" if self.form.axes else label

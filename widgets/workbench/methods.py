@@ -11,8 +11,7 @@ from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.method_choice import with_controls
 from qtha_lab.experiment.method_list import method_entries
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.closing import put
 from ..kit.guard import OnError, guarded
 from .banner import Fault
@@ -42,7 +41,7 @@ class MethodCards:
     ):
         self.changed, self.model, self.on_error = changed, model, on_error
         self.cards: list[MethodCard] = []
-        self.add = ui.Select([ADD], description="add")
+        self.add = controls.Select([ADD], description="add")
         self.offer()
         self.add.observe(guarded(self._add, on_error), "value")
         self.box = styles.column()
@@ -158,7 +157,7 @@ class MethodCards:
         fitting = (c for c in open_ones if c.choice().options.items() <= meant)
         return next(iter(named), None) or next(fitting, None)
 
-    def control_of(self, sentence: str) -> ui.Element | None:
+    def control_of(self, sentence: str) -> controls.Element | None:
         """Return the control to change for a refusal that begins with the name of a method."""
         named = (card for card in self.cards if sentence.startswith(f"{card.name}: "))
         return next((card.located(sentence).control for card in named), None)

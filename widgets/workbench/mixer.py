@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.closing import put
 
 HELP = (
@@ -15,7 +14,7 @@ HELP = (
 WEIGHTS = tuple(round(-1 + 0.05 * k, 2) for k in range(61))  # from -1 to 2
 
 
-class Mixer(ui.Fold):
+class Mixer(controls.Fold):
     """A fold with the weights of adapters.
 
     Args:
@@ -32,7 +31,7 @@ class Mixer(ui.Fold):
     """
 
     def __init__(self, changed: Callable[[], None]):
-        self.sliders: dict[str, ui.Slider] = {}
+        self.sliders: dict[str, controls.Slider] = {}
         self.changed, self.rows = changed, styles.column()
         super().__init__("Mix adapters by weights", styles.text(HELP, "qtha-text"), self.rows)
         self.observe(lambda _: self.changed(), "unfolded")
@@ -47,7 +46,7 @@ class Mixer(ui.Fold):
         """Show equal initial weights for these runs, by id and title."""
         share = round(1 / max(len(titles), 1), 2)
         self.sliders = {
-            run: ui.Slider(title, WEIGHTS, share, "{:.2f}".format, continuous_update=False)
+            run: controls.Slider(title, WEIGHTS, share, "{:.2f}".format, continuous_update=False)
             for run, title in titles.items()
         }
         for slider in self.sliders.values():

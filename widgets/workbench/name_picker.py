@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 import traitlets
 
-from ..kit import controls as ui
+from ..kit import controls
 
 OTHER = "other …"
 
 
-class NamePicker(ui.Box):
+class NamePicker(controls.Box):
     """A dropdown of known names; its last entry opens a text field.
 
     Args:
@@ -31,9 +31,9 @@ class NamePicker(ui.Box):
 
     def __init__(self, name: str, known: Iterable[str], help: str = ""):
         self.known = list(known)
-        label = ui.words_of(name)
-        self.pick = ui.Select([*self.known, OTHER], description=label, code=name, help=help)
-        self.entry = ui.TextField(description=f"other {label}", code=name, help=help)
+        label = controls.words_of(name)
+        self.pick = controls.Select([*self.known, OTHER], description=label, code=name, help=help)
+        self.entry = controls.TextField(description=f"other {label}", code=name, help=help)
         super().__init__([self.pick, self.entry])
         self.pick.observe(self._read, "value")
         self.entry.observe(self._read, "value")

@@ -12,8 +12,7 @@ from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery.theme import method_of
 from qtha_lab.studies.comparison import notes
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 
 MOST_COLUMNS = 3  # methods of which each is a column
 
@@ -29,7 +28,7 @@ class Overview:
         self.warnings = styles.text("", "qtha-banner")
         self.notes = styles.text("", "qtha-text")
         self.circuits = styles.text("", "qtha-code")
-        self.circuits_fold = ui.Fold("Circuits", self.circuits)
+        self.circuits_fold = controls.Fold("Circuits", self.circuits)
         self.memory = styles.text("", "qtha-text")
         self.panel = styles.column(
             self.progress,

@@ -5,7 +5,7 @@ from typing import Any
 
 import traitlets
 
-from ..kit import controls as ui
+from ..kit import controls
 from ..kit.guard import OnError, guarded
 
 MOST = 200  # maximum number of ticked runs
@@ -13,7 +13,7 @@ SETUP, WATCH, COMPARE = "Setup", "Watch", "Compare"
 EXPLORE, CHAT, EXPORT = "Explore", "Chat", "Export"
 
 
-class Panes(ui.Tabs):
+class Panes(controls.Tabs):
     """The tabs of the workbench; `panes.select(name)` shows one.
 
     Attributes:
@@ -30,9 +30,9 @@ class Panes(ui.Tabs):
 
     def __init__(self, setup: Any, watch: Any, compare: Any, on_error: OnError):
         self.opened: dict[str, Any] = {}
-        boxes = {name: ui.Box(classes=("qtha-pane",)) for name in (EXPLORE, CHAT, EXPORT)}
-        self.views_box = ui.Box(classes=("qtha-views-box",))
-        fixed = {SETUP: setup, WATCH: watch, COMPARE: ui.Box([compare, self.views_box])}
+        boxes = {name: controls.Box(classes=("qtha-pane",)) for name in (EXPLORE, CHAT, EXPORT)}
+        self.views_box = controls.Box(classes=("qtha-views-box",))
+        fixed = {SETUP: setup, WATCH: watch, COMPARE: controls.Box([compare, self.views_box])}
         self.boxes = {name: _pane(content) for name, content in fixed.items()} | boxes
         self.makers: dict[str, Callable[[], Any]] = {
             COMPARE: self._views, EXPLORE: self._explore, CHAT: self._chat, EXPORT: self._export,
@@ -82,8 +82,8 @@ class Panes(ui.Tabs):
         return export
 
 
-def _pane(content: Any) -> ui.Box:
+def _pane(content: Any) -> controls.Box:
     """Return the box of a pane."""
-    if isinstance(content, ui.Box):
+    if isinstance(content, controls.Box):
         return content.add_class("qtha-pane")
-    return ui.Box([content], classes=("qtha-pane",))
+    return controls.Box([content], classes=("qtha-pane",))

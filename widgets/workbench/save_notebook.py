@@ -8,8 +8,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import write_atomically
 from qtha_lab.core.paths import as_path
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.guard import ErrorLine
 
 
@@ -21,7 +20,7 @@ class NotebookSource(Protocol):
         ...
 
 
-class SaveNotebook(ui.Box):
+class SaveNotebook(controls.Box):
     """A file name and a button for the notebook of a description.
 
     Args:
@@ -37,8 +36,12 @@ class SaveNotebook(ui.Box):
 
     def __init__(self, describe: Callable[[], NotebookSource]):
         self.describe, self.error = describe, ErrorLine()
-        self.file = ui.TextField("repeat.ipynb", description="notebook", continuous_update=False)
-        button = ui.Button(description="Save as notebook", icon="book").add_class("qtha-small")
+        self.file = controls.TextField(
+            "repeat.ipynb", description="notebook", continuous_update=False
+        )
+        button = controls.Button(description="Save as notebook", icon="book").add_class(
+            "qtha-small"
+        )
         button.on_click(self.error.guard(lambda _: self.write()))
         self.state = styles.text("", "qtha-text")
         super().__init__([styles.row(self.file, button, self.state), self.error.panel])

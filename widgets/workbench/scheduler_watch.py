@@ -12,8 +12,7 @@ import traitlets
 
 from qtha_lab.experiment.run_directory.scheduler_process import ScheduledDir
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background, with_libraries
@@ -69,7 +68,7 @@ class SchedulerWatch(Shown, Generic[View]):
         self.view: View | None = None
         self.heading = styles.heading(self.noun.capitalize())
         self.state = styles.text("", "qtha-banner")
-        self.pick = ui.Select(description=f"earlier {self.noun}s").add_class("qtha-pick")
+        self.pick = controls.Select(description=f"earlier {self.noun}s").add_class("qtha-pick")
         self.pick.observe(self.error.guard(self._picked), "value")
         self.stop = self.button(f"Stop {self.noun}", "stop", lambda view: view.stop())
         self.resume = self.button(f"Resume {self.noun}", "play", lambda view: view.resume())
@@ -133,9 +132,11 @@ class SchedulerWatch(Shown, Generic[View]):
             await asyncio.to_thread(action, self.view)
         self.background.start(self.noun, self.follow)
 
-    def button(self, label: str, icon: str, action: Callable[[Any], Any]) -> ui.Button:
+    def button(self, label: str, icon: str, action: Callable[[Any], Any]) -> controls.Button:
         """Create a button for an action on the displayed directory, once at a time."""
-        button = ui.Button(description=label, icon=icon, tooltip=label).add_class("qtha-small")
+        button = controls.Button(description=label, icon=icon, tooltip=label).add_class(
+            "qtha-small"
+        )
         start = self.background.start_once
         button.on_click(self.error.guard(lambda _: start(label, lambda: self.act(action))))
         return button

@@ -18,8 +18,7 @@ from qtha_lab.models import model_names
 from qtha_lab.models.quantisation.formats import quantizations
 from qtha_lab.tasks import task_names, task_settings
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.closing import put
 from ..kit.guard import OnError, guarded
 from .axes import (
@@ -64,14 +63,14 @@ class Setup:
         start: Comparison | Sweep,
         changed: Callable[[], None],
         on_error: OnError,
-        go: Callable[[ui.Element], None] = lambda control: None,
+        go: Callable[[controls.Element], None] = lambda control: None,
         below: tuple[Any, ...] = (),
         systems: Systems | None = None,
     ):
         self.on_change, self.on_error, self.below = changed, on_error, below
         self.systems = systems
         self.changed = guarded(self._renew, on_error)
-        self.preset = ui.Select([PRESET, *PRESETS, *COMMANDS], description="preset")
+        self.preset = controls.Select([PRESET, *PRESETS, *COMMANDS], description="preset")
         self.preset.observe(guarded(self._take_preset, on_error), "value")
         self.finder = Finder(self._places, go)
         if systems is not None:
@@ -105,7 +104,7 @@ class Setup:
         )
         self.rule = Form({"matching": matching}, values)
         is_equal = values.get("matching") == EQUAL
-        self.match = ui.Checkbox(is_equal, description="match sizes", switch=True)
+        self.match = controls.Checkbox(is_equal, description="match sizes", switch=True)
         self.match.help = (
             "Choose the free sizes of each further method so that it trains at most as many "
             "parameters as the first one."
@@ -120,8 +119,8 @@ class Setup:
         self.what["task"].control.observe(draw, "value")
         for form in (self.what, self.training, self.rule):
             form.observe(self.changed)
-        self.what_fold = ui.Fold("Model, task, seeds", self.what.panel, self.task_box)
-        self.training_fold = ui.Fold("Training", self.training.panel, self.rule.panel)
+        self.what_fold = controls.Fold("Model, task, seeds", self.what.panel, self.task_box)
+        self.training_fold = controls.Fold("Training", self.training.panel, self.rule.panel)
         self._name_axes()
         head = styles.row(self.preset, self.finder, css="qtha-setup-head")
         parts = [
@@ -214,7 +213,7 @@ class Setup:
         faults += [card.form.fault(sentence) for card in self.methods.cards]
         return next((fault for fault in faults if fault.control), faults[0])
 
-    def _control_of(self, setting: str) -> ui.Element | None:
+    def _control_of(self, setting: str) -> controls.Element | None:
         """Return the control of a setting of the training, the model or a method."""
         forms = (self.training, self.what, *(card.form for card in self.methods.cards))
         return next((form[setting].control for form in forms if setting in form.fields), None)
@@ -270,7 +269,7 @@ class Setup:
         steps = f"{_short(training['steps'])} steps"
         self.training_fold.note = f"{steps} · batch {_short(training['batch_size'])}"
 
-    def _places(self) -> dict[str, ui.Element]:
+    def _places(self) -> dict[str, controls.Element]:
         """Return the controls of every method and setting, by search text."""
         forms = {"": self.what, " of the training": self.training, " of the comparison": self.rule}
         forms |= {" of the tuning": self.tuning.form, " of the sweep": self.sweep.form}

@@ -12,8 +12,7 @@ from qtha_lab.core.metrics import recorded
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import Sweep
 
-from ..kit import controls as ui
-from ..kit import styles as style
+from ..kit import controls, styles
 from ..kit.closing import put
 from .form import Form
 
@@ -37,7 +36,7 @@ def sweep_settings() -> dict[str, Setting]:
     return {name: declared[name] for name in SETTINGS}
 
 
-class SweepForm(ui.Fold):
+class SweepForm(controls.Fold):
     """A form whose title lists the axes of the sweep.
 
     Args:
@@ -53,10 +52,10 @@ class SweepForm(ui.Fold):
         spread: Callable[[str, Any], None],
     ):
         self.spread = spread
-        self.offers = style.row()
+        self.offers = styles.row()
         self.form = Form(sweep_settings(), values)
-        self.forecast = style.text("", "qtha-banner")
-        invitation = style.text(style.lines([INVITATION]), "qtha-text")
+        self.forecast = styles.text("", "qtha-banner")
+        invitation = styles.text(styles.lines([INVITATION]), "qtha-text")
         super().__init__("Sweep", invitation, self.offers, self.form.panel, self.forecast)
         self.add_class("qtha-group")
         self.form.observe(changed)
@@ -86,9 +85,9 @@ class SweepForm(ui.Fold):
         """Show a button for each setting that only some methods sweep."""
         put(self.offers, [self._offer(name, values) for name, values in partly.items()])
 
-    def _offer(self, name: str, values: Any) -> ui.Button:
+    def _offer(self, name: str, values: Any) -> controls.Button:
         label = f"Sweep {name} in every method alike"
-        button = ui.Button(description=label, icon="arrows-h").add_class("qtha-small")
+        button = controls.Button(description=label, icon="arrows-h").add_class("qtha-small")
         button.on_click(lambda _: self.spread(name, values))
         return button
 
@@ -103,5 +102,5 @@ class SweepForm(ui.Fold):
         """Show sentences on the size of the sweep."""
         sentences = list(sentences)
         self.forecast.remove_class("qtha-stale")
-        self.forecast.value = style.lines(sentences)
+        self.forecast.value = styles.lines(sentences)
         self.forecast.visible = bool(sentences)

@@ -12,7 +12,7 @@ from typing import Any
 import traitlets
 
 from qtha_lab.cli.output import duration
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES
@@ -25,8 +25,7 @@ from qtha_lab.studies.sweep.folder import SweepDir, list_sweeps
 
 from ..figures.figure_view import FigureView, Sheet
 from ..figures.sentence_figure import nothing
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.loop import with_libraries
 from .history import local_time
 from .launching import launch_all
@@ -57,24 +56,24 @@ class SweepWatch(SchedulerWatch[Trials]):
     confirming = traitlets.Tuple()
 
     def parts(self) -> list[Any]:
-        self.bar = ui.Progress()
+        self.bar = controls.Progress()
         self.picture = FigureView(Sheet.of(nothing("no trial has ended yet")))
         self.best = styles.text("", "qtha-table")
         self.table = styles.text("", "qtha-table")
         self.extend = self.button("Give it more trials", "plus", self._extend)
-        self.more = ui.NumberField(10, 1, 10_000, description="more trials")
+        self.more = controls.NumberField(10, 1, 10_000, description="more trials")
         self.more.add_class("qtha-count")
-        self.sure = ui.Button(
+        self.sure = controls.Button(
             description="Confirm the best",
             icon="check",
             tooltip="Run the best of each method with fresh seeds, and compare them on test rows",
         ).add_class("qtha-small")
         confirm = self.background.start_once
         self.sure.on_click(self.error.guard(lambda _: confirm("confirm", self.confirm)))
-        self.seeds = ui.NumberField(3, 1, 100, description="fresh seeds")
+        self.seeds = controls.NumberField(3, 1, 100, description="fresh seeds")
         self.seeds.add_class("qtha-count")
         self.launched = styles.text("", "qtha-text")
-        self.see = ui.Button(description="Views of its runs", icon="line-chart")
+        self.see = controls.Button(description="Views of its runs", icon="line-chart")
         self.see.add_class("qtha-small").visible = False  # until a page offers views
         return [
             self.bar,
@@ -84,7 +83,7 @@ class SweepWatch(SchedulerWatch[Trials]):
             styles.row(self.sure, self.seeds, self.extend, self.more),
             self.launched,
             self.error.panel,
-            ui.Fold("All trials", self.table),
+            controls.Fold("All trials", self.table),
         ]
 
     def folders(self) -> list[SweepDir]:
@@ -243,7 +242,7 @@ def _value(best: dict[str, TrialRecord], label: str, axis: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    return value if value == "–" else calls.write_value(value)
+    return value if value == "–" else call_syntax.write_value(value)
 
 
 def _row(described: Sweep, record: TrialRecord) -> dict[str, str]:

@@ -18,8 +18,7 @@ from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import Federation, Training
 from qtha_lab.runs.run import Run
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background
 from .banner import Fault
@@ -72,23 +71,23 @@ class Systems:
     ):
         self.background, self.announce, self.error = background, announce, ErrorLine()
         self.launched, self.trained = launched, trained
-        self.choice = ui.Select(list(COMMANDS), description="command")
+        self.choice = controls.Select(list(COMMANDS), description="command")
         self.choice.observe(self.error.guard(lambda _: self._draw()), "value")
         self.place = styles.column()
         self.line = styles.text("", "qtha-code")
-        self.start = ui.Button("Launch the command", icon="rocket", primary=True)
+        self.start = controls.Button("Launch the command", icon="rocket", primary=True)
         self.start.on_click(self.error.guard(lambda _: self.launch()))
         self.refused = styles.text("", "qtha-text")
         styles.mark_wrong(self.refused, True)
         start = styles.row(self.start, self.refused)
         parts = self.choice, self.place, self.line, start, self.error.panel
-        self.form_fold = ui.Fold("Other systems", *parts).add_class("qtha-group")
+        self.form_fold = controls.Fold("Other systems", *parts).add_class("qtha-group")
         self.form_fold.observe(self.error.guard(lambda _: self._draw()), "unfolded")
         self.state = styles.text("", "qtha-banner")
         self.output = styles.text("", "qtha-code qtha-output")
-        self.stop = ui.Button("Stop the command", icon="stop")
+        self.stop = controls.Button("Stop the command", icon="stop")
         self.stop.on_click(self.error.guard(lambda _: self.run.interrupt() if self.run else None))
-        self.resume = ui.Button("Resume the command", icon="play")
+        self.resume = controls.Button("Resume the command", icon="play")
         self.resume.on_click(self.error.guard(lambda _: self._resume()))
         self.panel = styles.column(self.state, styles.row(self.stop, self.resume), self.output)
         self.form: Form | None = None

@@ -7,8 +7,7 @@ from typing import Any
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import Tuning
 
-from ..kit import controls as ui
-from ..kit import styles as style
+from ..kit import controls, styles
 from .form import Form
 
 INVITATION = (
@@ -24,7 +23,7 @@ def tuning_settings() -> dict[str, Setting]:
     return declared | {"axes": dataclasses.replace(declared["axes"], default={})}
 
 
-class TuningForm(ui.Fold):
+class TuningForm(controls.Fold):
     """The form of a tuning, unfolded if it has initial values; read `value`.
 
     Args:
@@ -34,7 +33,7 @@ class TuningForm(ui.Fold):
 
     def __init__(self, values: Mapping[str, Any], changed: Callable[[], None]):
         self.form = Form(tuning_settings(), values)
-        invitation = style.text(style.lines([INVITATION]), "qtha-text")
+        invitation = styles.text(styles.lines([INVITATION]), "qtha-text")
         super().__init__("Tuning", invitation, self.form.panel, unfolded=bool(values))
         self.add_class("qtha-group")
         self.form.observe(changed)

@@ -11,14 +11,13 @@ from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run
 from qtha_lab.runs.table import frame, query
 from qtha_lab.runs.table.columns import column_text, worth_showing
-from qtha_lab.studies import comparison as compare
+from qtha_lab.studies import comparison
 from qtha_lab.studies.comparison.differences import forest_of
 from qtha_lab.studies.comparison.explain import Findings, NextStep, change, explain
 
 from ..figures.figure_view import FigureView, Sheet
 from ..figures.save_figure import save_fold
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from .history import RunGroup, each_once, is_comparison
 from .page_terms import in_page_terms
 
@@ -38,7 +37,7 @@ SEVERAL = (
 AGAIN = "{} with the method and seed of a newer one left out: a repetition is no further seed."
 
 
-class VerdictPane(ui.Box):
+class VerdictPane(controls.Box):
     """The pane Compare: finding, next steps, table and notes; renew by `await verdict.renew(runs)`.
 
     Args:
@@ -56,7 +55,7 @@ class VerdictPane(ui.Box):
         self.explained: Findings | None = None
         self.empty()
         self.forest = styles.column()
-        notes = ui.Fold("Notes on these runs", self.notes)
+        notes = controls.Fold("Notes on these runs", self.notes)
         super().__init__([self.sentences, self.steps, self.results, self.forest, notes])
         self.add_class("qtha-column")
 
@@ -143,8 +142,8 @@ class VerdictPane(ui.Box):
             return {}
         return {"forest": forest_of([claim.plain() for claim in claims])}
 
-    def _button(self, step: NextStep) -> ui.Button:
-        button = ui.Button(step.text, icon="arrow-right", tooltip=step.command)
+    def _button(self, step: NextStep) -> controls.Button:
+        button = controls.Button(step.text, icon="arrow-right", tooltip=step.command)
         button.on_click(lambda _: self.launch(step))
         return button
 
@@ -155,12 +154,12 @@ def _findings(runs: list[Run]) -> tuple[Findings | None, list[dict[str, str]], l
     if not is_comparison(runs):
         return explained, rows_of(runs)[:MOST_ROWS], [SEVERAL]
     once = in_launch_order(each_once(runs))
-    summary = compare.summarise(RunGroup(tuple(once)).trusted, once)
+    summary = comparison.summarise(RunGroup(tuple(once)).trusted, once)
     again = len(runs) - len(once)
     repeats = [AGAIN.format(f"{again} run{'s' if again > 1 else ''}")] if again else []
     if not summary["runs"]:
         return explained, [], repeats
-    return explained, compare.rows(summary), [*repeats, *summary["notes"]]
+    return explained, comparison.rows(summary), [*repeats, *summary["notes"]]
 
 
 def _too_many(runs: Sequence[Run]) -> str:

@@ -12,8 +12,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.runs.run import RESUMABLE, Run
 
 from ..figures.save_figure import save_fold
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.loop import Background
 from ..runs.follower import TICK_SECONDS
 from ..runs.live import AXES, LivePlot
@@ -42,18 +41,20 @@ class Watch:
     ):
         self.background, self.ended, self.counted = background, ended, counted
         self.list = RunList(self.stop, self.resume, self.show_log)
-        self.stop_all = ui.Button("Stop all", icon="stop", tooltip="Stop every run that is shown")
+        self.stop_all = controls.Button(
+            "Stop all", icon="stop", tooltip="Stop every run that is shown"
+        )
         self.stop_all.on_click(lambda _: self.stop(self.runs))
-        self.resume_all = ui.Button("Resume all", icon="play")
+        self.resume_all = controls.Button("Resume all", icon="play")
         self.resume_all.on_click(lambda _: self.resume(self.runs))
         self.plot = LivePlot()
         self.empty = styles.text(f"<p>{EMPTY}</p>", "qtha-empty")
         self.log_view = LogView()
-        self.log = ui.Fold("Log", self.log_view, visible=False)
+        self.log = controls.Fold("Log", self.log_view, visible=False)
         along = [(words, name) for name, words in AXES.items()]
-        self.along = ui.Select(along, description="along")
-        self.log_x = ui.Checkbox(description="log x")
-        self.log_y = ui.Checkbox(description="log loss")
+        self.along = controls.Select(along, description="along")
+        self.log_x = controls.Checkbox(description="log x")
+        self.log_y = controls.Checkbox(description="log loss")
         for control in (self.along, self.log_x, self.log_y):
             control.observe(lambda _: self._scale(), "value")
         self.tools = styles.row(self.along, self.log_x, self.log_y, save_fold(self.plot))

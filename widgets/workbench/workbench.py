@@ -11,16 +11,14 @@ from typing import Any
 
 import traitlets
 
-from qtha_lab.core import fault_log as faults
+from qtha_lab.core import fault_log
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.runs.run import Run
-from qtha_lab.studies import comparison as compare
-from qtha_lab.studies import sweep
+from qtha_lab.studies import comparison, sweep
 from qtha_lab.studies.comparison.next_steps import NextStep
 
-from ..kit import controls as ui
-from ..kit import styles
+from ..kit import controls, styles
 from ..kit.display import Shown
 from ..kit.guard import guarded
 from ..kit.loop import Background, in_thread, with_libraries
@@ -70,7 +68,7 @@ class Workbench(Shown):
     ):
         super().__init__()
         self.add_class("qtha-workbench")
-        self.aria, self.header = ui.Announcer(), Header()
+        self.aria, self.header = controls.Announcer(), Header()
         self.banner = Banner(self.go, self.aria.say)
         self.background = Background(self.refuse)
         self.verdict = VerdictPane(self.launch_step)
@@ -138,7 +136,7 @@ class Workbench(Shown):
 
         An unexpected exception names the file with its traceback.
         """
-        sentence = in_page_terms(faults.fault_sentence(error))
+        sentence = in_page_terms(fault_log.fault_sentence(error))
         if not isinstance(error, Refusal):
             return self.banner.refuse([Fault(sentence)])
         of_entries = self.setup.faults()
@@ -147,11 +145,11 @@ class Workbench(Shown):
         self.setup.show_faults(shown)
         self.banner.refuse(shown)
 
-    def go(self, control: ui.Element) -> None:
+    def go(self, control: controls.Element) -> None:
         """Open the folds and the pane around a control, and focus the control."""
         if self.setup.preset.value in COMMANDS:
             self.setup.preset.value = PRESET
-        ui.reveal(control, self.root)
+        controls.reveal(control, self.root)
         control.focus()
 
     def _show_launch(self, change: Any) -> None:
@@ -226,7 +224,7 @@ class Workbench(Shown):
             return await self._schedule(described, self.sweep, sweep.launch, "the sweep")
         if described.in_stages:
             what = "the comparison, its trials first"
-            return await self._schedule(described, self.staged, compare.launch, what)
+            return await self._schedule(described, self.staged, comparison.launch, what)
         started = await with_libraries(launch_all, described, launch_name())
         self._show_launched([run.id for run in started])
 
@@ -301,7 +299,7 @@ class Workbench(Shown):
 
     def _below_setup(self) -> tuple[Any, ...]:
         """Return the cost, the code and the notebook, which follow the form."""
-        code = [ui.Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
+        code = [controls.Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
         notebook = SaveNotebook(lambda: self.setup.description())
-        more = ui.Fold("Python, YAML, command, notebook", *code, notebook)
+        more = controls.Fold("Python, YAML, command, notebook", *code, notebook)
         return self.data.fold, self.costs.fold, more, self.systems.form_fold

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 import torch
 from torch import nn
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings import Setting, check_settings, settings_of, unknown
 
@@ -60,7 +60,7 @@ class Head(ABC):
         """Call of the head with every setting, in the form that `head_named` parses."""
         fields = dataclasses.fields(cast("Any", self))
         settings = {field.name: getattr(self, field.name) for field in fields}
-        return calls.call(self.name, settings)
+        return call_syntax.call(self.name, settings)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +121,7 @@ def head_named(text: str) -> Head:
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: head circuit: n must be at least 1, got 0.
     """
-    name, options = calls.parse_call(text, "head")
+    name, options = call_syntax.parse_call(text, "head")
     info = HEADS.get_or_refuse(name)
     for option, value in options.items():
         if option not in info.settings:

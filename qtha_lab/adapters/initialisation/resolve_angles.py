@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from qtha_lab.adapters.adapted_model import adapted_skeleton, changes_on
 from qtha_lab.adapters.change import Change
-from qtha_lab.adapters.initialisation import angles as starts
+from qtha_lab.adapters.initialisation import angles
 from qtha_lab.core.errors import Refusal
 
 
@@ -28,14 +28,14 @@ def pending_initialisation(config: Any) -> str:
         >>> pending_initialisation(QthaConfig(r=2, angles="small"))
         ''
     """
-    text = getattr(config, "angles", starts.UNIFORM)
-    return text if starts.initialisation_of(text).is_resolved else ""
+    text = getattr(config, "angles", angles.UNIFORM)
+    return text if angles.initialisation_of(text).is_resolved else ""
 
 
 def check_angles(model: nn.Module, config: Any) -> None:
     """Refuse an initialisation whose files are missing or do not fit the layers."""
     if text := pending_initialisation(config):
-        begin = starts.initialisation_of(text)
+        begin = angles.initialisation_of(text)
         for change in changes_on(adapted_skeleton(model, config)):
             for place in places_of(change):
                 begin.check(place)
@@ -56,27 +56,27 @@ def initial_angles(model: nn.Module, adapter: str = "default") -> None:
 
     layers = [m for m in model.modules() if isinstance(m, AdapterLayer) and adapter in m.changes]
     known_initialisations: dict[
-        str, starts.AngleInitialisation
+        str, angles.AngleInitialisation
     ] = {}  # one object per setting, so that a file is read once
     for layer in layers:
         change = layer.changes[adapter]
         if text := pending_initialisation(change.config):
-            begin = known_initialisations.setdefault(text, starts.initialisation_of(text))
+            begin = known_initialisations.setdefault(text, angles.initialisation_of(text))
             _start_layer(change, layer.adapter_tensors(adapter), begin)
 
 
-def places_of(change: Change) -> Iterator[starts.AnglePosition]:
+def places_of(change: Change) -> Iterator[angles.AnglePosition]:
     """Yield the positions of the angles of one layer."""
     for name, circuits in change.angle_circuits().items():
         first = 0
         for circuit in circuits:
-            yield starts.AnglePosition(circuit, change.layer.name, name, first)
+            yield angles.AnglePosition(circuit, change.layer.name, name, first)
             first += circuit.n_params
 
 
 @torch.no_grad()
 def _start_layer(
-    change: Change, tensors: dict[str, Tensor], begin: starts.AngleInitialisation
+    change: Change, tensors: dict[str, Tensor], begin: angles.AngleInitialisation
 ) -> None:
     for place in places_of(change):
         part = tensors[place.tensor][place.first : place.first + place.circuit.n_params]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qtha_lab.circuits import Circuit, Gate
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings import unknown
@@ -89,7 +89,7 @@ def get(name: str) -> AnsatzInfo:
     Raises:
         Refusal: If there is no such ansatz, with the nearest name.
     """
-    return ANSATZE.get_or_refuse(calls.parse_call(name, "ansatz")[0] if "(" in name else name)
+    return ANSATZE.get_or_refuse(call_syntax.parse_call(name, "ansatz")[0] if "(" in name else name)
 
 
 def build(
@@ -130,7 +130,7 @@ def build(
         8
     """
     if "(" in name:
-        name, written = calls.parse_call(name, "ansatz")
+        name, written = call_syntax.parse_call(name, "ansatz")
         options = {**written, **options}
     info = get(name)
     for value, noun, least in ((n_qubits, "qubits", info.min_qubits), (n_layers, "layers", 1)):

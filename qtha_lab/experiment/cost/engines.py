@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from qtha_lab import simulators
 from qtha_lab.circuits import Readout
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.cost import calibration as measured
+from qtha_lab.experiment.cost import calibration
 from qtha_lab.experiment.cost.circuit import circuit_runs
 from qtha_lab.experiment.cost.preview import Cancelled, Preview, batch_of, passes
 from qtha_lab.experiment.plan import Plan, resolve
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.simulators.engine_selection import refusal
 from qtha_lab.simulators.registry import ENGINES
 
@@ -70,7 +70,7 @@ def engine_costs(
     plan = resolve(experiment)
     rest = preview.seconds_per_step - preview.parts["circuit"]
     costs = []
-    with measured.threads(slots.n_threads(experiment.training.threads)):
+    with calibration.threads(queue.n_threads(experiment.training.threads)):
         for name in engines():
             if cancelled():
                 raise Cancelled
@@ -80,7 +80,7 @@ def engine_costs(
 
 def _cost(plan: Plan, name: str, preview: Preview, rest: float) -> EngineCost:
     batch, repeats = batch_of(plan), passes(plan.experiment)
-    device = measured.device().type
+    device = calibration.device().type
     runs = circuit_runs(plan.circuits, batch.rows * batch.length)
     (circuit, samples), _ = max(runs.items(), key=lambda run: run[0][1] * run[1])
     chosen = preview.simulation is not None and preview.simulation.engine == name

@@ -20,15 +20,14 @@ from qtha_lab.adapters.budget import size_sentence
 from qtha_lab.adapters.first_step import first_step_sentence
 from qtha_lab.adapters.heads import layer_name
 from qtha_lab.adapters.peft.model import unadapted_experts_note
-from qtha_lab.experiment import Experiment, memory
-from qtha_lab.experiment import validation as refusals
-from qtha_lab.experiment.cost import calibration as measured
+from qtha_lab.experiment import Experiment, memory, validation
+from qtha_lab.experiment.cost import calibration
 from qtha_lab.experiment.cost.adapter import head_seconds
 from qtha_lab.experiment.cost.circuit import circuit_runs
 from qtha_lab.experiment.description import RunDescription
 from qtha_lab.experiment.objectives import Preference, Reinforce
 from qtha_lab.experiment.plan import Plan, resolve
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.models.quantisation.formats import fake_quantised_sentence
 from qtha_lab.simulators.engine_choice import LARGE_QUBITS
 from qtha_lab.simulators.engine_selection import automatic
@@ -118,9 +117,9 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
 
     go_on()
     plan = resolve(experiment)
-    refusals.check_plan(plan, go_on)
+    validation.check_plan(plan, go_on)
     go_on()
-    with measured.threads(slots.n_threads(experiment.training.threads)):
+    with calibration.threads(queue.n_threads(experiment.training.threads)):
         go_on()  # another thread may have completed the measurement
         simulation = simulation_of(plan)
         if simulation:
@@ -161,15 +160,15 @@ def step_parts(plan: Plan, simulation: Simulation | None) -> dict[str, float]:
         vars(config).update(engine="auto")
     is_short = circuit < LONGEST_TRIAL * model.config.num_hidden_layers
     added = circuit
-    if is_short and measured.fits(model, plan.layout.trainable):
-        added = measured.added_seconds(model, config, batch)
+    if is_short and calibration.fits(model, plan.layout.trainable):
+        added = calibration.added_seconds(model, config, batch)
     circuit = min(circuit, added)
-    base = measured.base_seconds(model, batch)
+    base = calibration.base_seconds(model, batch)
     parts = {"base": base, "adapter": added - circuit, "circuit": circuit}
     return {name: seconds * repeats for name, seconds in parts.items()} | head
 
 
-def _head_seconds(plan: Plan, batch: measured.Batch) -> float:
+def _head_seconds(plan: Plan, batch: calibration.Batch) -> float:
     layer: Any = getattr(plan.model, layer_name(plan.model))
     n_classes = plan.n_labels or 0
     return head_seconds(
@@ -177,10 +176,10 @@ def _head_seconds(plan: Plan, batch: measured.Batch) -> float:
     )
 
 
-def batch_of(plan: Plan) -> measured.Batch:
+def batch_of(plan: Plan) -> calibration.Batch:
     """Return the size and number format of a training batch."""
     training = plan.experiment.training
-    return measured.Batch(
+    return calibration.Batch(
         training.rows_per_pass, mean_length(plan), getattr(torch, training.precision)
     )
 
@@ -215,7 +214,7 @@ def simulation_of(plan: Plan) -> Simulation | None:
     runs = circuit_runs(plan.circuits, batch.rows * batch.length)
     if not runs:
         return None
-    device, engine = measured.device().type, getattr(plan.config, "engine", "auto")
+    device, engine = calibration.device().type, getattr(plan.config, "engine", "auto")
     costs = [simulators.estimate(*run, engine, device) for run in runs]
     pairs = list(zip(costs, runs.values(), strict=True))  # cost of one layer, number of layers
     (circuit, samples), largest = max(
@@ -252,12 +251,12 @@ def warnings(plan: Plan, simulation: Simulation | None = None) -> list[str]:
         lora, lora_layout = plan.usual_lora
         counts = layout.trainable, lora_layout.trainable
         sentences.insert(0, size_sentence(plan.config, counts[0], lora, counts[1]))
-    if not measured.fits(plan.model):
+    if not calibration.fits(plan.model):
         sentences.append(
             "The model is too large to be measured here; its time follows from matrix products "
             "alone."
         )
-    elif not measured.fits(plan.model, layout.trainable):
+    elif not calibration.fits(plan.model, layout.trainable):
         sentences.append(
             "The adapter is too large to be measured here; the time of its matrices is excluded."
         )

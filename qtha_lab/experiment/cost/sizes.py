@@ -14,8 +14,7 @@ from qtha_lab.adapters import get_method
 from qtha_lab.adapters.adapted_model import count_trainable
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import as_path
-from qtha_lab.experiment import Experiment
-from qtha_lab.experiment import validation as refusals
+from qtha_lab.experiment import Experiment, validation
 from qtha_lab.experiment.cost.preview import Cancelled
 from qtha_lab.experiment.cost.shapes import SHAPES, ModelShape, get_shape, shape_of
 from qtha_lab.experiment.method_choice import MethodChoice
@@ -60,7 +59,7 @@ def sizes(experiment: Experiment, cancelled: Callable[[], bool] = lambda: False)
 
     go_on()
     plan = resolve(experiment)
-    refusals.check_plan(plan, go_on)
+    validation.check_plan(plan, go_on)
     go_on()
     return ExperimentSizes(
         trainable_parameters=plan.layout.trainable,

@@ -11,7 +11,7 @@ import signal
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import printable, read_mapping, read_tail, write_json
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.files import RunDir, check_disk_space
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def _signal(files: RunDir) -> signal.Signals | None:
     """
     end = read_mapping(files.path / "exit.json") or {}
     try:
-        signed = slots.signature(files.lock)
+        signed = queue.signature(files.lock)
         if signed and end["pid"] == signed[0] and end["code"] < 0:
             return signal.Signals(-end["code"])
     except (TypeError, KeyError, ValueError) as reason:

@@ -22,8 +22,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import append_shared, refuse_inner_links, remove_file, write_atomically
 from qtha_lab.core.processes import module_command
 from qtha_lab.core.settings import nearest
-from qtha_lab.experiment.run_directory import disk
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import disk, queue
 
 POLL_SECONDS = 0.3
 LEVELS = 3  # of a comparison that hold its folders and runs: tuning/CONTENDER/runs
@@ -53,7 +52,7 @@ class ScheduledDir:
     @property
     def at_work(self) -> bool:
         """True if the scheduler process is running."""
-        return slots.is_locked(self.lock) or slots.is_locked(self.start)
+        return queue.is_locked(self.lock) or queue.is_locked(self.start)
 
     def request_stop(self) -> None:
         """Request that the scheduler process stops with all runs saved."""
@@ -119,7 +118,7 @@ def start_scheduler(module: str, folder: ScheduledDir, on: str | None = None) ->
     """
     refuse_inner_links(folder.path, LEVELS)
     command = module_command(module, str(folder.path), *(("--on", on) if on else ()))
-    lock = slots.hold(folder.lock, patience=5)
+    lock = queue.hold(folder.lock, patience=5)
     if lock is None:
         raise Refusal(
             f"{folder.path.name} must have one scheduler process, got a second one. Stop the "
@@ -128,7 +127,7 @@ def start_scheduler(module: str, folder: ScheduledDir, on: str | None = None) ->
     try:
         remove_file(folder.stop)
         with append_shared(folder.log) as output:
-            start = None if locks.INHERITS else slots.hold(folder.start)
+            start = None if locks.INHERITS else queue.hold(folder.start)
             scheduler = locks.start_holding(
                 command,
                 lock,
@@ -182,12 +181,12 @@ def drive(
     parser.add_argument("--on", help="machines that train the runs")
     options = parser.parse_args(arguments)
     folder = ScheduledDir(options.folder)
-    lock = slots.hold(folder.lock, patience=1) if options.lock is None else options.lock
+    lock = queue.hold(folder.lock, patience=1) if options.lock is None else options.lock
     if lock is None:
         parser.exit(2, f"{folder.path} already has a scheduler process\n")
     os.set_inheritable(lock, False)
     try:
-        slots.sign(lock, os.getpid())
+        queue.sign(lock, os.getpid())
         refuse_inner_links(folder.path, LEVELS)
         return 0 if work(SchedulerArguments(folder.path, options.on)) else 1
     except KeyboardInterrupt:

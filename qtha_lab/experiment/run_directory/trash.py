@@ -14,7 +14,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, move, open_shared, refuse_links, remove
 from qtha_lab.core.locks import PROBE_SECONDS, acquire_within
 from qtha_lab.core.settings import unknown
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.events import read_tail
 from qtha_lab.experiment.run_directory.files import RunDir
 from qtha_lab.experiment.run_directory.status import last_status
@@ -44,7 +44,7 @@ def delete(run: RunDir) -> Path:
             f"A run to delete must not be in the trash, got {run.path.name}. Empty the trash to "
             "erase it."
         )
-    if slots.is_locked(run.sent):
+    if queue.is_locked(run.sent):
         raise Refusal(
             f"A run to delete must not train on other machines, got {run.path.name}. Stop it first."
         )

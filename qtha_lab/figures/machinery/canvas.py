@@ -5,7 +5,7 @@ Draws text, boxes and lines with exact sizes.
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import unchecked
 
@@ -78,7 +78,7 @@ class Canvas:
             side: Side of the position, as plotly's textposition.
             boxed: The text stands on a box, which is light in both page themes.
         """
-        ink = themes.INKS["light"].text if boxed and self.page_style.theme == "page" else ""
+        ink = theme.INKS["light"].text if boxed and self.page_style.theme == "page" else ""
         self.texts.setdefault((font or self.page_style.font, side, ink), []).append((at, words))
 
     def dot(self, at: Place) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, write_atomically
-from qtha_lab.figures.machinery import provenance as embed
+from qtha_lab.figures.machinery import provenance
 from qtha_lab.figures.machinery.browser import NoBrowserError, render
 from qtha_lab.figures.machinery.page_style import PIXELS_PER_INCH, PageStyle
 from qtha_lab.figures.machinery.provenance import Provenance, this_checkout
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EMBEDDERS: dict[str, Callable[[bytes, dict[str, str]], bytes]] = {
-    "pdf": embed.into_pdf,
-    "svg": embed.into_svg,
-    "png": embed.into_png,
+    "pdf": provenance.into_pdf,
+    "svg": provenance.into_svg,
+    "png": provenance.into_png,
 }
 # plotly's toolbar without the button that uploads a figure to Plotly's servers: research data stays
 # private
@@ -126,7 +126,7 @@ def _bytes(
         if plotlyjs == "directory":
             _put_script(path.parent)
         return _html(figure, page_style, words, plotlyjs).encode()
-    dots = embed.DOTS_PER_INCH / PIXELS_PER_INCH if form == "png" else 1.0
+    dots = provenance.DOTS_PER_INCH / PIXELS_PER_INCH if form == "png" else 1.0
     return EMBEDDERS[form](render(figure.at(page_style), form, dots * page_style.zoom), words)
 
 

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from qtha_lab.core.patches import await_imports_in_plotly
 from qtha_lab.core.registry import Registry
-from qtha_lab.figures.machinery import static_svg as still
+from qtha_lab.figures.machinery import static_svg
 from qtha_lab.figures.machinery.export import TOOLBAR, export_figure
 from qtha_lab.figures.machinery.legends import shorten_dashes
 from qtha_lab.figures.machinery.page_style import PageStyle
@@ -107,7 +107,7 @@ class Figure:
 
     def svg(self) -> str:
         """Return the figure as SVG without a browser, readable on light and dark pages."""
-        return still.svg(self.drawing(PageStyle("page")), self.alt)
+        return static_svg.svg(self.drawing(PageStyle("page")), self.alt)
 
     def export(self, path: Path | str, **options) -> Path:
         """Write the figure to a file (see `qtha_lab.figures.machinery.export.export`)."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery.parts import layout_of, traces_of
 
@@ -46,7 +46,7 @@ def short_names(labels: Iterable[str]) -> dict[str, str]:
     for method in dict.fromkeys(method for method, _ in parsed.values()):
         members = {label: of for label, (name, of) in parsed.items() if name == method}
         options = _fewest_options(members)
-        names |= {label: calls.call(method, options[label]) for label in members}
+        names |= {label: call_syntax.call(method, options[label]) for label in members}
     unique = len(set(names.values())) == len(names)
     return {label: names[label] if unique else label for label in parsed}
 
@@ -78,7 +78,7 @@ def _different(options: Mapping[str, dict[str, Any]], key: str | None = None) ->
 
 def _parts(label: str) -> tuple[str, dict[str, Any]]:
     try:
-        return calls.parse_call(label, "method")
+        return call_syntax.parse_call(label, "method")
     except Refusal as reason:
         log.debug("%r is not the name of a method: %s", label, reason)
         return label, {}

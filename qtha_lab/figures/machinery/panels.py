@@ -12,8 +12,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery import labels, ticks
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import labels, theme, ticks
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import value_text
 
@@ -60,7 +59,7 @@ def panels(
         yaxis: Further entries of the y axis.
     """
     names = list(dict.fromkeys(frame[by]))
-    styles = styles or themes.distinct_styles(names)
+    styles = styles or theme.distinct_styles(names)
     figure, named = go.Figure(), set()
     for key, rows in frame.groupby([by, each] if each else [by], sort=False):
         label, *rest = key
@@ -95,7 +94,7 @@ def band(label: str, x: Any, low: Any, high: Any, color: str) -> list[go.Scatter
     """Return the invisible edges of a band, which fills the space between them."""
     edge = {"x": x, "mode": "lines", "line_width": 0, "hoverinfo": "skip"}
     edge |= {"showlegend": False, "legendgroup": label}
-    fill = {"fill": "tonexty", "fillcolor": themes.faint(color)}
+    fill = {"fill": "tonexty", "fillcolor": theme.faint(color)}
     return [go.Scatter(y=low, **edge), go.Scatter(y=high, **edge, **fill)]
 
 
@@ -148,7 +147,7 @@ def draw_by_size(
         means, size, value, "label", page_style, hover=hover, mode=modes,
         xaxis={"tickvals": sizes}, yaxis=scale,
     )  # fmt: skip
-    styles = themes.distinct_styles(names)
+    styles = theme.distinct_styles(names)
     for label, of in frame.dropna().groupby("label", sort=False):
         marker = {"color": styles[str(label)]["color"], "size": 4, "opacity": 0.5}
         figure.add_scatter(

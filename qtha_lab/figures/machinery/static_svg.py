@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qtha_lab.figures.machinery import static_svg_marks as marks
+from qtha_lab.figures.machinery import static_svg_marks
 from qtha_lab.figures.machinery.still_axes import LETTER, Pair, SvgAxis, svg_text
 from qtha_lab.figures.machinery.theme import INKS
 
@@ -122,7 +122,9 @@ def _axis(
     start, end = (along[0] + share * (along[1] - along[0]) for share in (low, high))
     traces = [trace for trace in data if name in _pair(trace)]
     values = [value for trace in traces for value in trace.get(letter) or ()]
-    values += [value for trace in traces for value in marks.ends_of_errors(trace, letter)]
+    values += [
+        value for trace in traces for value in static_svg_marks.ends_of_errors(trace, letter)
+    ]
     return SvgAxis(stated, [*values, *_reach(letter, traces)], (start, end), EDGES[letter])
 
 
@@ -142,15 +144,17 @@ def _traces(data: list[dict], layout: dict, axes: dict[str, SvgAxis]) -> list[st
     for trace, before in zip(data, [{}, *data], strict=False):
         x, y = (axes[name] for name in _pair(trace))
         if trace.get("fill") == "tonexty":
-            parts.append(marks.band(before, trace, x, y))
-        parts += marks.trace(trace, x, y, INK, _group(trace, data, layout))
+            parts.append(static_svg_marks.band(before, trace, x, y))
+        parts += static_svg_marks.trace(trace, x, y, INK, _group(trace, data, layout))
     return parts
 
 
 def _hover_spots(data: list[dict], axes: dict[str, SvgAxis]) -> list[str]:
     """Draw transparent bars that show their values on hover."""
     bars = [trace for trace in data if trace.get("type") == "bar"]
-    spots = [marks.spots_of_bars(bar, *(axes[name] for name in _pair(bar))) for bar in bars]
+    spots = [
+        static_svg_marks.spots_of_bars(bar, *(axes[name] for name in _pair(bar))) for bar in bars
+    ]
     return [part for of_bar in spots for part in of_bar]
 
 
@@ -162,7 +166,7 @@ def _reach(letter: str, traces: list[dict]) -> list[float]:
         if letter == "y" and kind == "bar":
             reach.append(0.0)
         elif kind in ("bar", "heatmap") and values and not isinstance(values[0], str):
-            half = marks.step_of(np.asarray(values, float)) / 2
+            half = static_svg_marks.step_of(np.asarray(values, float)) / 2
             reach += [min(values) - half, max(values) + half]
     return reach
 
@@ -194,9 +198,9 @@ def _shape(shape: dict, axes: dict[str, SvgAxis], pages: dict[str, SvgAxis]) -> 
         places = [[*map(float, pair)] for pair in PLACE.findall(shape["path"])]
         x, y = (_at(shape, c, [p[k] for p in places], axes, pages) for k, c in enumerate("xy"))
         pixels = (f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-        return marks.path(shape, PLACE.sub(lambda _: next(pixels), shape["path"]))
+        return static_svg_marks.path(shape, PLACE.sub(lambda _: next(pixels), shape["path"]))
     x, y = (_at(shape, c, [shape[f"{c}0"], shape[f"{c}1"]], axes, pages) for c in "xy")
-    return marks.shape(shape, [*map(float, x)], [*map(float, y)])
+    return static_svg_marks.shape(shape, [*map(float, x)], [*map(float, y)])
 
 
 def _note(note: dict, axes: dict[str, SvgAxis], pages: dict[str, SvgAxis]) -> str:
@@ -224,15 +228,19 @@ def _legend(data: list[dict], layout: dict, width: float) -> tuple[list[str], fl
             x, y = 8.0, y + LINE
         if trace.get("type") == "bar" or "lines" not in trace.get("mode", "lines"):
             parts.append(
-                marks.marker_path(
-                    trace.get("marker") or {}, x + 14, y - 4, marks.color_of(trace, INK)
+                static_svg_marks.marker_path(
+                    trace.get("marker") or {}, x + 14, y - 4, static_svg_marks.color_of(trace, INK)
                 )
             )
         else:
-            parts.append(f'<path d="M{x:g} {y - 4:g}h28" {marks.stroke(trace, INK)}/>')
+            parts.append(f'<path d="M{x:g} {y - 4:g}h28" {static_svg_marks.stroke(trace, INK)}/>')
             if "markers" in trace.get("mode", ""):
                 marker = trace.get("marker") or {}
-                parts.append(marks.marker_path(marker, x + 14, y - 4, marks.color_of(trace, INK)))
+                parts.append(
+                    static_svg_marks.marker_path(
+                        marker, x + 14, y - 4, static_svg_marks.color_of(trace, INK)
+                    )
+                )
         parts.append(svg_text(x + 34, y, name, FONT, "start"))
         x += space
     return parts, y + 14
@@ -257,7 +265,7 @@ def _bar(
     left, right, bottom, top = box
     x = left + bar["x"] * (right - left) if "x" in bar else right + 12
     tall = bar.get("len", 1) * (bottom - top) - 24
-    colors = marks.sample_colorscale(scale, [k / 23 for k in range(24)])
+    colors = static_svg_marks.sample_colorscale(scale, [k / 23 for k in range(24)])
     step, start = tall / 24, top + 20
     parts = [
         f'<rect x="{x:.1f}" y="{start + (23 - k) * step:.1f}" width="12" height="{step + 0.5:.1f}"'

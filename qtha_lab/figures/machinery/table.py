@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qtha_lab.core import metrics as measures
+from qtha_lab.core import metrics
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import csv_cell
 from qtha_lab.core.libraries import require_extra
@@ -178,7 +178,7 @@ def value_text(value: Any, name: str = "") -> str:
         return "–"
     measure = MEASURES.get(name)
     if measure and "f" in measure.form and isinstance(value, float):
-        return measures.written(measure, value)
+        return metrics.written(measure, value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     whole = isinstance(value, int) or (value.is_integer() and 1000 <= abs(value) < 1e15)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.core.registry import Registry
@@ -106,7 +106,7 @@ class Reproduction:
     @property
     def text(self) -> str:
         """Name with the settings that differ, as `reproduction_of` parses it."""
-        return calls.call(self.name, dict(self.options))
+        return call_syntax.call(self.name, dict(self.options))
 
     @property
     def data(self) -> str:
@@ -144,7 +144,7 @@ def reproduction_of(text: str) -> Reproduction:
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: Unknown setting of lora 'r'. Known: model, task
     """
-    name, options = calls.parse_call(text, "reproduction")
+    name, options = call_syntax.parse_call(text, "reproduction")
     variant = REPRODUCTIONS.get(f"{name}_{options.get('task')}")
     if variant is not None and variant.variant_of == name:
         name, options = variant.name, {k: v for k, v in options.items() if k != "task"}

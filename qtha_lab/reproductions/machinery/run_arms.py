@@ -15,13 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.core import fault_log as faults
+from qtha_lab.core import fault_log
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, refuse_inner_links, write_json
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.experiment.run_directory.scheduler_process import LEVELS
 from qtha_lab.reproductions.machinery.log import Log, Stopped
@@ -34,9 +33,8 @@ from qtha_lab.reproductions.machinery.registry import (
 from qtha_lab.reproductions.machinery.run_fine_tunes import Arm, Progress, fine_tune, origin_of
 from qtha_lab.reproductions.machinery.tuning import Tuned, tune
 from qtha_lab.reproductions.machinery.verdicts import headline, verdicts
-from qtha_lab.runs import run as runs
 from qtha_lab.runs.process_start import taken_over
-from qtha_lab.runs.run import Run
+from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.training.summary import git_state
 
@@ -81,7 +79,7 @@ def reproduce(
     folder = Path(out) / folder_name(of, quick)
     make_folder(folder)
     refuse_inner_links(folder, LEVELS)
-    lock = slots.hold(folder / ".lock")
+    lock = queue.hold(folder / ".lock")
     if lock is None:
         raise Refusal(
             f"{folder} must have one process that reproduces {name}, got a second one. Wait for "
@@ -145,7 +143,7 @@ def _run_here(
     _: Mapping[Arm, Run] | None,
 ) -> dict[Arm, Run]:
     """Run arms that do their own work one after the other."""
-    there = {_key(run.experiment): run for run in reversed(runs.list_runs(folder))}
+    there = {_key(run.experiment): run for run in reversed(list_runs(folder))}
     done: dict[Arm, Run] = {}
     for arm in arms:
         described = Reproduced.arm(
@@ -174,7 +172,7 @@ def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
         Refusal: If a stop was requested.
     """
     with taken_over(run.files, "starting") as lock:
-        slots.sign(lock, os.getpid())
+        queue.sign(lock, os.getpid())
         events = EventLog(run.files.events)
         log = Log(run.files, events, run.experiment.training.steps, arm.rate_factor)
         state, message = "failed", ""
@@ -193,7 +191,7 @@ def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
                 f"{message}. The same command resumes it."
             ) from None
         except Exception as error:
-            message = faults.fault_sentence(error, run.files.log)
+            message = fault_log.fault_sentence(error, run.files.log)
             raise
         finally:
             events.append("status", state=state, step=log.step, message=message)

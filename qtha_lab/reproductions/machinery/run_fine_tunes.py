@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.reproductions.machinery.registry import Reproduction
-from qtha_lab.runs import run as runs
 from qtha_lab.runs.absolute_paths import with_absolute_paths
-from qtha_lab.runs.run import Run, Status
+from qtha_lab.runs.run import Run, Status, launch, list_runs
 
 POLL_SECONDS = 0.3
 Progress = Callable[[Run, Status], None]
@@ -57,13 +56,13 @@ def fine_tune(
     Returns:
         The ended run of each arm, in the order of `arms`.
     """
-    there = [(run, run.experiment) for run in runs.list_runs(folder)]
+    there = [(run, run.experiment) for run in list_runs(folder)]
     live: list[tuple[Arm, Run]] = []
     done: dict[Arm, Run] = {}
     waiting = list(arms)
     try:
         while waiting or live:
-            free = slots.n_slots(None) - len(live)
+            free = queue.n_slots(None) - len(live)
             ready = [arm for arm in waiting if not of.takes_earlier or _is_next(arm, waiting, live)]
             for arm in ready[:free]:
                 waiting.remove(arm)
@@ -131,7 +130,7 @@ def _launched(
             if state in ("stopped", "dead"):
                 run.resume()
             return run
-    return runs.launch(described, folder, origin=origin_of(of, arm))
+    return launch(described, folder, origin=origin_of(of, arm))
 
 
 def _check_finished(of: Reproduction, arm: Arm, run: Run, status: Status) -> None:

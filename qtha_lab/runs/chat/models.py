@@ -14,13 +14,12 @@ from torch import nn
 
 from qtha_lab import adapters, models
 from qtha_lab.core.errors import Refusal
-from qtha_lab.runs import run as runs
 from qtha_lab.runs.chat.held_out_prompts import HeldOutPrompt, held_out
 from qtha_lab.runs.chat.mixture import check_weights, mixture
 from qtha_lab.runs.chat.shared_weights import shared_weights_copy
 from qtha_lab.runs.generation.decoding import Decoding
 from qtha_lab.runs.generation.stream import Stream
-from qtha_lab.runs.run import Run
+from qtha_lab.runs.run import Run, attach
 from qtha_lab.runs.trained_model import adapter_of, plan_of
 from qtha_lab.tasks.messages import render
 
@@ -73,7 +72,7 @@ class ChatModels:
     """
 
     def __init__(self, of: Iterable[Run | str | Path]) -> None:
-        views = [run if isinstance(run, Run) else runs.attach(run) for run in of]
+        views = [run if isinstance(run, Run) else attach(run) for run in of]
         self.runs = list({run.id: run for run in views}.values())
         if not self.runs:
             raise Refusal("The chat has no run.")

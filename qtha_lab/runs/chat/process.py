@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from qtha_lab.core import fault_log as faults
+from qtha_lab.core import fault_log
 from qtha_lab.core.io import parse_json
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class ChatServer:
             elif "messages" in request:
                 self._answer(**request)
         except Exception as error:
-            self._tell("refusal", sentence=faults.fault_sentence(error))
+            self._tell("refusal", sentence=fault_log.fault_sentence(error))
 
     def _tell(self, kind: str, **facts: Any) -> None:
         self.send({"kind": kind, "number": self._number, **facts})

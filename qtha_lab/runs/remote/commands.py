@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.runs.remote import host as remote
-from qtha_lab.runs.remote import mirror as mirroring
+from qtha_lab.runs.remote import host, mirror
 from qtha_lab.runs.remote.follow import Following
 from qtha_lab.runs.remote.send import Waiting
 from qtha_lab.runs.remote.store import Store
@@ -31,11 +30,11 @@ class Ends:
     def __init__(self, store: Store | None) -> None:
         self.store = store
         self.following = Following(store) if store else None
-        self.work: Callable[..., str] = mirroring.work_mirrored if store else remote.work_here
+        self.work: Callable[..., str] = mirror.work_mirrored if store else host.work_here
 
     def order(self, files: RunDir, threads: int) -> tuple[Any, ...]:
         """Return the arguments of `work` for a run."""
-        variables = remote.variables()
+        variables = host.variables()
         if self.store is None:
             return str(files.path), threads, variables
         return files.path.name, threads, variables, self.store.url

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from qtha_lab.core.io import append_shared
 from qtha_lab.core.processes import module_command
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import RunDir, queue
 
 LOCK_SECONDS = 60.0  # for a lost machine's worker to release its lock
 SOFT_SECONDS = 120.0
@@ -41,12 +40,12 @@ def work_here(path: str, threads: int, variables: dict[str, str]) -> str:
         host = socket.gethostname()
         return f"All machines must share the folder of runs, but {host} has no {path}."
     end = time.monotonic() + LOCK_SECONDS
-    while slots.is_locked(files.lock):
+    while queue.is_locked(files.lock):
         if time.monotonic() > end:
             return f"a worker has been at the run for {LOCK_SECONDS:g} s and does not end"
         time.sleep(0.1)
     environment = {**os.environ, **variables, "OMP_NUM_THREADS": str(threads)}
-    environment["QTHA_LAB_SLOTS"] = str(slots.UNCOUNTED)
+    environment["QTHA_LAB_SLOTS"] = str(queue.UNCOUNTED)
     with append_shared(files.log) as output:
         worker = subprocess.Popen(
             module_command("qtha_lab.runs.worker", path, "--tether"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import scratch_folder
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.runs.remote import host as remote
+from qtha_lab.runs.remote import host
 from qtha_lab.runs.remote.store import Store, StoredRun, failure
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def work_mirrored(name: str, threads: int, variables: dict[str, str], url: str) 
         except Refusal as reason:
             return str(reason)
         try:
-            problem = remote.work_here(str(run.path), threads, variables)
+            problem = host.work_here(str(run.path), threads, variables)
         finally:
             unsaved = mirror.close()
         return problem or unsaved

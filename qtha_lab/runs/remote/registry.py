@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings import check_settings, settings_of, unknown
 from qtha_lab.experiment.run_directory import RunDir
@@ -69,7 +69,7 @@ def remote_backend_named(text: str) -> RemoteBackend:
     if colon and "(" not in head:
         name, options = head.strip(), {"address": address.strip()}
     else:
-        name, options = calls.parse_call(text, "remote backend")
+        name, options = call_syntax.parse_call(text, "remote backend")
     kind = REMOTE_BACKENDS.get_or_refuse(name)
     for option in options:
         if option not in settings_of(kind):
@@ -83,4 +83,4 @@ def name_of(name: str, described: Any, **more: Any) -> str:
     """Return the text that names a backend: its kind with the settings beyond the defaults."""
     declared = settings_of(type(described))
     values = {option: getattr(described, option) for option in declared} | more
-    return calls.call(name, {k: v for k, v in values.items() if v != declared[k].default})
+    return call_syntax.call(name, {k: v for k, v in values.items() if v != declared[k].default})

@@ -10,8 +10,7 @@ import logging
 import os
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import read_tail
 from qtha_lab.experiment.run_directory.status import Status, last_status
 from qtha_lab.runs.process_start import record_status, taken_over
@@ -32,7 +31,7 @@ def send(files: RunDir, backend: RemoteBackend, *, anew: bool = False) -> None:
     Raises:
         Refusal: If the run has a worker, or was sent already.
     """
-    if slots.is_locked(files.sent):
+    if queue.is_locked(files.sent):
         raise Refusal(f"Run {files.path.name} must be sent once, got a second time.")
     stored = backend.store.run(files.path.name) if backend.store else None
     if stored and _has_finished(stored, files) and not anew:
@@ -77,7 +76,7 @@ class Waiting:
 
     def __init__(self, files: RunDir) -> None:
         self.files = files
-        self._lock = slots.hold(files.sent)
+        self._lock = queue.hold(files.sent)
 
     def ended(self, problem: str = "", *, cancelled: bool = False) -> None:
         """Release the run; log its end if the worker has not.

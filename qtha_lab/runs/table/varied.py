@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.runs.run import Run
 from qtha_lab.runs.table.columns import distinct, settings_in, taken
@@ -86,5 +86,5 @@ def short_labels(table: pandas.DataFrame, apart: Collection[str] = ()) -> dict[s
         names = varied(members, OF_NO_EFFECT | {*apart})
         for run, row in zip(members["run"], members[names].to_dict("records"), strict=True):
             options = {name: value for name, value in row.items() if value is not None}
-            labels[run] = calls.call(str(method), options)
+            labels[run] = call_syntax.call(str(method), options)
     return labels

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from qtha_lab.simulators.cpu import angles, kernel, small_batch
-from qtha_lab.simulators.cpu import threads as team
 from qtha_lab.simulators.cpu.layout import block_layout
 from qtha_lab.simulators.cpu.plan import KernelPlan
+from qtha_lab.simulators.cpu.threads import NO_TEAM
 
 SPARE_BYTES = 2**26  # most bytes of spare buffers held between calls
 MOST_WORKSPACES = 256  # most cached views of a thread's workspace
@@ -110,7 +110,7 @@ class EngineCall:
         """
         layout, inputs = self.layout, _contiguous(inputs)
         threads, addresses = layout.threads(layout.flops_forward)
-        is_pooled = threads > 1 and addresses == team.NO_TEAM
+        is_pooled = threads > 1 and addresses == NO_TEAM
         if is_pooled and numbers is None:
             numbers = shared_numbers(self.plan, params)
         is_given = numbers is not None
@@ -143,7 +143,7 @@ class EngineCall:
             *(*layout.operands, *data, self.numbers, of_inputs),
             *(self.states, np.zeros(layout.n_sums), workspaces),
         )
-        if threads > 1 and addresses == team.NO_TEAM:
+        if threads > 1 and addresses == NO_TEAM:
             _run_in_pool(operands, threads)
             small_batch.gradients_of_params(of_params, operands)
         else:

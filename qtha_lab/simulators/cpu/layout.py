@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from qtha_lab.simulators.cpu import threads as team
+from qtha_lab.simulators.cpu import threads
 from qtha_lab.simulators.cpu.pass_kinds import FIRST, KINDS, REAL, SAMPLED, THREE, THREE_SCALED
 from qtha_lab.simulators.cpu.pass_list import Pass
 from qtha_lab.simulators.cpu.plan import KernelPlan
@@ -130,9 +130,9 @@ class BlockLayout(NamedTuple):
         The addresses are `NO_TEAM` for one thread or without a team.
         """
         if flops < 2 * TEAM_FLOPS or (most := torch.get_num_threads()) == 1:
-            return 1, team.NO_TEAM
-        addresses = team.addresses()
-        worth = int(flops / (POOL_FLOPS if addresses == team.NO_TEAM else TEAM_FLOPS))
+            return 1, threads.NO_TEAM
+        addresses = threads.addresses()
+        worth = int(flops / (POOL_FLOPS if addresses == threads.NO_TEAM else TEAM_FLOPS))
         return max(1, min(most, worth, self.n_groups)), addresses
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Readout
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import check_settings, setting, settings_of, unknown
 from qtha_lab.core.settings_help import with_arguments
@@ -51,7 +51,7 @@ def noise_of(engine: str) -> Noise:
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: depolarizing_2q must be at most 1.0, got 2.
     """
-    name, options = calls.parse_call(engine.partition(":")[2] or " ", "noise")
+    name, options = call_syntax.parse_call(engine.partition(":")[2] or " ", "noise")
     known = list(settings_of(Noise))
     if name not in ("none", "noise") or (name == "none" and options):
         raise Refusal(

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 from typing import Any, Literal
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.settings import check_settings, setting, settings_of, unknown
 from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.simulators.device import plugins
@@ -113,7 +113,7 @@ def parse_engine(engine: str) -> Spec:
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: shots must be at least 1, got 0.
     """
-    device, options = calls.parse_call(engine.partition(":")[2], "device")
+    device, options = call_syntax.parse_call(engine.partition(":")[2], "device")
     names = list(settings_of(DeviceOptions))
     device_names = plugins.own_options(device)
     for name in options:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qtha_lab.circuits import Circuit, ansatze
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import check_settings, setting, settings_of, unknown
 
@@ -110,7 +110,7 @@ def space_of(text: str) -> Space:
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: The space must have more than one point, got YY/YY/YY. …
     """
-    name, options = calls.parse_call(text, "space")
+    name, options = call_syntax.parse_call(text, "space")
     if name != "layers":
         raise unknown("space", name, ["layers"])
     for option in options:

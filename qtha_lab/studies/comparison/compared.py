@@ -21,7 +21,7 @@ from qtha_lab.experiment.comparison import MARGIN
 from qtha_lab.experiment.description import ModelTask, by_model_task
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.legends import short_names
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import run
 from qtha_lab.runs.run import Run
 from qtha_lab.runs.table.varied import filled, short_labels
 from qtha_lab.studies.comparison import run_data
@@ -199,7 +199,7 @@ class Compared:
     def runs(self) -> dict[str, Run]:
         """Runs of the summary with an existing directory, by id."""
         ids = {entry["run_id"] for entry in self.entries if "run_id" in entry}
-        here = runs.list_runs(self.folder / "runs") if self.given is None else self.given
+        here = run.list_runs(self.folder / "runs") if self.given is None else self.given
         return {run.id: run for run in here if run.id in ids}
 
     @cached_property

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
@@ -166,7 +166,7 @@ def _by_protocol(runs: Sequence[Run]) -> dict[str, list[Run]]:
     groups: dict[str, list[Run]] = {}
     for run in runs:
         differing = {name: settings[run.id][name] for name in names if name in settings[run.id]}
-        groups.setdefault(calls.write_options(differing) or "runs", []).append(run)
+        groups.setdefault(call_syntax.write_options(differing) or "runs", []).append(run)
     return groups
 
 

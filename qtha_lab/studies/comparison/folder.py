@@ -22,7 +22,7 @@ from qtha_lab.experiment.run_directory.scheduler_process import (
     find_scheduled,
     list_scheduled,
 )
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import run
 from qtha_lab.runs.run import Run
 
 GROUP = "comparisons"
@@ -95,7 +95,7 @@ class ComparisonDir(ScheduledDir):
 
     def runs(self) -> list[Run]:
         """Return the comparison's runs so far, oldest first."""
-        there = runs.list_runs(self.runs_dir)[::-1]
+        there = run.list_runs(self.runs_dir)[::-1]
         return (
             [run for run in there if run.experiment.name == self.path.name]
             if self.is_shared

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import overload
 
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.runs import run as runs_
+from qtha_lab.runs import run
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.contenders import timed
 from qtha_lab.studies.comparison.folder import ComparisonDir
@@ -51,7 +51,7 @@ def launch_comparison(
         qtha_lab.core.errors.Refusal: Unknown method 'lroa': did you mean 'lora'?
     """
     if isinstance(described, Experiment):
-        return runs_.launch(described, runs_dir, check=check)
+        return run.launch(described, runs_dir, check=check)
     folder = Path(runs_dir) if runs_dir else None
     if check:
         described.check(folder)
@@ -60,5 +60,5 @@ def launch_comparison(
     open_sealed_pool(described)
     contenders = timed(described)
     experiments = described.experiments(contenders)
-    launched = runs_.launch_all(experiments, runs_dir, check=False)
+    launched = run.launch_all(experiments, runs_dir, check=False)
     return RunSet(described, launched, contenders)

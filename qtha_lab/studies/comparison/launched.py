@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping, read_tail
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.run_directory import scheduler_process as drivers
+from qtha_lab.experiment.run_directory import scheduler_process
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.studies.comparison.folder import ComparisonDir, find_comparison
@@ -170,7 +170,7 @@ def start_comparison(folder: ComparisonDir) -> ScheduledRuns:
     Raises:
         Refusal: If a scheduler process already runs for this comparison.
     """
-    drivers.start_scheduler("qtha_lab.studies.comparison.scheduler", folder)
+    scheduler_process.start_scheduler("qtha_lab.studies.comparison.scheduler", folder)
     return ScheduledRuns(folder.path)
 
 

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.figures.machinery.table import Table
-from qtha_lab.studies.comparison import protocol as rules
-from qtha_lab.studies.comparison import tuning
+from qtha_lab.studies.comparison import protocol, tuning
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.differences import missing, stated
 from qtha_lab.studies.comparison.finding import CodeListing, Finding
@@ -94,8 +93,8 @@ def _tuning(compared: Compared) -> Iterator[str]:
     )
     if comparison.tuning:
         yield (
-            f"Tuned: {rules.trials_of(comparison)} trials of each method on evaluation rows, with"
-            " seeds of their own; no verdict is read from them."
+            f"Tuned: {protocol.trials_of(comparison)} trials of each method on evaluation rows, "
+            "with seeds of their own; no verdict is read from them."
         )
     elif comparison.is_tuned:
         yield (
@@ -145,7 +144,7 @@ def _methods_in(compared: Compared, names: Mapping[str, str]) -> Iterator[tuple[
         model_task, record = ModelTask.of(entries[0]), became.get(name, {})
         rates = ", ".join(f"{rate:g}" for rate in tried.get(name, {}))
         seeds = len({e["seed"] for e in compared.best if e["family"] == name})
-        point = calls.write_options(record.get("point") or {})
+        point = call_syntax.write_options(record.get("point") or {})
         yield (
             names[name], model_task.model, model_task.task_with_options, name, count,
             record.get("steps"), point or None, rates or None, best.get(name), seeds,

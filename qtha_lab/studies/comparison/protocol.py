@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.axes import Axis
@@ -109,7 +109,9 @@ def tuning(
     if tuned is None:
         return notes.tuning_of(entries, comparison.rates_from)
     seeds = ", ".join(map(str, tuned.seeds))
-    won = "; ".join(f"{r['declared']} at {calls.write_options(r['point'])}" for r in contenders)
+    won = "; ".join(
+        f"{r['declared']} at {call_syntax.write_options(r['point'])}" for r in contenders
+    )
     text = (
         f"Tuned by {trials_of(comparison)} trials of each method over {', '.join(tuned.axes)}"
         f" ({tuned.search}), on evaluation rows with {'seed' if len(tuned.seeds) == 1 else 'seeds'}"
@@ -137,7 +139,7 @@ def choices_within_noise(contenders: Iterable[Record]) -> list[str]:
     sentences = []
     for record in contenders:
         losses = {at: dict(enumerate(of)) for at, of in record.get("tried", {}).items()}
-        best = calls.write_options(record["point"])
+        best = call_syntax.write_options(record["point"])
         sentences.append(trial_sentence(record["declared"], best, losses))
     return [sentence for sentence in sentences if sentence]
 

@@ -20,12 +20,10 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, refuse_inner_links, write_json
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.matched_methods import Contender
-from qtha_lab.experiment.run_directory import outage as away
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import outage, queue
 from qtha_lab.experiment.run_directory.scheduler_process import LEVELS
-from qtha_lab.runs import run as runs
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
-from qtha_lab.runs.run import Run, Status
+from qtha_lab.runs.run import Run, Status, launch, list_runs
 from qtha_lab.studies.comparison.changes import check_edit, left_out, what_counts
 from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.folder import ComparisonDir
@@ -78,7 +76,7 @@ def run_comparison(
     refuse_inner_links(out, LEVELS)
     comparison.check(folder.runs_dir)
     make_folder(out)
-    lock = slots.hold(out / ".lock")
+    lock = queue.hold(out / ".lock")
     if lock is None:
         raise Refusal(
             f"{out} must have one process of a comparison, got a second one. Wait for the first "
@@ -196,7 +194,7 @@ class _Work:
         self.repeats = _Side.of(folder.perturbed_dir, [], [])
         self.owes_repeats = comparison.rounding > 0
         self.backend = backend  # the remote backend queues its runs
-        self.slots = slots.n_slots(comparison.training.threads)
+        self.slots = queue.n_slots(comparison.training.threads)
         self.expected = len(self.table.waiting)
 
     @property
@@ -241,7 +239,7 @@ class _Work:
 
         moved = self.comparison.perturbed(at_best_rates(self.experiments, self.table.ended))
         folder = self.folder.perturbed_dir
-        self.repeats = _Side.of(folder, moved, runs.list_runs(folder) if moved else [])
+        self.repeats = _Side.of(folder, moved, list_runs(folder) if moved else [])
         self.owes_repeats = False
 
     def _is_free(self) -> bool:
@@ -270,7 +268,7 @@ def _start(
             run.resume(on=backend)
         if state != "failed":
             return run
-    return runs.launch(experiment, folder, check=False, on=backend)
+    return launch(experiment, folder, check=False, on=backend)
 
 
 def _nothing(run: Run, status: Status) -> None:
@@ -305,9 +303,9 @@ def _follow(work: _Work, out: Path, on_progress: Progress) -> dict[str, Any]:
 
 def _wait_for(out: Path) -> None:
     """Wait while the folder of a comparison is unreachable in a storage outage."""
-    if away.is_unreachable(out):
+    if outage.is_unreachable(out):
         log.warning("the folder %s is away: the comparison goes on when it is back", out)
-    while away.is_unreachable(out):
+    while outage.is_unreachable(out):
         time.sleep(POLL_SECONDS)
 
 

@@ -13,9 +13,8 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
 from qtha_lab.core.metrics import with_units
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.runs import run as runs
 from qtha_lab.runs.launch_order import in_launch_order
-from qtha_lab.runs.run import Run
+from qtha_lab.runs.run import Run, attach, list_runs
 
 
 def find_runs(places: Iterable[str | Path | Run]) -> list[Run]:
@@ -30,7 +29,7 @@ def find_runs(places: Iterable[str | Path | Run]) -> list[Run]:
             by_path.setdefault(place.path, place)
             continue
         folder_runs = [
-            run for folder in (Path(place), Path(place) / "runs") for run in runs.list_runs(folder)
+            run for folder in (Path(place), Path(place) / "runs") for run in list_runs(folder)
         ]
         is_folder = folder_runs and not RunDir(Path(place)).exists
         for run in in_launch_order(folder_runs) if is_folder else [_run_at(place)]:
@@ -41,7 +40,7 @@ def find_runs(places: Iterable[str | Path | Run]) -> list[Run]:
 def left_out(places: Iterable[str | Path]) -> dict[str, str]:
     """Return the unreadable runs in these places, by id, with the reason."""
     folders = [folder for place in places for folder in (Path(place), Path(place) / "runs")]
-    runs_there = [run for folder in folders for run in runs.list_runs(folder, unreadable=True)]
+    runs_there = [run for folder in folders for run in list_runs(folder, unreadable=True)]
     return {run.id: reason for run in runs_there if (reason := run.unreadable)}
 
 
@@ -51,7 +50,7 @@ def _run_at(place: str | Path) -> Run:
             f"{place} must be a run, a folder of runs or a comparison's folder, got one without "
             "runs."
         )
-    return runs.attach(place)
+    return attach(place)
 
 
 def entries(runs: Iterable[Run]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
-from qtha_lab.experiment.run_directory import scheduler_process as drivers
+from qtha_lab.experiment.run_directory import scheduler_process
 from qtha_lab.runs.process_start import FORKS, end_scheduler
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison.folder import ComparisonDir
@@ -22,10 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
     )  # an interrupt stops the runs with saved state
-    return drivers.drive("Drive one comparison.", arguments, _drive)
+    return scheduler_process.drive("Drive one comparison.", arguments, _drive)
 
 
-def _drive(order: drivers.SchedulerArguments) -> bool:
+def _drive(order: scheduler_process.SchedulerArguments) -> bool:
     folder = ComparisonDir(order.path)
     run_comparison(folder.trusted, folder.path, _stop_on_request(folder), on=order.on)
     report(folder.path)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.metrics import MEASURES
@@ -67,7 +67,7 @@ def contenders(table: pandas.DataFrame) -> dict[str, pandas.DataFrame]:
     """
     names = short_labels(table[table["path"].map(_is_compared)], ["learning_rate"])
     labels = [
-        names.get(row["run"]) or calls.call(row["method"], control_in(row))
+        names.get(row["run"]) or call_syntax.call(row["method"], control_in(row))
         for row in table.to_dict("records")
     ]
     return {str(name): members for name, members in table.groupby(labels, sort=False)}

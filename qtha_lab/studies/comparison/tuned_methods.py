@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.matched_methods import Contender
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies import sweep
 from qtha_lab.studies.sweep import TrialRecord, Trials
@@ -52,7 +52,7 @@ def tuned(
     if comparison.tuning is None:
         return list(contenders)
     sweeps = {folder_of(comparison, e, out): comparison.sweep_of(e) for e in contenders}
-    _drive(sweeps, slots.n_slots(comparison.training.threads), on_progress, on)
+    _drive(sweeps, queue.n_slots(comparison.training.threads), on_progress, on)
     return [_at_its_best(contender, comparison, out) for contender in contenders]
 
 
@@ -62,7 +62,7 @@ def _at_its_best(contender: Contender, comparison: Comparison, out: Path) -> Con
     records = first_trials(described, view.records())
     losses = tuple(record.value if _is_finite(record) else None for record in records)
     tried = {
-        calls.write_options(record.point): values
+        call_syntax.write_options(record.point): values
         for record in records
         if _is_finite(record) and (values := _by_seed(record, described, view))
     }
@@ -109,7 +109,7 @@ def winner(described: Sweep, records: Sequence[TrialRecord]) -> TrialRecord:
     finite = [record for record in records if _is_finite(record)]
     if not finite:
         model_task = ModelTask(
-            described.model, described.task, calls.write_options(described.task_options)
+            described.model, described.task, call_syntax.write_options(described.task_options)
         )
         raise Refusal(
             f"No loss is finite in {len(records)} tuning trials of {described.methods[0].label} on "

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from qtha_lab.experiment import Federation
 from qtha_lab.experiment.plan import resolve
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.federated.client_callbacks import ClientRound
@@ -39,7 +38,7 @@ class ClientRounds:
         self, federation: Federation, of: Parties, events: EventLog, look: Callable[[], None]
     ) -> None:
         self.federation, self.of, self.look = federation, of, look
-        self.threads = slots.n_threads(federation.training.threads)
+        self.threads = queue.n_threads(federation.training.threads)
         threads = Threads(self.threads, lambda: self.threads, events)
         self.session = Session.begin(of.server, events, of.server.stop.exists, threads)
         threads.adjust(0)

@@ -28,10 +28,10 @@ from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.experiment.run_directory.plugins import trusted
-from qtha_lab.studies.federated import rounds as driving
 from qtha_lab.studies.federated.client_steps import ClientRounds
 from qtha_lab.studies.federated.folder import ADAPTER, Parties, sent_by
 from qtha_lab.studies.federated.results import summarise_federation
+from qtha_lab.studies.federated.rounds import Progress, Rounds, federate
 
 INSTALL = 'pip install "qtha-lab[federated]"'
 
@@ -54,7 +54,7 @@ def check_flower(federation: Federation) -> None:
 def federate_on_flower(
     federation: Federation,
     out: Path | str = "out/federation",
-    on_progress: driving.Progress = lambda run, status: None,
+    on_progress: Progress = lambda run, status: None,
 ) -> dict[str, Any]:
     """Train every method by federated averaging through Flower's simulation.
 
@@ -84,7 +84,7 @@ def federate_on_flower(
     def main(grid: Grid, context: Any) -> None:
         try:
             rounds = _rounds(grid, federation.clients)
-            driving.federate(federation, folder, on_progress, rounds=rounds)
+            federate(federation, folder, on_progress, rounds=rounds)
         except BaseException as end:  # Flower's thread would replace the message of the error
             ends.append(end)
 
@@ -101,7 +101,7 @@ def federate_on_flower(
     return summarise_federation(federation, Path(out))
 
 
-def _rounds(grid: Any, clients: int) -> driving.Rounds:
+def _rounds(grid: Any, clients: int) -> Rounds:
     """Return the function that runs one round through Flower, for `federate`.
 
     A round sends messages to all clients, collects the replies and averages them.

@@ -20,7 +20,7 @@ from qtha_lab.core.io import make_folder, staged, whole_number, write_atomically
 from qtha_lab.experiment import Experiment, Federation
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory.plugins import check_plugins, record_plugins
-from qtha_lab.runs import run as runs
+from qtha_lab.runs import run
 from qtha_lab.runs.absolute_paths import with_absolute_paths
 
 ADAPTER = "adapter_model.safetensors"
@@ -70,7 +70,7 @@ def parties(federation: Federation, experiment: Experiment, out: Path) -> Partie
         Refusal: If an existing client has another description, or plugins that were changed.
     """
     experiment = with_absolute_paths(experiment)
-    there = (run for run in runs.list_runs(out / "runs") if run.experiment == experiment)
+    there = (run for run in run.list_runs(out / "runs") if run.experiment == experiment)
     earlier = next(there, None)
     if earlier is None:
         server = RunDir.create(experiment, out / "runs", {"federation": out.name})

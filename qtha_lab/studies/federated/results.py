@@ -11,14 +11,13 @@ from typing import Any
 
 from qtha_lab.experiment import Federation
 from qtha_lab.figures.loss_against_bytes import RoundResult
-from qtha_lab.runs import run as runs
 from qtha_lab.runs.absolute_paths import with_absolute_paths
-from qtha_lab.runs.run import Run
+from qtha_lab.runs.run import Run, list_runs
 
 
 def summarise_federation(federation: Federation, out: Path) -> dict[str, Any]:
     """Return the content of `summary.json`; omit methods and seeds that have no run."""
-    there = {run.experiment.model_dump_json(): run for run in runs.list_runs(out / "runs")}
+    there = {run.experiment.model_dump_json(): run for run in list_runs(out / "runs")}
     entries = []
     for experiment in federation.experiments():
         run = there.get(with_absolute_paths(experiment).model_dump_json())

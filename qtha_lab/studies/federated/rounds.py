@@ -19,7 +19,7 @@ import torch
 from peft import get_peft_model_state_dict
 from torch import Tensor
 
-from qtha_lab.core import fault_log as faults
+from qtha_lab.core import fault_log
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import (
     load_tensors,
@@ -31,10 +31,7 @@ from qtha_lab.core.io import (
 )
 from qtha_lab.experiment import Federation
 from qtha_lab.experiment.plan import resolve
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory import (
-    queue as slots,
-)
+from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
 from qtha_lab.experiment.run_directory.plugins import record_trust
 from qtha_lab.experiment.run_directory.scheduler_process import LEVELS
@@ -44,7 +41,7 @@ from qtha_lab.studies.federated.averaging import average
 from qtha_lab.studies.federated.client_steps import ClientRounds
 from qtha_lab.studies.federated.folder import Parties, parties, sent_by
 from qtha_lab.studies.federated.results import summarise_federation
-from qtha_lab.training import artifacts as written
+from qtha_lab.training import artifacts
 from qtha_lab.training.early_stopping import load_weights
 from qtha_lab.training.evaluation import Interrupted, evaluating
 from qtha_lab.training.finetune import TrainingResult
@@ -95,7 +92,7 @@ def federate(
     federation.check(out / "runs")
     _check_folder(federation, out)
     make_folder(out)
-    lock = slots.hold(out / ".lock")
+    lock = queue.hold(out / ".lock")
     if lock is None:
         raise Refusal(
             f"{out} must have one process of a federation, got a second one. Wait for the first "
@@ -137,7 +134,7 @@ def _train(
     with ExitStack() as held:
         for files in (of.server, *of.clients):
             if Run(files.path).status().state != "finished":
-                slots.sign(held.enter_context(taken_over(files, "starting")), os.getpid())
+                queue.sign(held.enter_context(taken_over(files, "starting")), os.getpid())
         events = EventLog(of.server.events)
         held.callback(events.close)
         outcome = TrainingResult("failed", 0)
@@ -151,7 +148,7 @@ def _train(
                 raise
         except Exception as error:
             outcome = TrainingResult(
-                "failed", _step(of.server), faults.fault_sentence(error, of.server.log)
+                "failed", _step(of.server), fault_log.fault_sentence(error, of.server.log)
             )
             raise
         finally:
@@ -200,7 +197,7 @@ class _Server:
         Raises:
             Interrupted: If a stop of the server's run is requested.
         """
-        written.write_environment(self.session, self.loaded)
+        artifacts.write_environment(self.session, self.loaded)
         if self.session.training.generate_rows:
             load_scorers()
         memory = PeakMemory(self.loaded.model)
@@ -247,7 +244,9 @@ class _Server:
         for event in self._mean_steps(step - per_round + 1, step):
             self.events.append("train", **event)
         self.events.append("eval", step=step, **self._scores())
-        sent = 4 * self.federation.clients * sum(written.count_trained(self.loaded.model).values())
+        sent = (
+            4 * self.federation.clients * sum(artifacts.count_trained(self.loaded.model).values())
+        )
         # each client derives the initial adapter from the seed, so round 1 sends nothing down
         self.events.append(
             "round", step=step, round=number, bytes_down=sent * (number > 1), bytes_up=sent
@@ -293,8 +292,8 @@ class _Server:
         """Test the last shared adapter and write the files of an ordinary run."""
         session, loaded = self.session, self.loaded
         write_test(session, loaded, session.steps, self._autocast)
-        written.write_answers(session, loaded, session.steps)
-        written.write_adapter(session, loaded)
-        written.write_summary(session, loaded, memory, "finished")
-        written.write_model_card(session, loaded)
+        artifacts.write_answers(session, loaded, session.steps)
+        artifacts.write_adapter(session, loaded)
+        artifacts.write_summary(session, loaded, memory, "finished")
+        artifacts.write_model_card(session, loaded)
         sync_tree(self.of.server.adapter)

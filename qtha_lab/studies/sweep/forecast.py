@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.plan import resolve
-from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.sweep import Sweep
 
 OVERHEAD_SECONDS = 3.0  # per run outside the steps: process start, evaluations, writing
@@ -102,4 +102,4 @@ def forecast(sweep: Sweep, seconds_per_step: Mapping[str, float] | None = None) 
     seconds = {n: OVERHEAD_SECONDS + costs[n] * resolve(e).steps for n, e in first.items()}
     trials = {method.label: sweep.trials_of(method) for method in sweep.methods}
     runs = sum(trials.values()) * len(sweep.seeds)
-    return Forecast(trials, runs, len(sweep.seeds), seconds, slots.n_slots(sweep.training.threads))
+    return Forecast(trials, runs, len(sweep.seeds), seconds, queue.n_slots(sweep.training.threads))

@@ -18,16 +18,10 @@ from typing import Any
 
 from optuna.trial import Trial
 
-from qtha_lab.experiment.run_directory import (
-    queue as slots,
-)
-from qtha_lab.experiment.run_directory import (
-    scheduler_process as drivers,
-)
-from qtha_lab.runs import run as runs
+from qtha_lab.experiment.run_directory import queue, scheduler_process
 from qtha_lab.runs.process_start import FORKS, end_scheduler
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
-from qtha_lab.runs.run import Run, Status
+from qtha_lab.runs.run import Run, Status, launch
 from qtha_lab.studies.sweep.folder import SweepDir, SweepOrigin
 from qtha_lab.studies.sweep.study import MethodStudy, open_journal
 
@@ -61,7 +55,7 @@ class Scheduler:
     def __init__(self, folder: SweepDir, backend: RemoteBackend | None = None) -> None:
         self.folder, self.sweep, self.backend = folder, folder.trusted, backend
         threads = self.sweep.training.threads
-        self.at_once = REMOTE_JOBS if backend else slots.n_slots(threads)
+        self.at_once = REMOTE_JOBS if backend else queue.n_slots(threads)
         journal = open_journal(folder.journal)
         self.studies = [MethodStudy(self.sweep, n, journal) for n in range(len(self.sweep.methods))]
         self.going: list[_Going] = []
@@ -127,7 +121,7 @@ class Scheduler:
             origin = SweepOrigin(self.folder.path.name, study.number, trial.number, experiment.seed)
             run = known.get(origin)
             launched.append(
-                runs.launch(
+                launch(
                     experiment,
                     self.folder.runs_dir,
                     check=False,
@@ -212,10 +206,10 @@ class Scheduler:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the scheduler of one sweep; return 0 if every trial has ended."""
-    return drivers.drive("Drive one sweep.", arguments, _drive)
+    return scheduler_process.drive("Drive one sweep.", arguments, _drive)
 
 
-def _drive(order: drivers.SchedulerArguments) -> bool:
+def _drive(order: scheduler_process.SchedulerArguments) -> bool:
     with contextlib.ExitStack() as held:
         backend = None
         if order.on:

@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING, Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.libraries import require_extra
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.run_directory import (
-    queue as slots,
-)
-from qtha_lab.experiment.run_directory import (
-    scheduler_process as drivers,
-)
+from qtha_lab.experiment.run_directory import queue, scheduler_process
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.experiment.sweep import Sweep
 from qtha_lab.runs.run import Run
@@ -140,7 +135,7 @@ class Trials:
             ended = sum(r.method == label and r.state != "running" for r in records)
             a_trial = statistics.fmean(seconds.get(label, [usual]))
             left += (self.sweep.trials_of(method) - ended) * a_trial
-        return left / slots.n_slots(self.sweep.training.threads)
+        return left / queue.n_slots(self.sweep.training.threads)
 
     def table(self) -> pandas.DataFrame:
         """Return a table with one row per trial.
@@ -265,5 +260,5 @@ def start_sweep(folder: SweepDir, on: str | None = None) -> Trials:
         Refusal: If a scheduler process already runs for this sweep.
     """
     require_extra("sweep", "A sweep", "optuna")
-    drivers.start_scheduler("qtha_lab.studies.sweep.scheduler", folder, on)
+    scheduler_process.start_scheduler("qtha_lab.studies.sweep.scheduler", folder, on)
     return Trials(folder.path)

@@ -79,14 +79,13 @@ class Learned(Rounding):
         Returns logits of the clips, `NAME.low` and `NAME.high`, and scales `NAME.scale`, by layer
         name.
         """
-        from qtha_lab.models.quantisation import clip_training as learning
+        from qtha_lab.models.quantisation import clip_training
 
-        return learning.train_clips(self, model, batches)
+        return clip_training.train_clips(self, model, batches)
 
     def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
         """Round layers in blocks at their learnt clip, other layers at full range."""
-        from qtha_lab.models.quantisation import clip_training as learning
-        from qtha_lab.models.quantisation import grid, layers
+        from qtha_lab.models.quantisation import clip_training, grid, layers
 
         names = list(layers.rounded_layers(model))
         if self.a < 16:
@@ -100,6 +99,6 @@ class Learned(Rounding):
             clips = learnt[f"{name}.low"].to(matrix), learnt[f"{name}.high"].to(matrix)
             scale = learnt.get(f"{name}.scale")
             scale = None if scale is None else scale.to(matrix)
-            layers.set_matrix(layer, learning.clipped(matrix, clips, scale, self.w, self.g))
+            layers.set_matrix(layer, clip_training.clipped(matrix, clips, scale, self.w, self.g))
             if scale is not None and isinstance(layer, layers.RoundedLinear):
                 layer.scale = scale.float()

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import call_syntax
 from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings import Setting, check_settings, settings_of, unknown
 
@@ -52,7 +52,7 @@ class Rounding(ABC):
         """Call of the scheme with every setting."""
         fields = dataclasses.fields(cast("Any", self))
         settings = {field.name: getattr(self, field.name) for field in fields}
-        return calls.call(self.name, settings)
+        return call_syntax.call(self.name, settings)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +107,7 @@ def rounding_named(text: str) -> Rounding:
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: quantization rotated: w must be one of 2, 3, 4, ...
     """
-    name, options = calls.parse_call(text, "quantization")
+    name, options = call_syntax.parse_call(text, "quantization")
     info = BITS.get_or_refuse(name)
     for option, value in options.items():
         if option not in info.settings:

@@ -152,11 +152,11 @@ class Rotated(Rounding):
         """
         import torch
 
-        from qtha_lab.models.quantisation import rounding_error as errors
+        from qtha_lab.models.quantisation import rounding_error
 
         if self.rotations != "chosen":
             return {}
-        measured = errors.with_and_without(
+        measured = rounding_error.with_and_without(
             model, batches, (self.w, self.a, self.kv), self._rotation()
         )
         return {name: torch.tensor(rotated < plain) for name, (plain, rotated) in measured.items()}
