@@ -7,6 +7,7 @@ import functools
 from typing import Any, Literal, Self
 
 from pydantic import Field, SerializationInfo, field_validator, model_serializer, model_validator
+from pydantic.config import JsonDict
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import Setting, setting_of_field
@@ -26,11 +27,11 @@ from qtha_lab.experiment.objectives import (
 from qtha_lab.experiment.phases import Phase, named_phases, phases_text
 from qtha_lab.experiment.validated_model import Declared
 
-OPTIMISER = {"section": "optimiser"}
-EVALUATION = {"section": "evaluation"}
-OBJECTIVE = {"section": "objective"}
-RECORDS = {"section": "records"}
-HARDWARE = {"section": "hardware"}
+OPTIMISER: JsonDict = {"section": "optimiser"}
+EVALUATION: JsonDict = {"section": "evaluation"}
+OBJECTIVE: JsonDict = {"section": "objective"}
+RECORDS: JsonDict = {"section": "records"}
+HARDWARE: JsonDict = {"section": "hardware"}
 
 
 class Training(Declared, init=False):
@@ -112,7 +113,7 @@ class Training(Declared, init=False):
     """Processes that share the rows of every batch; the losses of one, up to rounding."""
     objective: Objective = Field(default_factory=Supervised, json_schema_extra=OBJECTIVE)
     """Training objective; each but supervised has settings of its own."""
-    phases: list[Phase] = Field(default_factory=list, json_schema_extra=OBJECTIVE)
+    phases: list[Phase] = Field(default_factory=list[Phase], json_schema_extra=OBJECTIVE)
     """Phases in order, each with its steps, its trained groups of tensors and its method settings,
     such as linear(steps=50,use_circuit=false),all(steps=50). Empty is one phase."""
     perturbation: int = Field(default=0, ge=0)

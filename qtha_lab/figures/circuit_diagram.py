@@ -258,8 +258,9 @@ def hover(gate: GateRow) -> str:
 
 def _angle(angle: AngleRow) -> str:
     text = f"angle {angle['source']}"
-    if angle.get("value") is not None:
-        text += f" = {angle['value']:.4g} rad"
-    if angle.get("gradient") is not None:
-        text += f", gradient {angle['gradient']:.3g}"
+    value, gradient = angle.get("value"), angle.get("gradient")
+    if value is not None:
+        text += f" = {value:.4g} rad"
+    if gradient is not None:
+        text += f", gradient {gradient:.3g}"
     return text

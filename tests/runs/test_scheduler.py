@@ -12,6 +12,7 @@ from qtha_lab.cli.diagnosis import examine
 from qtha_lab.experiment import Experiment, Sweep
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.runs.process_start import fork_hindrance
+from qtha_lab.runs.run import Run, launch, launch_all
 from qtha_lab.runs.worker import NICENESS
 from qtha_lab.runs.worker import main as work
 from qtha_lab.studies import sweep

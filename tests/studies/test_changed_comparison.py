@@ -33,6 +33,9 @@ TRAINING = {
 }
 
 
+LAUNCHED_BY = "qtha_lab.studies.comparison.run_comparison.launch_all"
+
+
 def comparison(methods="lora(r=2),lora(r=3)", seeds=(0, 1), **changes):
     training = TRAINING | changes.pop("training", {})
     return Comparison(methods=methods, seeds=list(seeds), training=training, **changes)
@@ -129,7 +132,7 @@ def test_runs_that_have_only_begun_are_counted_too(half):
 
 def test_an_edit_before_any_step_was_taken_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "qtha_lab.runs.run.launch", lambda experiment, folder, **options: ended(experiment, folder)
+        LAUNCHED_BY, lambda every, folder, **options: [ended(e, folder) for e in every]
     )
     run_comparison(comparison(seeds=[0], methods="lora(r=2)"), tmp_path)
     for run in list_runs(tmp_path / "runs"):
@@ -149,20 +152,13 @@ def ended(experiment, folder):
 def test_what_is_added_passes_silently(half, monkeypatch):
     started = []
 
-    def launch(experiment, folder, **options):
-        started.append(
-            (
-                experiment.method.label,
-                experiment.seed,
-                experiment.model,
-                experiment.training.perturbation,
-            )
-        )
-        return ended(experiment, folder)
+    def launch(experiments, folder, **options):
+        started.extend((e.method.label, e.seed) for e in experiments)
+        return [ended(e, folder) for e in experiments]
 
-    monkeypatch.setattr("qtha_lab.runs.run.launch", launch)
+    monkeypatch.setattr(LAUNCHED_BY, launch)
     run_comparison(comparison(methods="lora(r=2),lora(r=3),lora(r=4)", seeds=[0, 1, 2]), half)
-    assert {(label[:8], seed) for label, seed, *_ in started} == {
+    assert {(label[:8], seed) for label, seed in started} == {
         ("lora(r=2", 2), ("lora(r=3", 2), ("lora(r=4", 0), ("lora(r=4", 1), ("lora(r=4", 2),
     }  # fmt: skip
     started.clear()
@@ -177,10 +173,12 @@ def test_what_is_added_passes_silently(half, monkeypatch):
 
 def test_more_rates_pass_silently(tmp_path, monkeypatch):
     started = []
-    monkeypatch.setattr(
-        "qtha_lab.runs.run.launch",
-        lambda e, folder, **options: started.append(e) or ended(e, folder),
-    )
+
+    def launch(experiments, folder, **options):
+        started.extend(experiments)
+        return [ended(e, folder) for e in experiments]
+
+    monkeypatch.setattr(LAUNCHED_BY, launch)
     run_comparison(comparison(learning_rates=[0.003]), tmp_path)
     run_comparison(comparison(learning_rates=[0.003, 0.01]), tmp_path)
     assert [e.method.learning_rate for e in started] == [0.003] * 4 + [0.01] * 4

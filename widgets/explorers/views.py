@@ -111,7 +111,7 @@ class Views(Explorer):
         }
         self.stamps = {key: stamp(run.path) for key, run in self.found_runs.items()}
         self.readable = {r.id: r for r in self.found_runs.values() if not r.unreadable}
-        self.__dict__.pop("frame", None)
+        vars(self).pop("frame", None)
 
     @functools.cached_property
     def frame(self) -> "pandas.DataFrame":

@@ -23,7 +23,7 @@ from qtha_lab.experiment.matched_methods import Contender
 from qtha_lab.experiment.run_directory import outage, queue
 from qtha_lab.experiment.run_directory.scheduler_process import LEVELS
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
-from qtha_lab.runs.run import Run, Status, launch, list_runs
+from qtha_lab.runs.run import Run, Status, launch_all, list_runs
 from qtha_lab.studies.comparison.changes import check_edit, left_out, what_counts
 from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.folder import ComparisonDir
@@ -139,7 +139,7 @@ class _Side:
     def of(cls, folder: Path, experiments: list[Experiment], there: list[Run]) -> _Side:
         """Build the side of some experiments and the existing runs of their folder."""
         earlier = [(run, what_counts(run.experiment)) for run in there]
-        return cls(folder, experiments[::-1], earlier)
+        return cls(folder, experiments, earlier)
 
     @property
     def live(self) -> int:
@@ -157,9 +157,16 @@ class _Side:
         taken = {run.path for run in self.started}
         return [] if self.waiting else [run for run, _ in self.earlier if run.path not in taken]
 
-    def start_next(self, backend: RemoteBackend | None) -> None:
-        """Start the next experiment, on this machine or a remote backend."""
-        self.started.append(_start(self.waiting.pop(), self.folder, self.earlier, backend))
+    def start_all(self, backend: RemoteBackend | None) -> None:
+        """Start all experiments, on this machine or a remote backend, which queues them.
+
+        New runs share one scheduler process.
+        """
+        there = [_existing(experiment, self.earlier, backend) for experiment in self.waiting]
+        missing = [e for e, run in zip(self.waiting, there, strict=True) if run is None]
+        new = iter(launch_all(missing, self.folder, check=False, on=backend))
+        self.started += [run or next(new) for run in there]
+        self.waiting = []
 
     def look(self, on_progress: Progress) -> None:
         """Update the ended runs and report the status of the others."""
@@ -193,8 +200,7 @@ class _Work:
         self.table = _Side.of(folder.runs_dir, table, folder.runs() if table else [])
         self.repeats = _Side.of(folder.perturbed_dir, [], [])
         self.owes_repeats = comparison.rounding > 0
-        self.backend = backend  # the remote backend queues its runs
-        self.slots = queue.n_slots(comparison.training.threads)
+        self.backend = backend
         self.expected = len(self.table.waiting)
 
     @property
@@ -228,8 +234,8 @@ class _Work:
         if self.owes_repeats and not (self.table.waiting or self.table.live):
             self._plan_repeats()
         for side in self.sides:
-            while side.waiting and self._is_free():
-                side.start_next(self.backend)
+            if side.waiting:
+                side.start_all(self.backend)
                 side.look(on_progress)
         return self.n_ended > before
 
@@ -242,23 +248,16 @@ class _Work:
         self.repeats = _Side.of(folder, moved, list_runs(folder) if moved else [])
         self.owes_repeats = False
 
-    def _is_free(self) -> bool:
-        return bool(self.backend) or sum(side.live for side in self.sides) < self.slots
 
-
-def _start(
-    experiment: Experiment,
-    folder: Path,
-    earlier: list[tuple[Run, Experiment]],
-    backend: RemoteBackend | None,
-) -> Run:
-    """Return the run of an experiment: existing, resumed or new.
+def _existing(
+    experiment: Experiment, earlier: list[tuple[Run, Experiment]], backend: RemoteBackend | None
+) -> Run | None:
+    """Return the run of an experiment, resumed where it was stopped; None without one.
 
     Args:
         experiment: Experiment to run.
-        folder: Folder of the runs.
         earlier: Existing runs, each with the training-relevant part of its description.
-        backend: Remote backend of new and resumed runs; None is this machine.
+        backend: Remote backend of resumed runs; None is this machine.
     """
     meaning = what_counts(experiment)
     for run in (run for run, of_run in earlier if of_run == meaning):
@@ -268,7 +267,7 @@ def _start(
             run.resume(on=backend)
         if state != "failed":
             return run
-    return launch(experiment, folder, check=False, on=backend)
+    return None
 
 
 def _nothing(run: Run, status: Status) -> None:
