@@ -33,7 +33,7 @@ def mlp_tensors(sizes: Sequence[int]) -> dict[str, TensorSpec]:
     """Return names and shapes of weights and biases for these layer sizes.
 
     Example:
-        >>> {name: spec.shape for name, spec in tensors_of((3, 2)).items()}
+        >>> {name: spec.shape for name, spec in mlp_tensors((3, 2)).items()}
         {'map_0_weight': (2, 3), 'map_0_bias': (2,)}
     """
     specs = {}
@@ -71,7 +71,8 @@ def hidden_values(
         activation: Name of the activation after every layer, from `ACTIVATIONS`.
 
     Example:
-        >>> tensors = {name: torch.ones(spec.shape) for name, spec in tensors_of((2, 3, 1)).items()}
+        >>> specs = mlp_tensors((2, 3, 1))
+        >>> tensors = {name: torch.ones(spec.shape) for name, spec in specs.items()}
         >>> hidden_values(tensors, torch.tensor([[1.0, -4.0]]), "relu")  # 1 − 4 + 1 is below 0
         tensor([[0., 0., 0.]])
     """
@@ -101,7 +102,7 @@ def mps_tensors(n_qubits: int, bond_dim: int, chunk: int) -> dict[str, TensorSpe
         chunk: Number of weights per basis state.
 
     Example:
-        >>> {name: spec.shape for name, spec in tensors_of(2, 3, 5).items()}
+        >>> {name: spec.shape for name, spec in mps_tensors(2, 3, 5).items()}
         {'core_0': (2, 1, 3), 'core_1': (2, 3, 3), 'core_last': (5, 6)}
     """
     lefts = [1] + [bond_dim] * (n_qubits - 1)

@@ -156,7 +156,7 @@ def compile_kernels(watcher: "Watcher") -> None:
 
 
 def _starts() -> Diagnosis:
-    """Check that the runs of a launch share imported libraries, and state the reason if not."""
+    """Check that the runs of a launch share imported libraries."""
     from qtha_lab.runs.process_start import fork_hindrance
 
     if reason := fork_hindrance():

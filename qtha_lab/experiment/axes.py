@@ -1,4 +1,4 @@
-"""Axes of a search: a list or a range of values, points, sampler and number of trials.
+"""Axes of a search: values or a range, points, sampler and trials.
 
 Reads and writes the short text form of an axis. `sweep` assigns an axis to a setting; a comparison
 contains a search for tuning.

@@ -1,4 +1,4 @@
-"""Method with its chosen settings, groups of methods by one word, and the scale of a method.
+"""Method with its chosen settings, groups of methods, and their scale.
 
 A group is `all`, or a method with its controls as `qtha(r=4)+controls`. PEFT's default
 for LoRA's alpha does not depend on r: the scale alpha / r would be 8 at r = 2 and 0.6 at r = 27,

@@ -155,7 +155,7 @@ class Training(Declared, init=False):
 
     @classmethod
     @functools.cache
-    def declared_settings(cls) -> dict[str, Setting]:
+    def declared_settings(cls: type[Declared]) -> dict[str, Setting]:
         """Return every setting by its flat name, in declared order."""
         settings: dict[str, Setting] = {}
         for name, field in cls.model_fields.items():

@@ -108,16 +108,27 @@ def _draw(frame: pd.DataFrame, measure: str, bands: bool, page_style: PageStyle)
     most = int(frame["trials"].max()) if len(frame) else 1
     trials = {"rangemode": "tozero", "tick0": 0, "dtick": -(-most // 8)}  # half a trial is no tick
     figure = panels(
-        frame, "trials", f"expected_{measure}", "method", page_style,
-        hover="%{x} trials: %{y:.5g} expected", ends=("low", "high") if bands else (),
-        xaxis=trials, yaxis={"title_text": f"best {labels.axis(measure)}"},
-    )  # fmt: skip
+        frame,
+        "trials",
+        f"expected_{measure}",
+        "method",
+        page_style,
+        hover="%{x} trials: %{y:.5g} expected",
+        ends=("low", "high") if bands else (),
+        xaxis=trials,
+        yaxis={"title_text": f"best {labels.axis(measure)}"},
+    )
     styles = theme.distinct_styles(frame["method"])
     for label, of in frame.groupby("method", sort=False):
         line = {"shape": "hv", "color": styles[str(label)]["color"], "width": 0.6 * page_style.line}
         hover = f"{label}, best so far<br>%{{x}} trials: %{{y:.5g}}<extra></extra>"
         figure.add_scatter(
-            x=of["trials"], y=of["so_far"], mode="lines", line=line, legendgroup=label,
-            showlegend=False, hovertemplate=hover,
-        )  # fmt: skip
+            x=of["trials"],
+            y=of["so_far"],
+            mode="lines",
+            line=line,
+            legendgroup=label,
+            showlegend=False,
+            hovertemplate=hover,
+        )
     return figure

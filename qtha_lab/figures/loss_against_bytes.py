@@ -37,15 +37,22 @@ def _example() -> dict:
     }
     return {
         "courses": [
-            {"label": label, "seed": seed, "rounds": [
-                {"round": n, "eval_loss": loss + lift, "bytes_sent": 8 * 4 * size * max(0,
-                2 * n - 1)}
-                for n, loss in enumerate(course)
-            ]}
+            {
+                "label": label,
+                "seed": seed,
+                "rounds": [
+                    {
+                        "round": n,
+                        "eval_loss": loss + lift,
+                        "bytes_sent": 8 * 4 * size * max(0, 2 * n - 1),
+                    }
+                    for n, loss in enumerate(course)
+                ],
+            }
             for (label, size), course in losses.items()
             for seed, lift in enumerate((0.0, 0.04))
         ]
-    }  # fmt: skip
+    }
 
 
 @figure_function(example=_example)
@@ -91,9 +98,14 @@ def loss_against_bytes(courses: Sequence[ByteHistory], theme: str = "light") -> 
     ]
     table = Table.of(records, ("method", "seed", "round", "bytes_sent", "eval_loss"))
     draw = functools.partial(
-        panels, table.frame[table.frame["bytes_sent"] > 0],  # 0 is on no logarithmic axis
-        "bytes_sent", "eval_loss", "method", each="seed", hover="%{x:,} bytes: %{y:.4g} nats",
+        panels,
+        table.frame[table.frame["bytes_sent"] > 0],  # 0 is on no logarithmic axis
+        "bytes_sent",
+        "eval_loss",
+        "method",
+        each="seed",
+        hover="%{x:,} bytes: %{y:.4g} nats",
         log="x",
-    )  # fmt: skip
+    )
     title = "Evaluation loss against bytes sent"
     return Figure("loss_by_bytes", draw, caption, alt, table, theme, title)

@@ -20,19 +20,41 @@ CAPTION = (
 OMITTED = " On paper, columns that do not fit the page stand in the file of its numbers."
 FEW = 4  # columns that fit a page
 FIRST = (
-    "method", "model", "task", "parameters", "test loss", "eval loss", "seeds", "s per step",
-    "peak MiB", "train loss",
-)  # fmt: skip
+    "method",
+    "model",
+    "task",
+    "parameters",
+    "test loss",
+    "eval loss",
+    "seeds",
+    "s per step",
+    "peak MiB",
+    "train loss",
+)
 """Columns by importance; the others follow."""
 
 
 def _example() -> dict:
     rows = [
-        ("lora(r=8)", "30,720", "3", "4.410", "4.122 [4.084–4.146]", "3.895 [3.844–3.946]",
-        "0.099"),
-        ("qtha(r=4,waist=16,bond_dim=3)", "6,900", "3", "4.410", "4.236 [4.197–4.264]",
-         "4.145 [4.085–4.244]", "0.163"),
-    ]  # fmt: skip
+        (
+            "lora(r=8)",
+            "30,720",
+            "3",
+            "4.410",
+            "4.122 [4.084–4.146]",
+            "3.895 [3.844–3.946]",
+            "0.099",
+        ),
+        (
+            "qtha(r=4,waist=16,bond_dim=3)",
+            "6,900",
+            "3",
+            "4.410",
+            "4.236 [4.197–4.264]",
+            "4.145 [4.085–4.244]",
+            "0.163",
+        ),
+    ]
     titles = (
         "method",
         "parameters",

@@ -172,7 +172,7 @@ def _replaced_head(folder: Path, model: "PreTrainedModel", mismatched: Iterable[
 
 
 def _kept_head(folder: Path, model: "PreTrainedModel", missing: Iterable[str]) -> str:
-    """Return a note on a stored head, whose classes may be others than those of the task."""
+    """Return a note on a stored head, whose classes may be others."""
     heads = {*head_modules(model)} - {name.partition(".")[0] for name in missing}
     names = read_config(folder).get("id2label")
     classes = ", ".join(map(str, names.values())) if isinstance(names, dict) else ""

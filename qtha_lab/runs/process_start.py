@@ -1,4 +1,4 @@
-"""The start of runs: a scheduler process imports the libraries once and forks a worker per run.
+"""Start of runs: a scheduler process imports the libraries and forks the workers.
 
 Every worker inherits the lock of its run, and records its end in the run's directory. A worker is
 a new process, which imports the libraries itself, where a fork is not safe.
@@ -113,7 +113,7 @@ FORKS = Forks()
 
 
 def fork_hindrance() -> str:
-    """Return the reason against forking a process with torch loaded, as a clause; "" without one.
+    """Return the reason against forking a process with torch loaded, or "".
 
     A forked process cannot use a GPU driver that torch has initialised before the fork.
     """
@@ -227,7 +227,7 @@ def start_workers(every: Sequence[RunDir], *, anew: bool = False) -> None:
 
 
 def start_worker(files: RunDir, lock: int) -> threading.Thread | None:
-    """Fork the worker of a run, or start it as a new process and return the thread that waits."""
+    """Fork the worker of a run, or start a process and return its waiting thread."""
     if FORKS.enabled and FORKS.start(files, lock):
         return None
     return _start_process(files, lock)

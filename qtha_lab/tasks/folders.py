@@ -145,7 +145,7 @@ def check_sizes(folder: Path) -> None:
     counts = ReadCounts()
     for file in _files(folder):
         if file.suffix.lower() in ARCHIVES:
-            raise Refusal(f"{file.name} must be unpacked. Unpack it and name its files.")
+            raise Refusal(f"{file.name} cannot be read packed. Unpack it and name its files.")
         if file.suffix.lower() == ".arrow":
             check_arrow(file, counts)
         elif table_suffix(file.name) == ".parquet" or is_packed(file):

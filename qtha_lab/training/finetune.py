@@ -1,4 +1,4 @@
-"""One fine-tune from an experiment to an adapter and a summary, in one or several processes.
+"""One fine-tune, from an experiment to an adapter and a summary.
 
 A `Session` is loaded, trained and written. The same seed gives the same initialisation of the
 adapter and the same row order for every method. On CPU, a resumed run equals an uninterrupted run

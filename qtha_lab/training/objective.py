@@ -1,4 +1,4 @@
-"""Interface of losses other than the label loss, and logits at the positions of answer tokens.
+"""Interface of further losses, and logits at the positions of answer tokens.
 
 Each position costs one number per vocabulary token, and no loss reads a prompt's logits. A model
 without an output head, or with a head called on other inputs, computes all logits and gives the

@@ -1,4 +1,4 @@
-"""Summary of a run as one flat mapping, from events, files and facts, and the environment of a run.
+"""Summary of a run as one flat mapping, with the run's environment.
 
 Trains nothing. `train_loss` is the mean over the last ten steps, because the loss of a single batch
 is noisy. `eval_loss` is the loss of the last evaluation, or of `best_step`, whose adapter is

@@ -419,7 +419,9 @@ def test_targets_that_match_nothing_are_answered_with_what_exists(targets, sente
 def test_a_layer_that_is_not_linear_is_refused_by_name(name, example):
     config = config_of(name, example, "llama")
     config.target_modules = {"embed_tokens"}
-    with pytest.raises(ValueError, match=f"^{name} must .*embed_tokens', a Embedding"):
+    with pytest.raises(
+        ValueError, match=f"^{name}: target_modules must .*embed_tokens', a Embedding"
+    ):
         adapters.add_adapter(make("llama"), config)
 
 

@@ -178,7 +178,7 @@ def test_the_preset_shrinks_more_with_more_layers():
         (lambda: shot_noise(BELL, [], [], shots=0), "shots", "0"),
         (lambda: shot_noise(BELL, [], [], repeats=1), "n_samples", "1"),
         (lambda: shot_noise(BELL, [], [], repeats=2).shots_for(0), "The error", "0"),
-        (lambda: gate_noise(BELL, "depolarising_1q=0.1"), "option", "depolarizing_1q"),
+        (lambda: gate_noise(BELL, "depolarising_1q=0.1"), "option", "'depolarising_1q'"),
         (
             lambda: gate_noise(ansatze.build("qtha", 2, 1, False, "amplitude")),
             "A circuit with noise",

@@ -103,7 +103,7 @@ def test_the_numerical_rank_falls_with_the_threshold():
         (lambda: spectrum_of(torch.eye(2)).energy_rank(0.0), "above 0 and at most 1, got 0.0"),
         (lambda: randomised_svd(torch.eye(3), 0), "max_rank must be at least 1, got 0"),
         (lambda: factored_spectrum(torch.eye(3)), "at least 2 factors, got 1"),
-        (lambda: streamed_spectrum([]), "at least one block"),
+        (lambda: streamed_spectrum([]), "has no blocks of rows"),
     ],
 )
 def test_what_cannot_be_decomposed_is_refused_in_a_sentence(what, sentence):

@@ -21,9 +21,9 @@ from qtha_lab.circuits import (
     Gate,
     ansatze,
     compile_for,
-    composite_gates,
     general_two_qubit,
     hardware_cost,
+    preparation,
     to_pennylane,
 )
 from qtha_lab.circuits.hardware import reordered
@@ -231,7 +231,7 @@ def test_amplitudes_cost_their_preparation():
         cost = hardware_cost(Circuit(n_qubits, [], start="amplitudes"), "all-to-all")
         assert cost.two_qubit_gates == 2**n_qubits - 2
     amplitudes = np.array([1.0, -2.0, 0.0, 3.0])
-    created = matrix_of(Circuit(2, composite_gates(2, amplitudes)))[:, 0]
+    created = matrix_of(Circuit(2, preparation(2, amplitudes)))[:, 0]
     assert abs(created @ amplitudes) == pytest.approx(np.linalg.norm(amplitudes))
 
 

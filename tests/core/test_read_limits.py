@@ -164,7 +164,7 @@ FOLDERS = {
     "torn.arrow": (lambda: arrow(text=TEXT)[:3000], "cannot be read"),
     "repeated.parquet": (repeated_text, "256 MiB unpacked"),
     "objects.json.gz": (lambda: packed(b"{},", 80 * 2**20, b"[", b"{}]"), "as one document"),
-    "rows.csv.zip": (bytes, "must be unpacked"),
+    "rows.csv.zip": (bytes, "cannot be read packed"),
 }
 
 

@@ -308,8 +308,8 @@ def test_rows_are_plain_data_and_every_number_of_a_machine_has_a_source():
     [
         (
             lambda: cost_of(lora(), "llama-3-8", SMALL),
-            "model",
-            "shape 'llama-3-8'",
+            "model shape",
+            "'llama-3-8'",
             "",
         ),
         (
@@ -320,14 +320,14 @@ def test_rows_are_plain_data_and_every_number_of_a_machine_has_a_source():
         ),
         (
             lambda: cost_of(lora(), "llama-3-8b", SMALL, quantum_processor="ions"),
-            "quantum",
-            "processor",
+            "quantum processor",
+            "'ions'",
             "",
         ),
         (
             lambda: cost_of(lora(8, ["query"]), "llama-3-8b", SMALL),
-            "linear",
-            "layer of llama-3-8b",
+            "linear layer of llama-3-8b",
+            "'query'",
             "",
         ),
         (

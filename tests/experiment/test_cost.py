@@ -52,7 +52,7 @@ def test_no_samples_cost_nothing():
 
 def test_a_machine_elsewhere_is_counted_but_not_timed(monkeypatch):
     # no plugin of others is installed here, so one of PennyLane's own stands for it
-    monkeypatch.setattr(cost.device_plugins, "is_local", lambda device: False)
+    monkeypatch.setattr(cost.plugins, "is_local", lambda device: False)
     monkeypatch.setattr(cost, "_curve", None)  # nothing is run
     result = estimate(ansatze.build("qtha", 3, 2), 2, SHOTS)
     assert (result.circuits, result.shots, result.seconds) == (170, 17_000, None)

@@ -8,7 +8,7 @@ import pytest
 from support.notebooks import FOLDER, code_cells, read
 from support.refusals import refused
 
-from qtha_lab.lessons import build, own_code
+from qtha_lab.lessons import build, own_build
 from qtha_lab.lessons.builds import BUILDS
 
 each_build = pytest.mark.parametrize("number", [*BUILDS])
@@ -105,7 +105,7 @@ def test_lesson_6_is_assembled_from_the_readers_own_pieces(tmp_path, monkeypatch
             cell(block + "\n", names)
         assert build(number, names[BUILDS[number].name]).state == "built"
     files = {
-        number: Path(own_code(number).__code__.co_filename) for number in ("2.apply", "3.circuit")
+        number: Path(own_build(number).__code__.co_filename) for number in ("2.apply", "3.circuit")
     }
     assert [file.relative_to(tmp_path / "my").name for file in files.values()] == [
         "lesson_02.py",
@@ -117,6 +117,6 @@ def test_lesson_6_is_assembled_from_the_readers_own_pieces(tmp_path, monkeypatch
 
 def test_a_piece_that_the_reader_lacks_is_the_declared_solution(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_MY", str(tmp_path / "empty"))
-    assert own_code("3.mean").__name__ == "mean_z"
+    assert own_build("3.mean").__name__ == "mean_z"
     with refused("build", "'3.nothing'"):
-        own_code("3.nothing")
+        own_build("3.nothing")

@@ -170,7 +170,7 @@ def test_a_model_without_a_classification_head_is_refused_on_a_task_with_classes
 
 def test_weights_without_their_language_model_head_are_refused(tmp_path):
     message = refusal(experiment(folder_of(tmp_path / "model", "bare llama")))
-    assert "must have the weights of lm_head.weight for a task that generates text" in message
+    assert "has no weights of lm_head.weight for a task that generates text" in message
 
 
 # config.json

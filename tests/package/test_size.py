@@ -9,11 +9,11 @@ from tools.stats import TARGETS, sizes
 
 # measured by `make stats`
 LIMITS = {
-    "lines with JavaScript and CSS": 0,
-    "code lines": 0,
-    "files": 0,
-    "tokens": 0,
-    "lines of tests": 0,
+    "lines with JavaScript and CSS": 118_646,
+    "code lines": 74_482,
+    "files": 832,
+    "tokens": 689_393,
+    "lines of tests": 62_073,
 }
 
 

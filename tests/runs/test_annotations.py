@@ -190,7 +190,7 @@ def test_a_run_at_work_is_not_deleted(tmp_path):
 def test_what_would_lose_a_run_is_refused(tmp_path):
     run = a_run(tmp_path)
     trash.delete(run.files)
-    with refused("deleted", "run '../x'"):
+    with refused("deleted run", "'../x'"):
         trash.restore("../x", tmp_path)
     with refused("A run to delete", rule="be in the trash"):
         trash.delete(RunDir(trash.trash_of(tmp_path) / run.id))

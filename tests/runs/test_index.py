@@ -16,6 +16,7 @@ from support.run_folders import run_folder, status, train, write
 from support.watched_files import watched
 
 from qtha_lab.experiment.run_directory import RunDir, index, record, write_json
+from qtha_lab.runs.run import Run, list_runs
 
 
 @pytest.fixture(autouse=True)

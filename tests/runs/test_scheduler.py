@@ -10,7 +10,7 @@ from support.waiting import PATIENCE, wait_until
 
 from qtha_lab.cli.diagnosis import examine
 from qtha_lab.experiment import Experiment, Sweep
-from qtha_lab.experiment.run_directory import queue
+from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.runs.process_start import fork_hindrance
 from qtha_lab.runs.run import Run, launch, launch_all
 from qtha_lab.runs.worker import NICENESS
@@ -61,7 +61,7 @@ def losses(run):
 def test_runs_of_a_launch_share_a_scheduler_and_train_as_a_process_of_its_own(tmp_path):
     first, second = launched(2)
     assert scheduler_of(first) == scheduler_of(second)
-    alone = run.RunDir.create(first.experiment, tmp_path)
+    alone = RunDir.create(first.experiment, tmp_path)
     assert work([str(alone.path)]) == 0
     assert losses(finished(first)) == losses(finished(second)) == losses(Run(alone.path))
     assert len(losses(first)) > 3

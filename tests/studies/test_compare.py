@@ -1,6 +1,7 @@
 """A comparison goes on after a break, and says no more than its numbers do."""
 
 import json
+import sys
 import time
 
 import pytest
@@ -199,8 +200,8 @@ def test_many_runs_are_listed_once_and_each_is_understood_once(tmp_path, monkeyp
         log = EventLog(files.events)
         log.append("status", state="finished", step=1, message="")
         log.close()
-    counts = dict.fromkeys(("list_runs", "with_absolute_paths", "launch"), 0)
-    for name, module in zip(counts, (runs, changes, runs), strict=True):
+    counts = dict.fromkeys(("list_runs", "with_absolute_paths"), 0)
+    for name, module in zip(counts, (sys.modules["qtha_lab.runs.run"], changes), strict=True):
         plain = getattr(module, name)
 
         def counted(*args, name=name, plain=plain, **options):
@@ -210,7 +211,7 @@ def test_many_runs_are_listed_once_and_each_is_understood_once(tmp_path, monkeyp
         monkeypatch.setattr(module, name, counted)
     summary = run(comparison, tmp_path)
     assert len(summary["runs"]) == 40
-    assert counts == {"list_runs": 1, "with_absolute_paths": 2 * 40, "launch": 0}
+    assert counts == {"list_runs": 1, "with_absolute_paths": 2 * 40}
 
 
 def test_what_cannot_run_is_refused_before_any_run_starts(tmp_path):

@@ -115,7 +115,9 @@ def test_a_range_that_is_not_cut_is_for_a_search_only_and_the_fault_leads_to_its
     (rate,) = rates(setup)
     rate.control.value = "0.01..0.1 log"
     (fault,) = setup.faults()
-    assert fault.sentence.startswith("learning rate: A grid must state a number of values")
+    assert fault.sentence.startswith(
+        "learning rate: A grid from 0.01 to 0.1 has no number of values"
+    )
     assert fault.control is rate.control
     setup.sweep.form["search"].value, setup.sweep.form["trials"].value = "random", 5
     assert setup.faults() == []

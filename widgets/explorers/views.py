@@ -174,7 +174,7 @@ class Views(Explorer):
             if hasattr(state, name) and getattr(state, name) is not None
         }
         given = [run for key, run in self.found_runs.items() if key in state.runs]
-        compared = Compared({}, given=given, events=self.events_of)
+        compared = Compared({}, chosen=given, events=self.events_of)
         try:
             figure = draw_of(view, compared, **options)
         except Refusal as refused:

@@ -81,9 +81,10 @@ def words(status) -> str:
     """Describe a status in words, without repeating parts of its message.
 
     Example:
-        >>> words(runs.Status("stopped", 20, 100, "stopped at step 20 of 100"))
+        >>> from qtha_lab.runs.run import Status
+        >>> words(Status("stopped", 20, 100, "stopped at step 20 of 100"))
         'stopped at step 20 of 100'
-        >>> words(runs.Status("running", 30, 100, "", 75.0))
+        >>> words(Status("running", 30, 100, "", 75.0))
         'running · step 30 of 100 · 1 min 15 s left'
     """
     left = duration(status.seconds_left)

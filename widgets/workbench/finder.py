@@ -22,7 +22,7 @@ class Finder(controls.TextField):
         go: Called with the control that was found.
 
     Example:
-        >>> places = {"r of lora": ui.TextField(description="r")}
+        >>> places = {"r of lora": controls.TextField(description="r")}
         >>> finder = Finder(lambda: places, lambda control: print(control.description))
         >>> finder.value = "lora"
         r

@@ -63,7 +63,7 @@ def _target(data: bytes, place: int) -> int:
 
 
 def _field(data: bytes, table: int, number: int) -> int:
-    """Return the place of a field of a table in a flatbuffer; 0 without that field."""
+    """Return the place of a table's field in a flatbuffer; 0 without it."""
     vtable = table - struct.unpack_from("<i", data, table)[0]
     (size,) = struct.unpack_from("<H", data, vtable)
     entry = 4 + 2 * number

@@ -1,4 +1,4 @@
-"""Facts of a run for summaries, and the check that a `summary.json` belongs to its run."""
+"""Facts of a run for its summary, and the check of both."""
 
 from __future__ import annotations
 

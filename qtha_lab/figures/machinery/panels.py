@@ -91,7 +91,15 @@ def log_axis(values: pd.Series) -> dict[str, Any]:
 
 
 def band(label: str, x: Any, low: Any, high: Any, color: str) -> list[go.Scatter]:
-    """Return the invisible edges of a band, which fills the space between them."""
+    """Return the invisible edges of a band, which fills the space between them.
+
+    Args:
+        label: Label of the line inside the band.
+        x: Places of the edges.
+        low: Lower edge.
+        high: Upper edge.
+        color: Colour of the line, drawn faintly.
+    """
     edge = {"x": x, "mode": "lines", "line_width": 0, "hoverinfo": "skip"}
     edge |= {"showlegend": False, "legendgroup": label}
     fill = {"fill": "tonexty", "fillcolor": theme.faint(color)}
@@ -99,12 +107,24 @@ def band(label: str, x: Any, low: Any, high: Any, color: str) -> list[go.Scatter
 
 
 def rule(page_style: PageStyle, dash: str = "dot", width: float = 0.7) -> dict[str, Any]:
-    """Return the line of a reference mark, with its width in units of the page's."""
+    """Return the line of a reference mark.
+
+    Args:
+        page_style: Style of the page.
+        dash: Dash of the line.
+        width: Width in units of the page's lines.
+    """
     return {"dash": dash, "width": width * page_style.line, "color": page_style.inks.text}
 
 
 def ends_by_size(frame: pd.DataFrame, size: str, value: str) -> str:
-    """Describe the mean of each label at its largest size."""
+    """Describe the mean of each label at its largest size.
+
+    Args:
+        frame: Numbers of a figure.
+        size: Column of the size.
+        value: Column of the value.
+    """
     words = []
     for label, of in frame.groupby("label", sort=False):
         largest = of[size].max()
@@ -122,7 +142,9 @@ def draw_by_size(
     log: str = "",
     mode: str = "lines+markers",
 ) -> go.Figure:
-    """Draw means over seeds against a size, and a dot per seed; no size is a line across.
+    """Draw means over seeds against a size, and a dot per seed.
+
+    A mean without a size is a line across.
 
     Args:
         frame: Columns `label`, the size and the value, one row per seed.
@@ -144,16 +166,27 @@ def draw_by_size(
     modes = dict.fromkeys(names, mode) | dict.fromkeys(across["label"], "lines")
     hover = f"{labels.label_of(size).words} %{{x}}: %{{y:.4g}}"
     figure = panels(
-        means, size, value, "label", page_style, hover=hover, mode=modes,
-        xaxis={"tickvals": sizes}, yaxis=scale,
-    )  # fmt: skip
+        means,
+        size,
+        value,
+        "label",
+        page_style,
+        hover=hover,
+        mode=modes,
+        xaxis={"tickvals": sizes},
+        yaxis=scale,
+    )
     styles = theme.distinct_styles(names)
     for label, of in frame.dropna().groupby("label", sort=False):
         marker = {"color": styles[str(label)]["color"], "size": 4, "opacity": 0.5}
         figure.add_scatter(
-            x=of[size], y=of[value], mode="markers", marker=marker, showlegend=False,
+            x=of[size],
+            y=of[value],
+            mode="markers",
+            marker=marker,
+            showlegend=False,
             hoverinfo="skip",
-        )  # fmt: skip
+        )
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The columns of the frame of runs: declared names, a default selection, and the text of cells.
+"""Columns of the frame of runs: names, a default selection, and texts.
 
 Measures are declared in `core.metrics`. Every other column is a setting of the description.
 """
@@ -97,10 +97,7 @@ def differing(table: pandas.DataFrame) -> list[str]:
 
 def distinct(column: pandas.Series) -> list[Any]:
     """Return the different values of a column, in order; lists and mappings as text."""
-    try:
-        return list(dict.fromkeys(column))
-    except TypeError:  # a list or a mapping among the values
-        return list(dict.fromkeys(v if v.__hash__ else repr(v) for v in column))
+    return list(dict.fromkeys(v if v.__hash__ else repr(v) for v in column))
 
 
 def column_text(row: Mapping[str, Any], column: str) -> str:

@@ -191,7 +191,7 @@ def _rank(value: Any) -> tuple[int, Any] | None:
 
 
 def seeds_grouped(table: pandas.DataFrame) -> pandas.DataFrame:
-    """Group runs that differ only in their seed; a group is where its first run was.
+    """Group runs that differ only in their seed, in the order of first runs.
 
     A group has its settings, `runs` (their number), `seeds`, `members` (the ids of the runs) and
     `state` (with counts if there are several). It has the mean of each measure over the runs with

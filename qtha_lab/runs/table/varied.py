@@ -25,7 +25,7 @@ NESTED = ["plugins", "task_options", "training", "rate_ratios"]
 
 
 def filled(runs: Iterable[Run], defaults: bool = True) -> pandas.DataFrame:
-    """Return the frame of readable runs, oldest first, with one column per axis of a sweep.
+    """Return readable runs, oldest first, with one column per axis of a sweep.
 
     Args:
         runs: Runs of any folders.

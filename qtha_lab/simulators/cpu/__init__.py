@@ -18,7 +18,8 @@ def load() -> registry.Engine:
     """
     if importlib.util.find_spec("numba") is None:
         raise Refusal(
-            "Engine 'cpu' cannot be used without numba. Run pip install numba, or use engine='torch'."
+            "Engine 'cpu' cannot be used: numba is missing. Run pip install numba, or use "
+            "engine='torch'."
         )
     try:
         from qtha_lab.simulators.cpu import engine

@@ -109,7 +109,7 @@ def against_the_first(
 
 
 class MissingComparison(NamedTuple):
-    """Sentence on a method with enough seeds in common with the first, but no common loss."""
+    """Sentence on a method with enough common seeds, but no common loss."""
 
     first: str
     sentence: str

@@ -51,7 +51,7 @@ class Compared:
         comparison: Description of the comparison; the default for runs of any launch.
         yaml: Text of the file that repeats the comparison.
         places: Short names of models and tasks with an absolute path, by path.
-        given: Runs of any launch; None reads those of the summary from the folder.
+        chosen: Runs of any launch; None reads those of the summary from the folder.
         events: Function that reads the valid events of a run.
         bars: Bars of mean losses: intervals of the means or of the paired differences, or ranges.
     """
@@ -61,7 +61,7 @@ class Compared:
     comparison: Comparison = field(default_factory=Comparison)
     yaml: str = ""
     places: dict[str, str] = field(default_factory=dict)
-    given: Sequence[Run] | None = None
+    chosen: Sequence[Run] | None = None
     events: Events = Run.valid_events
     bars: Literal["interval", "paired", "range"] = "interval"
 
@@ -92,19 +92,19 @@ class Compared:
         return cls(renamed(summary, places), folder, comparison, yaml, places)
 
     @classmethod
-    def of_runs(cls, given: Sequence[Run], names: str = "short") -> Compared:
+    def of_runs(cls, chosen: Sequence[Run], names: str = "short") -> Compared:
         """Compute the contents of runs of any launch, each method at its best learning rate.
 
         Args:
-            given: Runs.
+            chosen: Runs.
             names: "short" names methods by their distinctive options, "full" by all.
 
         Raises:
             Refusal: If `names` is neither.
         """
-        before = _summary_beside(given)
-        entries = _in_order(run_data.entries(given), before)
-        claims = against_the_first(entries, read_items(given), _margin(before))
+        before = _summary_beside(chosen)
+        entries = _in_order(run_data.entries(chosen), before)
+        claims = against_the_first(entries, read_items(chosen), _margin(before))
         tuned = any(
             len(by_rate) > 1
             for of in by_model_task(entries).values()
@@ -117,7 +117,7 @@ class Compared:
             "drawn": [entry | {"name": named[entry["label"]]} for entry in drawn],
             "claims": [claim.plain() for claim in claims],
         }
-        return cls(summary, given=given, bars="paired")
+        return cls(summary, chosen=chosen, bars="paired")
 
     @cached_property
     def model_tasks(self) -> list[ModelTask]:
@@ -137,8 +137,8 @@ class Compared:
             for name in ("runs", "drawn", "contenders", "claims", "decomposition")
             if name in self.summary
         }
-        given = self.given and [r for r in self.given if r.experiment.model_task == model_task]
-        return replace(self, summary=self.summary | parts, given=given)
+        chosen = self.chosen and [r for r in self.chosen if r.experiment.model_task == model_task]
+        return replace(self, summary=self.summary | parts, chosen=chosen)
 
     @cached_property
     def protocol(self) -> list[str]:
@@ -199,27 +199,27 @@ class Compared:
     def runs(self) -> dict[str, Run]:
         """Runs of the summary with an existing directory, by id."""
         ids = {entry["run_id"] for entry in self.entries if "run_id" in entry}
-        here = run.list_runs(self.folder / "runs") if self.given is None else self.given
+        here = run.list_runs(self.folder / "runs") if self.chosen is None else self.chosen
         return {run.id: run for run in here if run.id in ids}
 
     @cached_property
     def frame(self) -> pandas.DataFrame:
-        """Settings and measures of the given runs, oldest first."""
-        return filled(self.given or ())
+        """Settings and measures of the chosen runs, oldest first."""
+        return filled(self.chosen or ())
 
     @cached_property
     def oldest_first(self) -> list[Run]:
-        """The given runs that can be read, oldest first."""
-        readable = (run for run in self.given or () if not run.unreadable)
+        """The chosen runs that can be read, oldest first."""
+        readable = (run for run in self.chosen or () if not run.unreadable)
         return sorted(readable, key=lambda run: run.id)
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """Short labels of the given runs, by run id."""
+        """Short labels of the chosen runs, by run id."""
         return short_labels(self.frame)
 
     def events_of(self, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the valid events of the run of an entry, or those that the entry holds."""
+        """Return the valid events of an entry's run, or those of the entry."""
         if "events" in entry:
             return entry["events"]
         name = entry["run_id"]
@@ -232,7 +232,7 @@ class Compared:
         return {}  # events of this comparison's runs, which several findings read
 
     def seed_of(self, entry: Mapping[str, Any]) -> tuple[int, int]:
-        """Return the seed of a drawn entry, and the number of drawn seeds of its method."""
+        """Return the seed of an entry, and the number of its method's seeds."""
         return entry["seed"], len({each["seed"] for each in self.by_name()[entry["name"]]})
 
     def by_family(self, entries: list[Entry]) -> dict[str, list[Entry]]:
@@ -267,9 +267,9 @@ def names_of(labels: Iterable[str], names: str = "short") -> dict[str, str]:
     return {label: untitled.get(label, label) for label in labels}
 
 
-def _summary_beside(given: Sequence[Run]) -> dict[str, Any]:
+def _summary_beside(chosen: Sequence[Run]) -> dict[str, Any]:
     """Read the summary of the comparison that contains all runs; empty without one."""
-    folders = {run.path.parent.parent for run in given if run.path.parent.name == "runs"}
+    folders = {run.path.parent.parent for run in chosen if run.path.parent.name == "runs"}
     if len(folders) != 1:
         return {}
     return read_mapping(folders.pop() / "summary.json") or {}

@@ -29,7 +29,7 @@ def in_words(compared: Compared) -> Finding:
     """State the findings on runs of any launches, as `explain` does."""
     from qtha_lab.studies.comparison.explain import explain
 
-    return Finding(explain(compared.given or ()).sentences)
+    return Finding(explain(compared.chosen or ()).sentences)
 
 
 def verdicts(compared: Compared) -> Finding:

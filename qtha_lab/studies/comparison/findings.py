@@ -104,14 +104,14 @@ FINDINGS = (
     Entry("circuit_numbers", WHY, circuit_findings.circuit_numbers, "plot"),
     Entry("update_spectra", "Spectra of updates", over_training.update_spectra, "plot"),
     Entry("measured", "How it was measured", measured.measured, "top"),
-)  # fmt: skip
+)
 """All findings, in the order of report, figures and page."""
 PAGE = {entry.name: entry for entry in FINDINGS if "page" in entry.on}
 """Findings on any runs whose figure has options, by name."""
 
 
 def reported(compared: Compared) -> list[Finding]:
-    """Return the findings of a report, in order; several models and tasks have one part each."""
+    """Return the findings of a report, with one part per model and task."""
     pairs = compared.model_tasks
     if len(pairs) < 2:
         return [each.of(compared) for each in FINDINGS if {*each.on.split()} & {"top", "report"}]
@@ -131,7 +131,7 @@ def _of_pair(whole: Compared, number: int) -> Finding:
 
 
 def findings(runs: Sequence[Run], names: str = "short") -> Iterator[Finding]:
-    """Yield the findings on runs in words, then those in figures for each model and task.
+    """Yield the findings in words, then in figures for each model and task.
 
     Methods with several learning rates are drawn at their best one, selected on evaluation rows.
 
@@ -140,7 +140,7 @@ def findings(runs: Sequence[Run], names: str = "short") -> Iterator[Finding]:
         names: "short" shortens each method label to its distinctive options; "full" shows all
             options.
     """
-    yield from _found("words", Compared({}, given=runs))
+    yield from _findings_at("words", Compared({}, chosen=runs))
     yield from _drawn(runs, names)
 
 
@@ -164,12 +164,12 @@ def _drawn(runs: Sequence[Run], names: str) -> Iterator[Finding]:
     compared = Compared.of_runs(runs, names)
     pairs = by_model_task(compared.drawn)
     for pair in pairs:
-        for found in _found("plot", compared.of_model_task(pair)):
+        for found in _findings_at("plot", compared.of_model_task(pair)):
             figures = [_named(figure, pair, len(pairs)) for figure in found.figures]
             yield replace(found, figures=figures, title=name_in(found.title, pair, len(pairs)))
 
 
-def _found(place: str, compared: Compared) -> Iterator[Finding]:
+def _findings_at(place: str, compared: Compared) -> Iterator[Finding]:
     for entry in FINDINGS:
         if place in entry.on and entry.applies(compared):
             try:
@@ -209,7 +209,7 @@ def draw_finding(name: str, sources: Iterable[str | Path | Run], **options: Any)
     """
     if name not in PAGE:
         raise unknown("finding", name, PAGE)
-    return draw_of(PAGE[name], Compared({}, given=find_runs(sources)), **options)
+    return draw_of(PAGE[name], Compared({}, chosen=find_runs(sources)), **options)
 
 
 def draw_of(entry: Entry, compared: Compared, **options: Any) -> Figure:

@@ -121,9 +121,17 @@ def _methods(compared: Compared) -> Table:
         for row in _methods_in(compared.of_model_task(model_task), compared.names)
     ]
     columns = (
-        "name", "model", "task", "method", "trainable_parameters", "steps", "tuned",
-        "rates tried", "best rate", "seeds at it",
-    )  # fmt: skip
+        "name",
+        "model",
+        "task",
+        "method",
+        "trainable_parameters",
+        "steps",
+        "tuned",
+        "rates tried",
+        "best rate",
+        "seeds at it",
+    )
     remaining = [
         n for n, name in enumerate(columns) if name in _ALWAYS or len({row[n] for row in rows}) > 1
     ]
@@ -146,9 +154,17 @@ def _methods_in(compared: Compared, names: Mapping[str, str]) -> Iterator[tuple[
         seeds = len({e["seed"] for e in compared.best if e["family"] == name})
         point = call_syntax.write_options(record.get("point") or {})
         yield (
-            names[name], model_task.model, model_task.task_with_options, name, count,
-            record.get("steps"), point or None, rates or None, best.get(name), seeds,
-        )  # fmt: skip
+            names[name],
+            model_task.model,
+            model_task.task_with_options,
+            name,
+            count,
+            record.get("steps"),
+            point or None,
+            rates or None,
+            best.get(name),
+            seeds,
+        )
 
 
 def _environment(compared: Compared) -> Table:

@@ -218,7 +218,7 @@ def side_by_side(entries: list[dict[str, Any]]) -> str | None:
 
 
 def _by_family(entries: list[dict[str, Any]], name: str) -> dict[str, set[Any]]:
-    """Return the values of a field by method, None where a run does not have it."""
+    """Return the values of a field by method, None for a missing one."""
     values: dict[str, set[Any]] = {}
     for entry in entries:
         values.setdefault(tuning.family(entry), set()).add(entry.get(name))

@@ -1,4 +1,4 @@
-"""Runs without a result and seeds with an outlying loss, in words and as a limit of claims.
+"""Runs without a result and outlying seeds, which limit the claims.
 
 A run that diverged, failed or was stopped is an outcome of its method. A claim over the remaining
 runs would be one over survivors. Sentences of `compare`, `explain`, reports and the page are these.

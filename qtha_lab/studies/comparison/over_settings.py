@@ -129,7 +129,7 @@ def measures_of(table: pandas.DataFrame) -> list[str]:
 
 def loss_by_rate(compared: Compared, y: str = "eval_loss") -> Figure:
     """Draw each method's final measure against the learning rate."""
-    ends = _ends_of_entries(compared, y) if compared.given is None else _ends_of_runs(compared, y)
+    ends = _ends_of_entries(compared, y) if compared.chosen is None else _ends_of_runs(compared, y)
     if not ends:
         raise Refusal("The loss against the learning rate must have an ended run, got none.")
     return loss_against_rate(ends, y)
