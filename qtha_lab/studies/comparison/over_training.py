@@ -34,7 +34,7 @@ OVER_TRAINING: dict[str, tuple[str, str]] = {
     "memory": ("train", "memory_mib"),
     **{name: ("eval", name) for name in scores()},
 }
-"""What runs record over their training: the kind of event and its field."""
+"""Quantities recorded over training: the kind of event and its field."""
 PATH = "the linear path"
 """The part of an update that is a matrix: all of LoRA's, that beside the circuit of QTHA's."""
 Seeds = Mapping[str, tuple[int, int]]  # drawn seed and number of seeds, by name
