@@ -32,6 +32,8 @@ The PEFT integration is in `peft`. Each of our methods is one file in this folde
     ...         return self.layer.out_features
     >>> BiasConfig(scale=2.0).n_parameters(64, 32)
     32
+    >>> from qtha_lab.adapters.__init__ import OUR_METHODS
+    >>> OUR_METHODS.forget(__name__)  # the example leaves no method behind
 """
 
 import dataclasses
