@@ -325,6 +325,10 @@ class Run:
             Refusal: If the run has not ended, has finished or is unreadable, is an arm of a
                 reproduction, or its disk is full.
         """
+        resume_all([self], anew=anew, on=on)
+
+    def check_resumable(self) -> None:
+        """Refuse a run that cannot be resumed, as `resume` does."""
         status = self.status()
         if not status.ended:
             raise Refusal(f"A resumed run must have ended, got {self.id}, which is {status.state}.")
@@ -340,7 +344,6 @@ class Run:
         check_plugins(self.files)
         check_disk_space(self.path, checkpoints.disk_space_needed(self.files.checkpoints))
         log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
-        _start([self.files], on, anew=anew)
 
 
 def launch(
@@ -407,6 +410,22 @@ def launch_all(
         every.append(files)
     _start(every, on)
     return [Run(files.path) for files in every]
+
+
+def resume_all(runs: Sequence[Run], *, anew: bool = False, on: RemoteBackend | None = None) -> None:
+    """Resume runs that share one scheduler process.
+
+    Args:
+        runs: Runs to resume.
+        anew: As for `Run.resume`.
+        on: As for `Run.resume`.
+
+    Raises:
+        Refusal: If a run cannot be resumed; then none is.
+    """
+    for run in runs:
+        run.check_resumable()
+    _start([run.files for run in runs], on, anew=anew)
 
 
 def _start(every: Sequence[RunDir], on: RemoteBackend | None, *, anew: bool = False) -> None:

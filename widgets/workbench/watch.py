@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.runs.run import RESUMABLE, Run
+from qtha_lab.runs.run import RESUMABLE, Run, resume_all
 
 from ..figures.save_figure import save_fold
 from ..kit import controls, styles
@@ -95,11 +95,11 @@ class Watch:
 
         async def work() -> None:
             states = [(run, (await asyncio.to_thread(run.status)).state) for run in runs]
-            calls = [run.resume for run, state in states if state in RESUMABLE]
-            if not calls:
+            resumable = [run for run, state in states if state in RESUMABLE]
+            if not resumable:
                 states_shown = ", ".join(state for _, state in states) or "no run"
                 raise Refusal(f"A run to resume must have stopped or failed, got {states_shown}.")
-            await self._in_threads(calls)
+            await asyncio.to_thread(resume_all, resumable)
             self.background.start("follow", self.follow)
 
         self.background.start("resume", work)

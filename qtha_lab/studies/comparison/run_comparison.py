@@ -23,7 +23,7 @@ from qtha_lab.experiment.matched_methods import Contender
 from qtha_lab.experiment.run_directory import outage, queue
 from qtha_lab.experiment.run_directory.scheduler_process import LEVELS
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
-from qtha_lab.runs.run import Run, Status, launch_all, list_runs
+from qtha_lab.runs.run import Run, Status, launch_all, list_runs, resume_all
 from qtha_lab.studies.comparison.changes import check_edit, left_out, what_counts
 from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.folder import ComparisonDir
@@ -122,7 +122,7 @@ class _Side:
 
     Attributes:
         folder: Folder of the runs.
-        waiting: Experiments still to start, the next one last.
+        waiting: Experiments still to start.
         earlier: Runs that already existed, each with the training-relevant part of its
             description.
         started: Runs started or adopted so far.
@@ -160,9 +160,11 @@ class _Side:
     def start_all(self, backend: RemoteBackend | None) -> None:
         """Start all experiments, on this machine or a remote backend, which queues them.
 
-        New runs share one scheduler process.
+        New runs share one scheduler process, and so do resumed ones.
         """
-        there = [_existing(experiment, self.earlier, backend) for experiment in self.waiting]
+        there = [_existing(experiment, self.earlier) for experiment in self.waiting]
+        ended = [run for run in there if run and run.status().state in ("stopped", "dead")]
+        resume_all(ended, on=backend)
         missing = [e for e, run in zip(self.waiting, there, strict=True) if run is None]
         new = iter(launch_all(missing, self.folder, check=False, on=backend))
         self.started += [run or next(new) for run in there]
@@ -249,22 +251,12 @@ class _Work:
         self.owes_repeats = False
 
 
-def _existing(
-    experiment: Experiment, earlier: list[tuple[Run, Experiment]], backend: RemoteBackend | None
-) -> Run | None:
-    """Return the run of an experiment, resumed where it was stopped; None without one.
-
-    Args:
-        experiment: Experiment to run.
-        earlier: Existing runs, each with the training-relevant part of its description.
-        backend: Remote backend of resumed runs; None is this machine.
-    """
+def _existing(experiment: Experiment, earlier: list[tuple[Run, Experiment]]) -> Run | None:
+    """Return the run of an experiment; None if there is none that has not failed."""
     meaning = what_counts(experiment)
     for run in (run for run, of_run in earlier if of_run == meaning):
         state = run.status().state
         log.info("%s is %s: not started again", run.id, state)
-        if state in ("stopped", "dead"):
-            run.resume(on=backend)
         if state != "failed":
             return run
     return None

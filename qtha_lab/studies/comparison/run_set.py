@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.matched_methods import Contender
-from qtha_lab.runs.run import RESUMABLE, Run, Status
+from qtha_lab.runs.run import RESUMABLE, Run, Status, resume_all
 from qtha_lab.studies.comparison.run_comparison import summarise_runs
 from qtha_lab.studies.comparison.table import numbers
 
@@ -77,9 +77,7 @@ class RunSet:
 
     def resume(self) -> RunSet:
         """Resume every run that was stopped, failed or died."""
-        for run in self.runs:
-            if run.status().state in RESUMABLE:
-                run.resume()
+        resume_all([run for run in self.runs if run.status().state in RESUMABLE])
         return self
 
     def summary(self) -> dict[str, Any]:
