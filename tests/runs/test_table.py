@@ -13,6 +13,7 @@ from qtha_lab.runs.run import list_runs
 from qtha_lab.runs.table import frame, query
 from qtha_lab.runs.table.columns import column_text, differing, present, worth_showing
 from qtha_lab.runs.table.frame import as_frame
+from qtha_lab.runs.table.listing import Listing
 
 
 def finished(folder, method, seed, loss, **training):
@@ -32,6 +33,20 @@ def folder(tmp_path):
         finished(tmp_path, "qtha(r=4)", seed, loss + 1, steps=1)
     write(run_folder(tmp_path, "qtha(r=4)", 2, steps=1), status("running", 0))  # its worker is dead
     return tmp_path
+
+
+def test_a_row_that_is_read_again_is_that_of_a_new_list(folder):
+    lora = finished(folder, "lora(r=8)", 3, 4.2, steps=1)
+    finished(folder, "qtha(r=4,waist=16)", 3, 4.3, steps=1)
+    listing = Listing(folder)
+    listing.read()
+    assert listing.frame.loc[lora.id, "waist"] is None
+    write(lora, status("running", 1))
+    annotate(lora.files, note="read again")
+    assert listing.renew([lora.id]) == {lora.id}
+    again = Listing(folder)
+    again.read()
+    assert listing.frame.loc[lora.id].to_dict() == again.frame.loc[lora.id].to_dict()
 
 
 def listed(folder):

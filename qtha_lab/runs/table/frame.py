@@ -54,10 +54,11 @@ def as_frame(rows: Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
     table = table.reindex(columns=in_order([*table.columns, *taken()]))
     for measure in filter(lambda measure: measure.source, MEASURES.values()):
         table[measure.name] = table[measure.source] / measure.divisor
-    return _without_nan(table).set_index("run", drop=False)
+    return without_nan(table).set_index("run", drop=False)
 
 
-def _without_nan(table: pandas.DataFrame) -> pandas.DataFrame:
+def without_nan(table: pandas.DataFrame) -> pandas.DataFrame:
+    """Return a frame of plain objects, missing values as None."""
     return table.astype(object).where(table.notna(), None)
 
 
@@ -216,7 +217,7 @@ def seeds_grouped(table: pandas.DataFrame) -> pandas.DataFrame:
     )
     groups = groups.join(low[learnt].add_suffix("_min")).join(high[learnt].add_suffix("_max"))
     groups = groups.copy().reset_index()
-    return _without_nan(groups.reindex(columns=in_order([*groups.columns, *taken()])))
+    return without_nan(groups.reindex(columns=in_order([*groups.columns, *taken()])))
 
 
 def _counts(states: pandas.Series) -> str:

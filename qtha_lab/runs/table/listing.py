@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtha_lab.experiment.run_directory.status import TERMINAL
 from qtha_lab.runs.run import Run, list_runs
-from qtha_lab.runs.table.frame import as_frame, values
+from qtha_lab.runs.table.frame import as_frame, values, without_nan
 
 if TYPE_CHECKING:
     import pandas
@@ -78,7 +78,7 @@ class Listing:
             self.__dict__.pop("frame", None)
         elif changed:
             rows = as_frame(fresh[name] for name in changed).reindex(columns=self.frame.columns)
-            self.frame.loc[rows.index] = rows.where(rows.notna(), None)
+            self.frame.loc[rows.index] = without_nan(rows)
         return changed | (before.keys() - self._values.keys())
 
     def _changed_on_disk(self) -> bool:
