@@ -48,7 +48,13 @@ class GradientDirectionsConfig(RankConfig):
         return self.scaling(2 * self.r if self.alpha is None else self.alpha)
 
 
-MIDDLES = {"circuit": Branches, "bias": Branches, "linear": LinearBranch, "none": LowRank}
+STAND_INS = ("bias", "silu", "cosine")
+MIDDLES = {
+    "circuit": Branches,
+    **dict.fromkeys(STAND_INS, Branches),
+    "linear": LinearBranch,
+    "none": LowRank,
+}
 
 
 @dataclasses.dataclass
@@ -67,7 +73,7 @@ class QthaGradientConfig(GradientDirectionsConfig):
     n_sites: int = setting(4, "Cores of the tensor train.", ge=1, le=12)
     middle: str = setting(
         "circuit",
-        "Part between A and B: circuit and W_c, bias and W_c, W_c alone, or nothing.",
+        "Between A and B: circuit, bias, SiLU layers or cosines beside W_c, W_c alone, nothing.",
         choices=tuple(MIDDLES),
         common=True,
     )
@@ -91,6 +97,7 @@ class QthaGradientConfig(GradientDirectionsConfig):
     fusion = "sum"
     init = "balanced"
     use_linear = True
+    stand_in_layers = 2
 
     def __post_init__(self):
         super().__post_init__()
@@ -101,7 +108,7 @@ class QthaGradientConfig(GradientDirectionsConfig):
     @property
     def stand_in(self) -> str:
         """Value of QTHA's setting `stand_in` for the bottleneck."""
-        return "bias" if self.middle == "bias" else "none"
+        return self.middle if self.middle in STAND_INS else "none"
 
     def circuits(self) -> list[Circuit]:
         """Return the circuit; empty if `middle` is not "circuit"."""
@@ -126,6 +133,14 @@ def _without_circuit(title: str, shows: str, **options) -> Control:
     controls=(
         _without_circuit("no circuit", "effect of the circuit beside W_c", middle="linear"),
         _without_circuit("bias", "effect of the circuit beyond a constant", middle="bias"),
+        _without_circuit("SiLU layers", "effect of the circuit beyond two layers", middle="silu"),
+        Control(
+            "cosines",
+            "effect of entanglement",
+            {"middle": "cosine"},
+            without=("ansatz", "engine", "train_circuit", "angles"),
+        ),
+        Control("frozen angles", "effect of training the circuit", {"train_circuit": False}),
         _without_circuit(
             "LoRA with this initialisation",
             "effect of the initialisation",
@@ -142,6 +157,8 @@ def _without_circuit(title: str, shows: str, **options) -> Control:
         "frozen-train": {"r": 2, "bond_dim": 2, "n_sites": 2},
         "linear": {"r": 2, "middle": "linear"},
         "bias": {"r": 2, "middle": "bias"},
+        "silu": {"r": 2, "middle": "silu"},
+        "cosine": {"r": 2, "middle": "cosine"},
         "lora": {"r": 2, "middle": "none", "train_input": True},
     },
 )
@@ -161,7 +178,7 @@ class QthaGradient(Change):
 
     @classmethod
     def nonlinear_reason(cls, config: QthaGradientConfig) -> str:
-        part = "circuit" if config.middle == "circuit" else "bias"
+        part = {"silu": "SiLU", "cosine": "cosine"}.get(config.middle, config.middle)
         return (
             f"the {part} makes the change no constant matrix. Keep the adapter beside the model "
             "(save_pretrained), go back to the base model with unload(), or train with "

@@ -78,7 +78,8 @@ def reproduced(name: str, claim: str) -> tuple[list[float], str]:
 def test_what_is_said_not_to_have_run_is_in_no_measurement(row):
     measurements = [*(ROOT / "data" / "measurements").glob("*smollm2*.yaml")]
     assert measurements
-    assert [file.name for file in measurements if row["claim"] in file.read_text()] == []
+    reported = [f for f in measurements if (ROOT / "data" / "results" / f.stem).exists()]
+    assert [file.name for file in reported if row["claim"] in file.read_text()] == []
 
 
 @pytest.mark.parametrize("row", [row for row in rows() if row["verdict"] == "cited"])
