@@ -8,6 +8,7 @@
 # make kin     the quick form of every reproduction, into out/reproductions (ten minutes)
 # make claims  every statement of the lessons, on SmolLM2-135M too, seeds 0 to 2 (two hours)
 # make results one seed of a recorded reproduction again, compared with its record
+# make registered   the registered measurements that have no result yet (days; resumable)
 # make course-report   seconds and memory of every lesson on the toy model (ten minutes)
 # make peft-matrix   PEFT's own tests over our methods      make peft-matrix K='delete or merge'
 # make lowest  tests of the core with the lowest versions of its packages, in .venv-lowest
@@ -37,7 +38,7 @@ BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 # kept, so that the many processes of the tests do not each compile every file
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: lab test short slow lowest newest nightly kin types suite claims results course-report docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
+.PHONY: lab test short slow lowest newest nightly kin types suite claims results registered course-report docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -95,6 +96,12 @@ claims: tools
 
 results: tools
 	$(BIN)/python -m tools.rerun_verdict
+
+registered: install
+	$(BIN)/qtha-lab fetch smollm2-135m
+	for file in $$(grep -l "^# Registered" data/measurements/*.yaml); do \
+	  name=$$(basename $$file .yaml); test -e data/results/$$name || \
+	  nice -n 19 $(BIN)/qtha-lab compare $$file --out out/measurements/$$name || exit 1; done
 
 course-report: tools
 	$(BIN)/python tools/course_report.py
