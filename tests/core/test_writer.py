@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.refusals import refused
@@ -10,6 +11,7 @@ from support.refusals import refused
 from qtha_lab.core import io
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import folders
+from qtha_lab.lessons.copying import copy_notebooks
 
 LEVELS = ("one", "one/two", "one/two/three")
 
@@ -167,3 +169,16 @@ def test_a_log_is_appended_to_a_regular_file_alone(tmp_path, kind):
     with refused("log", "a link, a folder or a device"):
         io.append_shared(place)
     assert not victim.exists() or victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("folder", [".", "..", os.sep, "./"])
+def test_a_folder_without_a_name_exists_already(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    io.make_folder(Path(folder))
+    with pytest.raises(FileExistsError):
+        io.make_folder(Path(folder), exist_ok=False)
+
+
+def test_notebooks_are_copied_to_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert copy_notebooks(Path()).new == tuple(sorted(os.listdir()))

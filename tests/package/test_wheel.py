@@ -246,7 +246,7 @@ def test_a_stranger_opens_jupyterlab_on_copies_of_the_notebooks(stranger, tmp_pa
         assert b'"qtha-lab"' in page  # the tile, among the extensions of the server
     finally:
         server.terminate()
-        server.communicate()
+        server.wait()
 
 
 def _address(server: subprocess.Popen, records: Path) -> str:

@@ -153,7 +153,7 @@ def make_folder(path: Path, below: Path | None = None, *, exist_ok: bool = True)
         make_folder(path.parent, inside)
     with open_folder(path.parent, inside) as folder:
         try:
-            os.mkdir(folder.at(path.name), dir_fd=folder.fd)
+            os.mkdir(folder.at(path.name or "."), dir_fd=folder.fd)  # "." and "/" have no name
             folder.sync()
         except FileExistsError as reason:
             if not exist_ok or (inside is None and not path.is_dir()):
