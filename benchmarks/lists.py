@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support.many_runs import RATES, make_comparison, make_runs
+from support.run_folders import RATES, make_comparison, make_runs
 
 from benchmarks.machine import conditions
 from benchmarks.reporting import Show, Table, unseen

@@ -10,8 +10,8 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.finished_in_process import finished, measured, work
 from support.refusals import refused
+from support.trained_runs import finished, measured, work
 from torch import nn
 
 from qtha_lab import adapters

@@ -7,9 +7,14 @@ import pennylane as qml
 import pytest
 import torch
 from hypothesis import given, settings
-from support.random_circuits import circuits
+from support.random_circuits import (
+    assert_same_up_to_phase,
+    circuits,
+    matrix_of,
+    matrix_of_operations,
+    numbers_for,
+)
 from support.refusals import refused
-from support.unitaries import assert_same_up_to_phase, matrix_of, matrix_of_operations, numbers_for
 
 from qtha_lab.circuits import (
     Angle,

@@ -7,9 +7,8 @@ import pennylane as qml
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
-from support.random_circuits import circuits
+from support.random_circuits import circuits, matrix_of_operations, numbers_for
 from support.refusals import refused
-from support.unitaries import matrix_of_operations, numbers_for
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.json_text import circuit_of, circuit_text

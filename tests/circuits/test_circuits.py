@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import expm
 from scipy.stats import unitary_group
-from support.unitaries import assert_same_up_to_phase, matrix_of
+from support.random_circuits import assert_same_up_to_phase, matrix_of
 
 from qtha_lab.circuits import GATES, Angle, Circuit, Gate, general_two_qubit, to_pennylane
 from qtha_lab.circuits.ansatze import build

@@ -7,8 +7,8 @@ import pennylane as qml
 import pytest
 import torch
 from scipy.linalg import expm
+from support.random_circuits import matrix_of
 from support.refusals import refused
-from support.unitaries import matrix_of
 
 from qtha_lab import testing
 from qtha_lab.circuits import (

@@ -10,9 +10,8 @@ import pennylane as qml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.random_circuits import circuits
+from support.random_circuits import assert_same_up_to_phase, circuits, matrix_of
 from support.refusals import refused
-from support.unitaries import assert_same_up_to_phase, matrix_of
 
 from qtha_lab.circuits import (
     GATES,

@@ -9,7 +9,7 @@ import sys
 import pytest
 import typer
 from support.command_line import call
-from support.descriptions import DESCRIBED
+from support.run_folders import DESCRIBED
 from typer.testing import CliRunner
 
 from qtha_lab import __version__

@@ -4,7 +4,15 @@ import json
 import tarfile
 
 import pytest
-from support.printed_tables import LONG, PAGE, check_command, check_narrow, headings, printed, words
+from support.command_line import (
+    LONG,
+    PAGE,
+    check_command,
+    check_narrow,
+    headings,
+    printed,
+    words_of,
+)
 from support.refusals import refused
 
 from qtha_lab.cli.compare import print_comparison
@@ -85,7 +93,7 @@ def test_wide_prints_every_rate_in_every_column(tmp_path, capsys):
     compared = unpacked("confirm-shared", tmp_path, "comparison.yaml", "summary.json")
     print_comparison(compared, verdicts(compared), wide=True)
     wide = capsys.readouterr().out
-    assert {"forgetting", "gap", "peak", "adapter"} <= words(wide)
+    assert {"forgetting", "gap", "peak", "adapter"} <= words_of(wide)
     assert all(label in wide for label in {run["label"] for run in compared.summary["runs"]})
 
 

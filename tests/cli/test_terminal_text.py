@@ -6,8 +6,8 @@ import json
 
 import pytest
 from support.command_line import call
-from support.finished_in_process import finished
 from support.run_folders import finish, run_folder, train, write
+from support.trained_runs import finished
 
 from qtha_lab import Experiment, load_model
 from qtha_lab.core import paths

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.descriptions import COMPARISONS, DESCRIBED
 from support.refusals import refused
+from support.run_folders import COMPARISONS, DESCRIBED
 
 from qtha_lab.core import call_syntax
 from qtha_lab.core.settings import settings_of

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support.finished_in_process import finished
+from support.trained_runs import finished
 
 from qtha_lab.core import locks, memory_reservations
 from qtha_lab.core.io import append_shared, make_folder, open_shared

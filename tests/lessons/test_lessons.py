@@ -19,7 +19,6 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
-from support.accessibility import violations
 from support.jupyter_browser import FLAGS, chromium
 from support.notebooks import (
     FOLDER,
@@ -31,6 +30,7 @@ from support.notebooks import (
     solving_cells,
     verdicts,
 )
+from support.workbench_page import violations
 
 from qtha_lab.lessons.kit.lesson_page import LessonPage, lesson_page
 from qtha_lab.lessons.kit.markup import pictures

@@ -6,8 +6,7 @@ import pytest
 import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
-from support.finished_in_process import finished
-from support.predicting_runs import experiment
+from support.trained_runs import experiment, finished
 
 from qtha_lab import models
 from qtha_lab.core.errors import Refusal

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import LONGEST
-from support.each_file import FILES, for_each_file
+from support.source_files import FILES, for_each_file
 
 ROOT = Path(__file__).parents[2]
 

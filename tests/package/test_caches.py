@@ -15,7 +15,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.caches import caches
+from support.source_files import caches
 
 from qtha_lab.adapters import registry
 from qtha_lab.adapters.peft import OUR_METHODS

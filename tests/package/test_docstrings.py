@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from support.each_file import ROOT, for_each_file, parsed
+from support.source_files import ROOT, for_each_file, parsed
 
 from qtha_lab.simulators.registry import Engine
 

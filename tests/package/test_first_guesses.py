@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import torch
-from support.finished_in_process import finished
+from support.trained_runs import finished
 from typer.testing import CliRunner
 
 import qtha_lab

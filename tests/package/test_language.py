@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.each_file import ROOT, for_each_file, parsed
+from support.source_files import ROOT, for_each_file, parsed
 
 OPENINGS = re.compile(
     r"(What|Whatever|Whether|Why|When|Which|How|Who|Whose|Whom|That|Those|Of|The one|As|In|Where|It) ",

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.predicting_runs import INPUTS, ROWS, TARGETS, table, usage_code
 from support.refusals import refused
+from support.trained_runs import INPUTS, ROWS, TARGETS, table_of, usage_code
 
 from qtha_lab.core.paths import cache_dir
 from qtha_lab.lessons.copying import copy_notebooks, lab_command
@@ -194,7 +194,7 @@ def test_a_stranger_gets_from_a_file_to_answers(kind, stranger, tmp_path):
     first.mkdir()
     asked = "--method lora(r=2) --steps 2 --batch-size 4 --max-length 48 --generate-rows 0"
     asked += " --eval-rows 4 --test-rows 4 --max-new-tokens 8 --out runs --json"
-    file = str(table(first, kind))
+    file = str(table_of(first, kind))
     stranger.run("qtha-lab", "run", "--task", file, *asked.split(), folder=first)
     (run,) = (first / "runs").glob("*/experiment.yaml")
     for form in ("adapter", "merged"):

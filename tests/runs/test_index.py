@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.run_folders import run_folder, status, train, write
-from support.watched_files import watched
+from support.run_folders import run_folder, status, train, watched, write
 
 from qtha_lab.experiment.run_directory import RunDir, index, record, write_json
 from qtha_lab.runs.run import Run, list_runs

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support.finished_in_process import finished
+from support.trained_runs import finished
 from support.waiting import wait_until
 from torch.utils.data import DataLoader
 from transformers import AutoTokenizer

@@ -11,8 +11,7 @@ import pytest
 import torch
 import transformers as hf
 from support.command_line import call
-from support.finished_in_process import finished
-from support.predicting_runs import INPUTS, ROWS, TARGETS, experiment, usage_code
+from support.trained_runs import INPUTS, ROWS, TARGETS, experiment, finished, usage_code
 
 from qtha_lab import load_adapter, load_model, load_predictor
 from qtha_lab.core.errors import Refusal

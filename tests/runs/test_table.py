@@ -1,10 +1,8 @@
 """The table of runs: what is in a row, which columns differ, order, seeds as one, and how little is read for it."""
 
 import pytest
-from support.many_runs import make_runs
 from support.refusals import refused
-from support.run_folders import run_folder, status, train, write
-from support.watched_files import watched
+from support.run_folders import make_runs, run_folder, status, train, watched, write
 
 from qtha_lab import runs_table
 from qtha_lab.experiment.run_directory import index, record, write_json

@@ -82,7 +82,7 @@ def test_triton_says_where_it_is_missing_and_what_it_takes():
     assert choose("auto", circuit, Readout.z(3), device="cpu") == "cpu"
 
 
-SCRIPT = Path(__file__).parents[1] / "support" / "triton_against_torch.py"
+SCRIPT = Path(__file__).parents[1] / "support" / "triton_kernel.py"
 
 
 @pytest.mark.slow
@@ -101,7 +101,7 @@ def test_triton_equals_torch_with_gradients_on_every_ansatz():
 @pytest.mark.skipif(not importlib.util.find_spec("triton"), reason="Triton is not installed")
 @pytest.mark.parametrize("backward", [False, True])
 def test_the_kernel_is_compiled_for_a_card(backward):
-    code = f"from support import triton_for_a_card as c; print(c.compiled(16, {backward}))"
+    code = f"from support import triton_kernel as c; print(c.compiled(16, {backward}))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1]
     )

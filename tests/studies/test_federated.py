@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.printed_tables import LONG, PAGE, check_narrow, headings
+from support.command_line import LONG, PAGE, check_narrow, headings
 from support.refusals import refused
 
 from qtha_lab import federate

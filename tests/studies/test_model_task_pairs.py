@@ -10,8 +10,7 @@ import shlex
 
 import numpy as np
 import pytest
-from support.command_line import call
-from support.printed_tables import headings
+from support.command_line import call, headings
 from support.refusals import refused
 from support.run_folders import finish, write
 

@@ -15,7 +15,7 @@ import sys
 
 import pytest
 from support.command_line import call
-from support.received_code import NAME, Hook, poison
+from support.planted_links import NAME, Hook, poison
 from support.refusals import refused
 from support.run_folders import finish, run_folder, status, write
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.compared_folder import compared
 from support.refusals import refused
-from support.run_folders import write
+from support.run_folders import compared, write
 
 from qtha_lab.adapters import get_method
 from qtha_lab.core.paths import data_dir

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 from support.command_line import call
-from support.compared_folder import METHODS, compared
 from support.refusals import refused
-from support.run_folders import run_folder, write
+from support.run_folders import COMPARED, compared, run_folder, write
 
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import write_json
@@ -109,7 +108,7 @@ def test_the_data_are_those_of_the_summary_and_the_page_says_them(folder):
     rows = [(row[0], row[1]) for row in forest["rows"]]
     assert rows == [(claim["first"], claim["mean"]) for claim in summary["claims"]]
     (curve,) = sections["rates"]["figures"]
-    assert len(curve["rows"]) == len(METHODS) * 3
+    assert len(curve["rows"]) == len(COMPARED) * 3
     costs = [figure["columns"][1] for figure in sections["fronts"]["figures"]]
     assert costs == ["trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter_kib"]
     text = (folder / "report.html").read_text().replace("<wbr>", "")

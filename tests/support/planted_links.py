@@ -1,4 +1,6 @@
-"""Links planted in received folders, and the operations that must not write through them."""
+"""Links and code planted in received folders."""
+
+from importlib.abc import MetaPathFinder
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import write_json
@@ -112,3 +114,25 @@ def with_adapter(run):
     run.files.adapter.mkdir()
     for name in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
         (run.files.adapter / name).write_text("{}")
+
+
+NAME = "received"
+
+
+class Hook(MetaPathFinder):
+    """First import finder, which lists the imports below a received folder."""
+
+    def __init__(self):
+        self.imports = []
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname.startswith(("runs.", f"{NAME}.")):
+            self.imports.append(fullname)
+
+
+def poison(folder, marks):
+    """Fill a folder with modules that leave a mark: packages, and one beside its description."""
+    (folder / "poison").mkdir()
+    for name in ("__init__.py", "poison/__init__.py", "poison/inner.py", "bare.py"):
+        mark = str(marks / name.replace("/", "-"))
+        (folder / name).write_text(f"open({mark!r}, 'w').close()\n")

@@ -1,9 +1,11 @@
-"""Circuits of any gates, for hypothesis to choose from."""
+"""Circuits of any gates for hypothesis, and their matrices by PennyLane."""
 
+import numpy as np
+import pennylane as qml
 from hypothesis import strategies as st
 from scipy.stats import unitary_group
 
-from qtha_lab.circuits import GATES, Angle, Circuit, Gate
+from qtha_lab.circuits import GATES, Angle, Circuit, Gate, to_pennylane
 
 
 @st.composite
@@ -35,3 +37,22 @@ def circuits(draw, max_inputs=3, products=False):
         wires = order[: kind.n_wires]
         gates.append(Gate(kind.name, wires, [draw(angle) for _ in range(kind.n_angles)]))
     return Circuit(n_qubits, gates)
+
+
+def matrix_of(circuit: Circuit) -> np.ndarray:
+    """The circuit's matrix at `numbers_for` its inputs and parameters."""
+    return matrix_of_operations(to_pennylane(circuit, *numbers_for(circuit)), circuit.n_qubits)
+
+
+def numbers_for(circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
+    """Some inputs and parameters, always the same."""
+    return np.linspace(-2, 1, circuit.n_inputs), np.linspace(0.4, 3, circuit.n_params)
+
+
+def matrix_of_operations(operations, n_qubits: int) -> np.ndarray:
+    return qml.matrix(qml.tape.QuantumScript(list(operations)), wire_order=range(n_qubits))
+
+
+def assert_same_up_to_phase(matrix: np.ndarray, expected: np.ndarray) -> None:
+    overlap = np.trace(expected.conj().T @ matrix)
+    np.testing.assert_allclose(matrix, expected * overlap / abs(overlap), atol=1e-12)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from peft import LoraConfig
 from support import small_models
-from support.finished_in_process import finished, measured, work
 from support.refusals import refused
+from support.trained_runs import finished, measured, work
 from torch.nn import functional
 
 from qtha_lab import adapters

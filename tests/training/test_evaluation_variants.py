@@ -7,7 +7,7 @@ import csv
 import json
 
 import pytest
-from support.printed_tables import check_command
+from support.command_line import check_command
 from support.refusals import refused
 from typer.testing import CliRunner
 

@@ -4,8 +4,7 @@ import errno
 
 import pytest
 import transformers as hf
-from support.finished_in_process import finished
-from support.predicting_runs import TRAINING
+from support.trained_runs import PREDICTING, finished
 
 from qtha_lab import Experiment
 from qtha_lab.core.paths import data_dir
@@ -19,7 +18,7 @@ TOKENIZER = hf.AutoTokenizer.from_pretrained(data_dir() / "models" / "tiny")
 def run_on(model, folder, **settings):
     model.save_pretrained(folder / "model")
     TOKENIZER.save_pretrained(folder / "model")
-    training = TRAINING | settings.pop("training", {})
+    training = PREDICTING | settings.pop("training", {})
     described = Experiment(model=str(folder / "model"), task="qa", training=training, **settings)
     run = Run(finished(described, folder / "runs").path)
     return run, [event["message"] for event in run.valid_events() if event["kind"] == "note"]

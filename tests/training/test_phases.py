@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support import small_models
-from support.finished_in_process import finished, measured, work
 from support.refusals import refused
+from support.trained_runs import finished, measured, work
 
 from qtha_lab import adapters
 from qtha_lab.adapters import QthaConfig

@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from support.finished_in_process import finished
 from support.refusals import refused
 from support.small_models import make
+from support.trained_runs import finished
 from transformers import AutoTokenizer
 
 from qtha_lab import adapters, models

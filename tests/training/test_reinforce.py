@@ -9,8 +9,8 @@ import pytest
 import torch
 from peft import LoraConfig
 from support import small_models
-from support.finished_in_process import finished, measured, work
 from support.refusals import refused
+from support.trained_runs import finished, measured, work
 from transformers import AutoTokenizer
 
 from qtha_lab import adapters

@@ -10,9 +10,9 @@ import json
 import plotly.graph_objects as go
 import pytest
 from playwright.sync_api import expect, sync_playwright
-from support.chart_wire import Wire, line
 from support.jupyter_browser import FLAGS, chromium
 from support.waiting import PATIENCE
+from support.workbench_kernel import Wire, line
 
 from qtha_lab.figures.loss_curves import curve, empty_curves
 from widgets.figures.chart import Chart

@@ -6,9 +6,9 @@ A run taken away.
 import nbformat
 import pytest
 from playwright.sync_api import expect
-from support.accessibility import unnamed, violations
 from support.jupyter_browser import open_lab
 from support.trained_runs import train_two
+from support.workbench_page import unnamed, violations
 
 CELL = """
 from qtha_lab import list_runs

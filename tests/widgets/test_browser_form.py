@@ -10,9 +10,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from playwright.sync_api import Locator, expect
-from support.accessibility import unnamed, violations
 from support.jupyter_browser import Lab, open_lab
-from support.workbench_page import enter, fold_button, ready, unfold
+from support.workbench_page import enter, fold_button, ready, unfold, unnamed, violations
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir

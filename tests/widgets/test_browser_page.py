@@ -6,12 +6,9 @@ Methods, cost and Launch before a click, rows, plot and first point after it.
 import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from support.accessibility import unnamed, violations
-from support.jupyter_browser import open_lab
+from support.jupyter_browser import open_lab, open_voila
 from support.run_folders import finish, run_folder, status, train, write
-from support.sight import Hand, expect_in_sight, wait_for_point
-from support.voila_page import open_voila
-from support.workbench_page import ready
+from support.workbench_page import Hand, expect_in_sight, ready, unnamed, violations, wait_for_point
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CELL = """from qtha_lab.widgets import Workbench

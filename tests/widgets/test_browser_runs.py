@@ -9,11 +9,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from support.accessibility import unnamed, violations
 from support.jupyter_browser import Lab, open_lab
-from support.many_runs import make_runs
-from support.run_folders import run_folder, status, train, write
+from support.run_folders import make_runs, run_folder, status, train, write
 from support.waiting import wait_until
+from support.workbench_page import unnamed, violations
 
 from qtha_lab.experiment.run_directory import (
     RunDir,

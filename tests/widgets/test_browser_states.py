@@ -9,10 +9,17 @@ from pathlib import Path
 import nbformat
 import pytest
 from playwright.sync_api import expect
-from support.accessibility import unnamed, violations
 from support.jupyter_browser import Lab, open_lab
-from support.sight import expect_in_sight, wait_for_point
-from support.workbench_page import enter, fold_button, ready, unfold
+from support.workbench_page import (
+    enter,
+    expect_in_sight,
+    fold_button,
+    ready,
+    unfold,
+    unnamed,
+    violations,
+    wait_for_point,
+)
 
 CELL = """from qtha_lab import Comparison
 from qtha_lab.widgets import Workbench

@@ -13,8 +13,7 @@ import pytest
 from playwright.sync_api import expect
 from support.jupyter_browser import Lab, open_lab
 from support.run_folders import finish, run_folder, status, train, write
-from support.sight import Hand, expect_in_sight, wait_for_point
-from support.workbench_page import ready
+from support.workbench_page import Hand, expect_in_sight, ready, wait_for_point
 
 from qtha_lab.runs.run import Run
 

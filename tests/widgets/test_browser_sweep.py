@@ -10,10 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from playwright.sync_api import expect
-from support.accessibility import unnamed, violations
 from support.jupyter_browser import open_lab
 from support.waiting import wait_until
-from support.workbench_page import enter, ready, unfold
+from support.workbench_page import enter, ready, unfold, unnamed, violations
 
 from qtha_lab import list_runs
 from qtha_lab.experiment.run_directory import queue

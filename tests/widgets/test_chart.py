@@ -11,8 +11,8 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from support.chart_wire import LONG, Wire, line
 from support.run_folders import run_folder, status, train, write
+from support.workbench_kernel import LONG, Wire, line
 
 from qtha_lab.figures.loss_curves import curve, empty_curves
 from widgets.figures.chart import MOST_POINTS, MOST_POINTS_OF_ALL, Chart

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from support.panels import fail
+from support.workbench_kernel import fail
 
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.cost.engines import EngineCost, engine_costs, engines

@@ -4,8 +4,8 @@ import contextlib
 import re
 
 import pytest
-from support.panels import fail
 from support.refusals import refused
+from support.workbench_kernel import fail
 
 from qtha_lab.adapters import get_method, method_names
 from qtha_lab.core.errors import Refusal

@@ -3,8 +3,8 @@ them back.
 """
 
 import pytest
-from support.panels import fail
 from support.refusals import refused
+from support.workbench_kernel import fail
 
 from qtha_lab.experiment import Comparison
 from widgets.workbench.forecasts import summary, typical

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from support.panels import fail
 from support.run_folders import run_folder, status, train, write
+from support.workbench_kernel import fail
 
 from widgets.kit.controls import Box
 from widgets.workbench.panes import Panes

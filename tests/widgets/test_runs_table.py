@@ -5,10 +5,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.many_runs import make_runs
 from support.refusals import refused
-from support.run_folders import run_folder, status, train, write
-from support.watched_files import watched
+from support.run_folders import make_runs, run_folder, status, train, watched, write
 
 from qtha_lab.experiment.run_directory import (
     exit_status,

@@ -5,7 +5,7 @@ would describe.
 import asyncio
 
 import pytest
-from support.panels import fail
+from support.workbench_kernel import fail
 
 from qtha_lab.core.settings import Setting
 from qtha_lab.experiment import Comparison, Sweep

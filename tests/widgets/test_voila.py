@@ -5,9 +5,9 @@ The form is there without JupyterLab, and a launch works.
 
 import pytest
 from playwright.sync_api import expect
-from support.accessibility import unnamed
-from support.voila_page import open_voila
+from support.jupyter_browser import open_voila
 from support.waiting import wait_until
+from support.workbench_page import unnamed
 
 from qtha_lab.runs.run import list_runs
 

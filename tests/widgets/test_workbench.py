@@ -6,10 +6,9 @@ from pathlib import Path
 
 import ipywidgets as ipw
 import pytest
-from support.panels import fail
 from support.run_folders import finish, run_folder, status, train, write
 from support.waiting import PATIENCE
-from support.workbench_kernel import in_a_kernel, settled
+from support.workbench_kernel import fail, in_a_kernel, settled
 from torch import nn
 
 from qtha_lab import __version__

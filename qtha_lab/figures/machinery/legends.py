@@ -141,6 +141,8 @@ def name_ends(
     if axes is None or widest > 0.35 * page[0]:
         return False
     number = axes[1][1:]
+    if layout[f"xaxis{number}"].type == "category":
+        return False
     if not _reach_the_right(ends.values(), layout[f"xaxis{number}"].type == "log"):
         return False
     log = layout[f"yaxis{number}"].type == "log"

@@ -129,7 +129,7 @@ PACKAGE = {"version": "1", "members": ["method slim"], "sha256": {MODULE: "0" * 
 @contextmanager
 def _received() -> Iterator[Any]:
     """A received run on the path of Python; nothing in it is imported in the block."""
-    from support.received_code import Hook, poison
+    from support.planted_links import Hook, poison
     from support.run_folders import run_folder
 
     shutil.rmtree("runs", ignore_errors=True)

@@ -1,14 +1,15 @@
-"""Engine `triton`, by Triton's interpreter, against engine `torch`.
-
-A line for each case that agrees.
-"""
+"""Engine `triton`: against engine `torch` by its interpreter, and compiled without a card."""
 
 import torch
+from triton import compile  # the name is Triton's
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
 
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Unsupported
 from qtha_lab.simulators import expval, expval_z, probs
 from qtha_lab.simulators.triton.engine import TILE
+from qtha_lab.simulators.triton.kernel import walk
 
 SEVERAL_BLOCKS = {4: 130, 6: 70, 8: 17}  # samples by qubits: the last block is not full
 
@@ -53,6 +54,21 @@ def main() -> None:
         gradient.sum().backward()
     except Unsupported:
         print("second")
+
+
+ARRAYS = dict.fromkeys(("angles", "start", "signs", "values", "slopes", "start_slopes"), "*fp32")
+INTEGERS = {"gates": "*i32", "masks": "*i32", "batch": "i32", "n_gates": "i32", "n_masks": "i32"}
+
+
+def compiled(size: int, backward: bool) -> int:
+    """Bytes of machine code for compute capability 8.0."""
+    constants = {
+        "size": size, "lanes": 128, "from_start": False, "strings": True, "backward": backward,
+    }  # fmt: skip
+    kinds = ARRAYS | INTEGERS | dict.fromkeys(constants, "constexpr")
+    ordered = {name: kinds[name] for name in walk.arg_names}
+    source = ASTSource(walk, signature=ordered, constexprs=constants)
+    return len(compile(source, target=GPUTarget("cuda", 80, 32)).asm["cubin"])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,35 @@
-"""Caches of the package, found in its code: functions, methods, dictionaries and `Cache` objects."""
+"""Source files of the package: checks of each in one test, and their caches."""
 
 import ast
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted([*(ROOT / "qtha_lab").rglob("*.py"), *(ROOT / "widgets").rglob("*.py")])
+
+
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """Return the syntax tree of a file, parsed once per process."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def for_each_file(check: Callable[[Path], None]) -> Callable[[], None]:
+    """Make a test that runs a check for every file, and fails with all its messages."""
+
+    def test() -> None:
+        failures = []
+        for path in FILES:
+            try:
+                check(path)
+            except AssertionError as failure:
+                failures.append(f"{path.relative_to(ROOT)}: {failure}")
+        assert not failures, "\n".join(failures)
+
+    test.__name__, test.__doc__, test.__module__ = check.__name__, check.__doc__, check.__module__
+    return test
+
 
 ROOTS = ("qtha_lab", "widgets")
 DECORATORS = ("lru_cache", "cache")
