@@ -233,20 +233,19 @@ def _value(printed, target: str):
 
 @pytest.mark.slow
 def test_a_stranger_opens_jupyterlab_on_copies_of_the_notebooks(stranger, tmp_path):
-    folder = tmp_path / "mine"
-    server = stranger.start("qtha-lab", "lab", "--no-browser", "--port", "18890", folder=folder)
-    try:
-        address = _address(server, Path(stranger.environment["JUPYTER_RUNTIME_DIR"]))
-        listing = json.load(urllib.request.urlopen(address.replace("?", "api/contents?")))
-        assert sorted(item["name"] for item in listing["content"]) == NOTEBOOKS
-        page = urllib.request.urlopen(address.replace("?", "lab/tree/00_tour.ipynb?")).read()
-        assert b"JupyterLab" in page
-        shared = stranger.programs.parent / "share" / "jupyter" / "labextensions"
-        assert (shared / "qtha-lab" / "static" / "remoteEntry.js").is_file()
-        assert b'"qtha-lab"' in page  # the tile, among the extensions of the server
-    finally:
-        server.terminate()
-        server.wait()
+    command = ("qtha-lab", "lab", "--no-browser", "--port", "18890")
+    with stranger.start(*command, folder=tmp_path / "mine") as server:
+        try:
+            address = _address(server, Path(stranger.environment["JUPYTER_RUNTIME_DIR"]))
+            listing = json.load(urllib.request.urlopen(address.replace("?", "api/contents?")))
+            page = urllib.request.urlopen(address.replace("?", "lab/tree/00_tour.ipynb?")).read()
+        finally:
+            server.terminate()
+    assert sorted(item["name"] for item in listing["content"]) == NOTEBOOKS
+    assert b"JupyterLab" in page
+    shared = stranger.programs.parent / "share" / "jupyter" / "labextensions"
+    assert (shared / "qtha-lab" / "static" / "remoteEntry.js").is_file()
+    assert b'"qtha-lab"' in page  # the tile, among the extensions of the server
 
 
 def _address(server: subprocess.Popen, records: Path) -> str:
@@ -262,7 +261,7 @@ def _address(server: subprocess.Popen, records: Path) -> str:
                     socket.create_connection(("localhost", answer["port"])).close()
                     return f"{answer['url']}?token={answer['token']}"
         time.sleep(0.1)
-    raise AssertionError(server.communicate()[0])
+    raise AssertionError(server.stdout and server.stdout.read())
 
 
 # The tour, then a question to its kernel: where the panels are from, and whose `widgets` is
