@@ -8,13 +8,15 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.circuit_inputs import FACTS, Blocks, facts_of, panel_places, panels
+from qtha_lab.figures.circuit_inputs import FACTS, Blocks, fact_panels
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.table import Table, value_text
 
 PALEST = 0.3  # opacity of the first block's line; the last block's is opaque
@@ -81,12 +83,13 @@ def circuit_history(
         for step, blocks in history.items()
         for block, facts in sorted(blocks.items())
     ]
+    table = Table(("method", "step", "block", *FACTS), rows)
     return Figure(
         "circuit_history",
-        functools.partial(_draw, histories),
+        functools.partial(_draw, table.frame),
         caption,
         alt,
-        Table(("method", "step", "block", *FACTS), rows),
+        table,
         theme,
         "What circuits are fed, over training",
     )
@@ -104,34 +107,14 @@ def _power_text(history: History) -> str:
     return ", ".join(dict.fromkeys([medians[min(medians)], medians[max(medians)]]))
 
 
-def _draw(histories: Mapping[str, History], page_style: PageStyle) -> go.Figure:
-    recorded = facts_of(blocks for history in histories.values() for blocks in history.values())
-    figure = panels(recorded, "step", page_style)
-    styles = theme.distinct_styles(histories)
-    for fact, (row, col) in panel_places(recorded).items():
-        for label, history in histories.items():
-            blocks = sorted({block for record in history.values() for block in record})
-            for block in blocks:
-                line = _line(label, styles[label], history, block, fact, page_style)
-                share = (block - blocks[0]) / max(1, blocks[-1] - blocks[0])
-                color = theme.faint(styles[label]["color"], round(PALEST + (1 - PALEST) * share, 3))
-                line.update(line_color=color, marker_color=color, legendgroup=label)
-                line.showlegend = (row, col) == (1, 1) and block == blocks[-1]
-                figure.add_trace(line, row=row, col=col)
-    return page_style.with_legend(figure, list(histories))
-
-
-def _line(
-    label: str,
-    style: dict[str, str],
-    history: History,
-    block: int,
-    fact: str,
-    page_style: PageStyle,
-) -> go.Scatter:
-    points = [(step, blocks.get(block, {}).get(fact)) for step, blocks in history.items()]
-    x = [step for step, value in points if value is not None]
-    y = [value for _, value in points if value is not None]
-    hover = f"{shown(label)}, block {block}<br>step %{{x}}: %{{y:.3g}}<extra></extra>"
-    line = page_style.line_of(label, style, x=x, y=y, hovertemplate=hover)
-    return line.update(mode="lines+markers" if len(x) <= FEW else "lines")
+def _draw(frame: pd.DataFrame, page_style: PageStyle) -> go.Figure:
+    figure = fact_panels(frame, "step", "block", page_style)
+    styles, blocks = theme.distinct_styles(frame["method"]), frame.groupby("method")["block"]
+    lowest, span = blocks.min(), (blocks.max() - blocks.min()).clip(lower=1)
+    for trace in traces_of(figure):
+        label = trace.legendgroup
+        share = (trace.meta - lowest[label]) / span[label]
+        color = theme.faint(styles[label]["color"], round(PALEST + (1 - PALEST) * share, 3))
+        mode = "lines+markers" if len(trace.x) <= FEW else "lines"
+        trace.update(line_color=color, marker_color=color, mode=mode)
+    return page_style.with_legend(figure, list(styles))

@@ -8,12 +8,15 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.table import Table, value_text
 
 FACTS = {
@@ -116,12 +119,13 @@ def circuit_inputs(facts: Mapping[str, Mapping[str, Blocks]], theme: str = "ligh
         " too, power of the circuit's branch over that of the linear one. A small power says that a"
         " circuit contributes little of the output, not that it would not help."
     )
+    table = Table(("method", "when", "block", *FACTS), rows)
     return Figure(
         "circuit_inputs",
-        functools.partial(_draw, facts),
+        functools.partial(_draw, table.frame),
         caption,
         f"Power of the circuit over the linear branch at the end: {findings}.",
-        Table(("method", "when", "block", *FACTS), rows),
+        table,
         theme,
         "What circuits are fed, and what arrives",
     )
@@ -136,64 +140,58 @@ def _span(blocks: Blocks) -> str:
     return f"{value_text(min(values))} to {value_text(max(values))}"
 
 
-def _draw(facts: Mapping[str, Mapping[str, Blocks]], page_style: PageStyle) -> go.Figure:
-    recorded = facts_of(blocks for times in facts.values() for blocks in times.values())
-    figure = panels(recorded, "block", page_style)
-    styles = theme.distinct_styles(facts)
-    for fact, (row, col) in panel_places(recorded).items():
-        for label, times in facts.items():
-            for when, blocks in times.items():
-                x = sorted(block for block in blocks if blocks[block].get(fact) is not None)
-                y = [blocks[block][fact] for block in x]
-                hover = f"{label}, {when}<br>block %{{x}}: %{{y:.3g}}<extra></extra>"
-                line = page_style.line_of(label, styles[label], x=x, y=y, hovertemplate=hover)
-                named = (row, col) == (1, 1) and when == list(times)[-1]
-                line.update(showlegend=named, legendgroup=label)
-                line.update(mode="lines+markers", line_dash="dot" if when == "start" else "solid")
-                figure.add_trace(line, row=row, col=col)
-    names = list(facts)
-    if any(len(times) > 1 for times in facts.values()):
+def _draw(frame: pd.DataFrame, page_style: PageStyle) -> go.Figure:
+    figure = fact_panels(frame, "block", "when", page_style)
+    for trace in traces_of(figure):
+        trace.update(mode="lines+markers", line_dash="dot" if trace.meta == "start" else "solid")
+    names = list(dict.fromkeys(frame["method"]))
+    if frame.groupby("method")["when"].nunique().max() > 1:
+        names += TIMES
         for name, dash in TIMES.items():
             line = {"color": page_style.inks.text, "width": page_style.line, "dash": dash}
             figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line=line)
-            names.append(name)
     return page_style.with_legend(figure, names)
 
 
-def facts_of(records: Iterable[Blocks]) -> list[str]:
-    """Return the members of `FACTS` with a value in the records, or all."""
-    blocks = [facts for record in records for facts in record.values()]
-    known = [fact for fact in FACTS if any(facts.get(fact) is not None for facts in blocks)]
-    return known or list(FACTS)
-
-
-def panel_places(facts: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Return the row and column of each measurement's panel, in two columns."""
-    return {fact: (number // 2 + 1, number % 2 + 1) for number, fact in enumerate(facts)}
-
-
-def panels(facts: Sequence[str], along: str, page_style: PageStyle) -> go.Figure:
-    """Return empty panels, with power on a logarithmic axis.
+def fact_panels(frame: pd.DataFrame, x: str, part: str, page_style: PageStyle) -> go.Figure:
+    """Draw each measurement in a panel, with one line per method and part.
 
     Args:
-        facts: Members of `FACTS` to draw.
-        along: Title of the x axis.
+        frame: Columns `method`, x, the part and `FACTS`; one row per point.
+        x: Column along the x axes.
+        part: Column that splits a method into lines, whose `meta` it becomes.
         page_style: Theme and size of the page.
     """
+    facts = [fact for fact in FACTS if frame[fact].notna().any()] or list(FACTS)
+    figure = _empty_panels(facts, x, page_style)
+    styles, last = theme.distinct_styles(frame["method"]), frame.groupby("method")[part].last()
+    for number, fact in enumerate(facts):
+        for (label, name), rows in frame.groupby(["method", part], sort=False):
+            rows = rows.dropna(subset=[fact]).sort_values(x)
+            of = f"block {name}" if part == "block" else name
+            line = page_style.line_of(
+                label, styles[label], x=rows[x], y=rows[fact], legendgroup=label, meta=name,
+                showlegend=bool(number == 0 and name == last[label]),
+                hovertemplate=f"{shown(label)}, {of}<br>{x} %{{x}}: %{{y:.3g}}<extra></extra>",
+            )  # fmt: skip
+            figure.add_trace(line, row=number // 2 + 1, col=number % 2 + 1)
+    return figure
+
+
+def _empty_panels(facts: Sequence[str], along: str, page_style: PageStyle) -> go.Figure:
+    """Return panels in two columns, with power on a logarithmic axis."""
     rows = -(-len(facts) // 2)
-    titles = (
-        7 * page_style.font / (page_style.width - 5 * page_style.font)
-    )  # of the right column: two lines and ticks
+    # the titles of the right column: two lines and ticks
+    titles = 7 * page_style.font / (page_style.width - 5 * page_style.font)
     across = min(0.4, max(0.12, titles))
     figure = make_subplots(rows, 2, horizontal_spacing=across, vertical_spacing=0.34 / rows)
-    for number, (fact, (row, col)) in enumerate(panel_places(facts).items()):
+    for number, fact in enumerate(facts):
+        place = {"row": number // 2 + 1, "col": number % 2 + 1}
         lowest = number + 2 >= len(facts)
-        figure.update_xaxes(
-            title_text=along if lowest else "", showticklabels=lowest, row=row, col=col
-        )
-        figure.update_yaxes(title_text=FACTS[fact], rangemode="tozero", row=row, col=col)
+        figure.update_xaxes(title_text=along if lowest else "", showticklabels=lowest, **place)
+        figure.update_yaxes(title_text=FACTS[fact], rangemode="tozero", **place)
         if fact == "branch_power":
-            figure.update_yaxes(type="log", rangemode="normal", nticks=4, row=row, col=col)
+            figure.update_yaxes(type="log", rangemode="normal", nticks=4, **place)
     if len(facts) % 2:
         figure.update_xaxes(visible=False, row=rows, col=2)
         figure.update_yaxes(visible=False, row=rows, col=2)

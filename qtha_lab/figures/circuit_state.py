@@ -16,6 +16,7 @@ from plotly.colors import get_colorscale, unlabel_rgb
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import striped
 from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
@@ -133,13 +134,7 @@ def _draw(
     ]
     wires, cuts = ([str(k) for k in range(len(of))] for of in (z, bits))
     blue = {"color": theme.BLUE}
-    stripes = {
-        "shape": "/",
-        "size": 0.4 * page_style.font,
-        "solidity": 0.25,
-        "fgcolor": page_style.inks.paper,
-    }
-    grey = {"color": theme.GREY, "pattern": {**stripes, "bgcolor": theme.GREY}}
+    grey = striped(theme.GREY, "/", page_style)
     hover = "wire %{x}: %{y:.4f}<extra></extra>"
     traces.append(_bars(wires, z, 2, blue, hover))
     hover = "cut after wire %{x}: %{y:.4f} bits<extra></extra>"

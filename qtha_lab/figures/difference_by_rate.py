@@ -87,7 +87,7 @@ def difference_by_rate(
     rows = sorted(differences, key=lambda row: row["learning_rate"])
     lines = _lines(differences, rows)
     words = labels.label_of(measure).words
-    of = f"{words[:1].upper()}{words[1:]} minus that of {reference or 'the second method'}"
+    of = f"{labels.words_of(measure)} minus that of {reference or 'the second method'}"
     findings = "; ".join(f"{_name(*key)} {_finding(line)}" for key, line in lines.items())
     seeds = sorted({row["seeds"] for row in rows}) or [0]
     span = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"

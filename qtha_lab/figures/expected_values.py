@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import striped
 from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
@@ -56,11 +57,9 @@ def expected_values(
 
 def _draw(got: list[float], expected: list[float], page_style: PageStyle) -> go.Figure:
     places = [str(k) for k in range(len(got))]
-    stripes = {"shape": "/", "size": 0.5 * page_style.font, "solidity": 0.25}
-    striped = stripes | {"fgcolor": "#ffffff", "bgcolor": theme.GREY}
     markers = {
         GOT: {"color": theme.BLUE},
-        EXPECTED: {"color": theme.GREY, "pattern": striped},
+        EXPECTED: striped(theme.GREY, "/", page_style, "#ffffff"),
     }
     traces = [
         {

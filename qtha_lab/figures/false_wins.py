@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import note, rule
 from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
@@ -87,17 +88,10 @@ def _draw(shares: dict[str, float], studies: int, level: float, page_style: Page
         "hovertemplate": "%{x}: %{y:.1f} %<extra></extra>",
     }
     notes = [
-        {
-            "x": name,
-            "y": 100 * (share + error),
-            "text": _percent(share),
-            "showarrow": False,
-            "yanchor": "bottom",
-            "font": {"size": page_style.font},
-        }
+        note(_percent(share), page_style, x=name, y=100 * (share + error), yanchor="bottom")
         for (name, share), error in zip(shares.items(), errors, strict=True)
     ]
-    line = {"dash": "dash", "width": page_style.line, "color": page_style.inks.text}
+    line = rule(page_style, "dash", 1)
     honest = {"type": "line", "xref": "x domain", "yref": "y", "x0": 0, "x1": 1, "line": line}
     top = max(LEAST_TOP, HEADROOM * 100 * max(shares.values(), default=0))
     layout = {

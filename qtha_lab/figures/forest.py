@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import NO_TICKS, note
 from qtha_lab.figures.machinery.table import Table
 
 NAMES = 0.4  # of the width: most that names may take
@@ -69,7 +70,7 @@ def forest(
     """
     rows = list(differences)
     words = labels.label_of(measure).words
-    of = f"{words[:1].upper()}{words[1:]} minus that of {reference or 'its reference'}"
+    of = f"{labels.words_of(measure)} minus that of {reference or 'its reference'}"
     findings = "; ".join(f"{row['label']} {_number(row)} {row['verdict']}" for row in rows)
     alt = f"{of}: {findings or 'none was measured'}."
     together = ", which hold simultaneously with 95 %" if level < 0.05 else ""
@@ -113,8 +114,7 @@ def _draw(rows: list[Difference], measure: str, reference: str, page_style: Page
             number = _number(row).replace("-", "−")  # the minus sign of the ticks
             figure.add_annotation(**_text(number, y, 1, "left", page_style))
         y += half
-    hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
-    figure.update_yaxes(range=[depth, 0], **hidden)
+    figure.update_yaxes(range=[depth, 0], **NO_TICKS)
     numbers = (
         0 if page_style.narrow else max(map(page_style.text_width, map(_number, rows)), default=0)
     )
@@ -157,9 +157,9 @@ def _range(rows: list[Difference]) -> list[float]:
 def _text(words: str, y: float, x: int, side: str, page_style: PageStyle) -> dict:
     """Return a text beside the axes, at the height of its row."""
     place = {"xref": "paper", "x": x, "xanchor": "right" if x == 0 else "left", "y": y}
-    text = {"text": words, "font": {"size": page_style.font}, "align": side, "yanchor": "middle"}
     shift = 0.5 * page_style.font * (1 if x else -1)
-    return {**text, **place, "xshift": shift, "borderpad": 0, "showarrow": False}
+    place |= {"align": side, "yanchor": "middle", "xshift": shift, "borderpad": 0}
+    return note(words, page_style, **place)
 
 
 def _add_row(

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import striped
 from qtha_lab.figures.machinery.table import Table
 
 PRESENT = 1e-6  # a smaller coefficient is rounding noise
@@ -75,10 +76,8 @@ def _reach(frequencies: np.ndarray, sizes: np.ndarray) -> str:
 def _draw(spectra: dict, page_style: PageStyle) -> go.Figure:
     figure = go.Figure()
     for number, (label, (frequencies, sizes)) in enumerate(spectra.items()):
-        pattern = {"shape": PATTERNS[number % len(PATTERNS)], "size": 0.5 * page_style.font}
-        pattern |= {"solidity": 0.25, "fgcolor": page_style.inks.paper}
         color = (theme.GREY, theme.BLUE, theme.GREEN, theme.PINK)[number % 4]
-        marker = {"color": color, "pattern": {**pattern, "bgcolor": color}}
+        marker = striped(color, PATTERNS[number % len(PATTERNS)], page_style)
         hover = f"{label}<br>frequency %{{x}}: %{{y:.3g}}<extra></extra>"
         name = page_style.wrap(label, page_style.width - 6 * page_style.font)
         figure.add_bar(x=frequencies, y=sizes, name=name, marker=marker, hovertemplate=hover)

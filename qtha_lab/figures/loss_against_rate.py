@@ -5,11 +5,10 @@ the best measured one, not a fit.
 """
 
 import functools
-import math
 from collections.abc import Sequence
-from typing import NamedTuple, TypedDict
+from typing import TypedDict
 
-import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
@@ -17,10 +16,13 @@ from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery import labels, theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.panels import MOST_BANDS, band, error_bar, rule
+from qtha_lab.figures.machinery.panels import MOST_BANDS, panels, rule
 from qtha_lab.figures.machinery.table import Table, value_text
 
 FAR = 4  # values more than this many times as far from the best as the median leave the frame
+
+
+HOVER = "<br>%{x:g}: %{y:.5g}<extra></extra>"
 
 
 class End(TypedDict):
@@ -32,36 +34,19 @@ class End(TypedDict):
     value: float | None
 
 
-class AtRate(NamedTuple):
-    """Mean and range over the seeds of a label at one learning rate."""
-
-    rate: float
-    mean: float
-    low: float
-    high: float
-    seeds: int
-    diverged: int
-
-
 def _example() -> dict:
     rates = (0.001, 0.003, 0.01, 0.03, 0.1)
     losses = {
         "lora(r=2)": (4.52, 4.31, 4.15, 4.22, 4.71),
         "qtha(r=4)": (4.60, 4.38, 4.20, 4.41, None),
     }
-    return {
-        "ends": [
-            {
-                "label": label,
-                "seed": seed,
-                "learning_rate": rate,
-                "value": None if loss is None else loss + lift,
-            }
-            for label, by_rate in losses.items()
-            for rate, loss in zip(rates, by_rate, strict=True)
-            for seed, lift in enumerate((0.0, 0.05, -0.03))
-        ]
-    }
+    ends = [
+        (label, seed, rate, None if loss is None else loss + lift)
+        for label, by_rate in losses.items()
+        for rate, loss in zip(rates, by_rate, strict=True)
+        for seed, lift in enumerate((0.0, 0.05, -0.03))
+    ]
+    return {"ends": [dict(zip(End.__annotations__, end, strict=True)) for end in ends]}
 
 
 @figure_function(example=_example)
@@ -84,16 +69,14 @@ def loss_against_rate(
         The best for all together is 0.01.
         At the edge of what was tried: lora.
     """
-    by_label = {label: at_rates(ends, label) for label in dict.fromkeys(e["label"] for e in ends)}
-    better = _better(measure)
-    best = {label: better(points) for label, points in by_label.items() if _whole(points)}
-    several = any(len(points) > 1 for points in by_label.values())
-    shared = shared_best(by_label, measure) if several else None
-    words = labels.label_of(measure).words
-    words = words[:1].upper() + words[1:]
-    tried = {label: p for label, p in best.items() if len(by_label[label]) > 1}
-    alt = _alt(by_label, best, shared, measure, words)
-    ends_are = "a band" if len(by_label) <= MOST_BANDS else "bars"
+    points = at_rates(ends)
+    sign = 1 if _lower_is_better(measure) else -1
+    whole = points[points["diverged"] == 0]
+    best = whole.loc[(sign * whole["value"]).groupby(whole["method"], observed=True).idxmin()]
+    is_tried = best["method"].map(points["method"].value_counts()).astype(int) > 1
+    shared = shared_best(points, sign) if points["method"].duplicated().any() else None
+    words = labels.words_of(measure)
+    ends_are = "a band" if points["method"].nunique() <= MOST_BANDS else "bars"
     caption = (
         f"{words} at the end of training against the learning rate: a line per method, through the"
         f" means over its seeds, and {ends_are} from the smallest to the largest. The large symbol"
@@ -102,159 +85,131 @@ def loss_against_rate(
         " far worse than the rest leaves the frame. A best at the edge of what was tried may lie"
         " beyond it."
     )
-    records = [_record(label, p, measure) for label, points in by_label.items() for p in points]
-    draw = functools.partial(_draw, by_label, tried, shared, measure)
+    alt = _alt(points, best[is_tried], best[~is_tried], shared, measure)
+    named = points.rename(columns={"value": measure}).astype({"method": str})
+    table = Table(named.columns, named.astype(object).where(named.notna(), None).to_numpy())
+    draw = functools.partial(_draw, named, best[is_tried], shared, measure)
     title = f"{words} against learning rate"
-    return Figure(f"{measure}_by_rate", draw, caption, alt, Table.of(records), theme, title)
+    return Figure(f"{measure}_by_rate", draw, caption, alt, table, theme, title)
 
 
-def _record(label: str, point: AtRate, measure: str) -> dict:
-    values = {measure: point.mean, "smallest": point.low, "largest": point.high}
-    return {
-        "method": label,
-        "learning_rate": point.rate,
-        **{name: None if math.isnan(value) else value for name, value in values.items()},
-        "seeds": point.seeds,
-        "diverged": point.diverged,
-    }
+def at_rates(ends: Sequence[End]) -> pd.DataFrame:
+    """Return means and ranges over seeds by method and rising rate.
 
-
-def _alt(
-    by_label: dict[str, list[AtRate]],
-    best: dict[str, AtRate],
-    shared: float | None,
-    measure: str,
-    words: str,
-) -> str:
-    """State the best learning rates, diverged runs and best rates at a range end."""
-    tried = {label: p for label, p in best.items() if len(by_label[label]) > 1}
-    alone = {label: p for label, p in best.items() if label not in tried}
-    lost = [
-        f"{shown(label)} at {p.rate:g}" for label, of in by_label.items() for p in of if p.diverged
-    ]
-    at_edge = [shown(label) for label, p in best.items() if _at_edge(p, by_label[label])]
-    parts = [
-        f"{words} is best at these learning rates: {_findings(tried, measure)}." if tried else "",
-        f"Run at one learning rate alone: {_findings(alone, measure)}." if alone else "",
-        "" if best else f"{words} by learning rate: 0 runs ended.",
-        "" if shared is None else f"The best for all together is {shared:g}.",
-        f"Diverged, a cross at the edge: {', '.join(lost)}." if lost else "",
-        f"At the edge of what was tried: {', '.join(at_edge)}." if at_edge else "",
-    ]
-    return " ".join(filter(None, parts))
-
-
-def _findings(best: dict[str, AtRate], measure: str) -> str:
-    return "; ".join(
-        f"{shown(label)} {value_text(p.mean, measure)} at {p.rate:g} ({p.seeds}"
-        f" seed{'s' if p.seeds > 1 else ''})"
-        for label, p in best.items()
-    )
-
-
-def at_rates(ends: Sequence[End], label: str) -> list[AtRate]:
-    """Return the means over seeds by rising rate; a diverged seed leaves no mean."""
-    by_rate: dict[float, list[End]] = {}
-    for end in ends:
-        if end["label"] == label:
-            by_rate.setdefault(end["learning_rate"], []).append(end)
-    points = []
-    for rate, here in sorted(by_rate.items()):
-        seeds = len({end["seed"] for end in here})  # a repeated run adds no seed
-        values = [end["value"] for end in here]
-        numbers = [v for v in values if v is not None]
-        whole = len(numbers) == len(values)
-        mean, low, high = (
-            (float(np.mean(numbers)), min(numbers), max(numbers)) if whole else (math.nan,) * 3
-        )
-        points.append(AtRate(rate, mean, low, high, seeds, len(values) - len(numbers)))
+    A diverged seed leaves no mean, and a repeated run adds no seed.
+    """
+    runs = pd.DataFrame(list(ends), columns=list(End.__annotations__)).astype({"value": float})
+    runs["method"] = pd.Categorical(runs["label"], categories=list(dict.fromkeys(runs["label"])))
+    groups = runs.groupby(["method", "learning_rate"], observed=True)
+    points = groups["value"].agg(value="mean", smallest="min", largest="max").reset_index()
+    points["seeds"] = groups["seed"].nunique().to_numpy()
+    points["diverged"] = (groups.size() - groups["value"].count()).to_numpy()
+    points.loc[points["diverged"] > 0, ["value", "smallest", "largest"]] = float("nan")
     return points
 
 
-def shared_best(by_label: dict[str, list[AtRate]], measure: str) -> float | None:
+def _alt(
+    points: pd.DataFrame,
+    tried: pd.DataFrame,
+    alone: pd.DataFrame,
+    shared: float | None,
+    measure: str,
+) -> str:
+    """State the best learning rates, diverged runs and best rates at a range end."""
+    words = labels.words_of(measure)
+    lost = points[points["diverged"] > 0]
+    crosses = [f"{shown(row.method)} at {row.learning_rate:g}" for row in lost.itertuples()]
+    rates = points.groupby("method", observed=True)["learning_rate"]
+    ends = {method: (of.min(), of.max()) for method, of in rates}
+    at_edge = [shown(r.method) for r in tried.itertuples() if r.learning_rate in ends[r.method]]
+    parts = [
+        f"{words} is best at these learning rates: {_findings(tried, measure)}.",
+        f"Run at one learning rate alone: {_findings(alone, measure)}.",
+        f"{words} by learning rate: 0 runs ended.",
+        f"The best for all together is {shared or 0:g}.",
+        f"Diverged, a cross at the edge: {', '.join(crosses)}.",
+        f"At the edge of what was tried: {', '.join(at_edge)}.",
+    ]
+    none = not len(tried) and not len(alone)
+    applies = (len(tried), len(alone), none, shared is not None, crosses, at_edge)
+    return " ".join(part for part, does in zip(parts, applies, strict=True) if does)
+
+
+def _findings(best: pd.DataFrame, measure: str) -> str:
+    return "; ".join(
+        f"{shown(p.method)} {value_text(p.value, measure)} at {p.learning_rate:g} ({p.seeds}"
+        f" seed{'s' if p.seeds > 1 else ''})"
+        for p in best.itertuples()
+    )
+
+
+def shared_best(points: pd.DataFrame, sign: int = 1) -> float | None:
     """Return the common rate with the best average of means; None without common rates.
 
+    Args:
+        points: Means of `at_rates`.
+        sign: 1 where lower is better, else -1.
+
     Example:
-        >>> points = [AtRate(0.1, 3.0, 3.0, 3.0, 1, 0), AtRate(1.0, 2.0, 2.0, 2.0, 1, 0)]
-        >>> shared_best({"a": points, "b": points[:1]}, "eval_loss")
+        >>> ends = [("a", 0, 0.1, 3.0), ("a", 0, 1.0, 2.0), ("b", 0, 0.1, 3.0)]
+        >>> names = ("label", "seed", "learning_rate", "value")
+        >>> shared_best(at_rates([dict(zip(names, end)) for end in ends]))
         0.1
     """
-    rates = [{p.rate: p.mean for p in _whole(points)} for points in by_label.values()]
-    common = set.intersection(*map(set, rates)) if rates else set()
-    sign = 1 if _lower_is_better(measure) else -1
-    return min(
-        sorted(common), key=lambda rate: sign * np.mean([of[rate] for of in rates]), default=None
-    )
+    means = points.pivot(index="learning_rate", columns="method", values="value").dropna()
+    return None if means.empty else float((sign * means.mean(axis=1)).idxmin())
 
 
 def _lower_is_better(measure: str) -> bool:
     return measure not in MEASURES or MEASURES[measure].better == "lower"
 
 
-def _better(measure: str):
-    pick = min if _lower_is_better(measure) else max
-    return lambda points: pick(_whole(points), key=lambda p: p.mean)
-
-
-def _whole(points: list[AtRate]) -> list[AtRate]:
-    return [p for p in points if not p.diverged]
-
-
-def _at_edge(best: AtRate, points: list[AtRate]) -> bool:
-    return len(points) > 1 and best.rate in (points[0].rate, points[-1].rate)
-
-
 def _draw(
-    by_label: dict[str, list[AtRate]],
-    best: dict[str, AtRate],
+    points: pd.DataFrame,
+    best: pd.DataFrame,
     shared: float | None,
     measure: str,
     page_style: PageStyle,
 ) -> go.Figure:
-    figure = go.Figure()
-    styles = theme.distinct_styles(by_label)
-    for label, points in by_label.items():
-        edges, line = _band(label, _whole(points), styles[label], page_style)
-        if len(by_label) <= MOST_BANDS:
-            figure.add_traces(edges)
-        else:
-            whole = _whole(points)
-            mean, low, high = ([getattr(p, e) for p in whole] for e in ("mean", "low", "high"))
-            line.update(error_y=error_bar(mean, low, high, 0.6 * page_style.line))
-        figure.add_trace(line)
-    for label, point in best.items():
-        marker_trace = page_style.line_of(
-            label, styles[label], x=[point.rate], y=[point.mean], mode="markers"
-        )
-        hover = f"{label}: best of those tried<br>%{{x:g}}: %{{y:.5g}}<extra></extra>"
-        marker_trace.update(
-            marker_size=2.2 * page_style.marker, showlegend=False, hovertemplate=hover
-        )
-        figure.add_trace(marker_trace)
-    values = [v for points in by_label.values() for p in _whole(points) for v in (p.low, p.high)]
-    frame = frame_of(values, _lower_is_better(measure))
-    figure.add_traces(_diverged(by_label, styles, page_style, frame))
+    is_whole = points["diverged"] == 0
+    whole, lost = points[is_whole], points[~is_whole]
+    frame = frame_of([*whole["smallest"], *whole["largest"]], _lower_is_better(measure))
+    unnamed = ~lost["method"].isin(whole["method"]) & ~lost["method"].duplicated()
+    styles = theme.distinct_styles(points["method"])
+    figure = panels(
+        pd.concat([whole, lost[unnamed]]).sort_index(), "learning_rate", measure, "method",
+        page_style, hover="%{x:g}: %{y:.5g} over %{customdata} seeds", data="seeds",
+        ends=("smallest", "largest"), bands=len(styles) <= MOST_BANDS, styles=styles,
+        xaxis=ticks.axis_of_rates(points["learning_rate"]), yaxis={"range": frame},
+    )  # fmt: skip
+    for row in best.itertuples():
+        figure.add_trace(page_style.line_of(
+            row.method, styles[row.method], x=[row.learning_rate], y=[row.value], mode="markers",
+            marker_size=2.2 * page_style.marker, showlegend=False,
+            hovertemplate=f"{row.method}: best of those tried{HOVER}",
+        ))  # fmt: skip
+    if len(whole):
+        low, high = whole["smallest"].min(), whole["largest"].max()
+        edge = frame[1] if frame else high + 0.06 * (high - low or 1.0)
+        figure.add_traces(_crosses(lost, edge, styles, page_style))
     if shared is not None:
         figure.add_vline(x=shared, line=rule(page_style), layer="below")
-    rates = [p.rate for points in by_label.values() for p in points]
-    figure.update_xaxes(title_text=labels.axis("learning_rate"), **ticks.axis_of_rates(rates))
-    figure.update_yaxes(title_text=labels.axis(measure), range=frame)
-    return page_style.with_legend(figure, list(by_label))
+    return figure
 
 
-def _band(
-    label: str, points: list[AtRate], style: dict, page_style: PageStyle
-) -> tuple[list[go.Scatter], go.Scatter]:
-    """Draw the edges of a band over the seeds, and a line of means."""
-    rates = [p.rate for p in points]
-    low, high = ([getattr(p, end) for p in points] for end in ("low", "high"))
-    edges = band(label, rates, low, high, style["color"])
-    hover = f"{label}<br>%{{x:g}}: %{{y:.5g}} over %{{customdata}} seeds<extra></extra>"
-    line = page_style.line_of(
-        label, style, x=rates, y=[p.mean for p in points], hovertemplate=hover
-    )
-    line.update(customdata=[p.seeds for p in points], legendgroup=label)
-    return edges, line
+def _crosses(
+    lost: pd.DataFrame, edge: float, styles: dict, page_style: PageStyle
+) -> list[go.Scatter]:
+    """Mark each rate with a diverged run by a cross at the worse edge."""
+    cross = {"symbol": "x", "size": 1.6 * page_style.marker}
+    return [
+        page_style.line_of(
+            label, styles[label], x=of["learning_rate"], y=[edge] * len(of), mode="markers",
+            marker=cross, showlegend=False, customdata=of["diverged"], cliponaxis=False,
+            hovertemplate=f"{label}<br>%{{x:g}}: %{{customdata}} diverged<extra></extra>",
+        )
+        for label, of in lost.groupby("method", sort=False)
+    ]  # fmt: skip
 
 
 def frame_of(values: Sequence[float], lower_is_better: bool = True) -> list[float] | None:
@@ -271,32 +226,3 @@ def frame_of(values: Sequence[float], lower_is_better: bool = True) -> list[floa
     if not reach or abs(order[-1] - order[0]) <= abs(reach):
         return None
     return sorted((order[0] - 0.08 * reach, order[0] + 1.08 * reach))
-
-
-def _diverged(
-    by_label: dict[str, list[AtRate]],
-    styles: dict,
-    page_style: PageStyle,
-    frame: list[float] | None,
-) -> list[go.Scatter]:
-    """Mark each rate with a diverged run by a cross at the worse edge."""
-    whole = [v for points in by_label.values() for p in _whole(points) for v in (p.low, p.high)]
-    if not whole:
-        return []
-    edge = frame[1] if frame else max(whole) + 0.06 * (max(whole) - min(whole) or 1.0)
-    marker_traces = []
-    for label, points in by_label.items():
-        lost = [p for p in points if p.diverged]
-        if lost:
-            hover = f"{label}<br>%{{x:g}}: %{{customdata}} diverged<extra></extra>"
-            marker_trace = page_style.line_of(
-                label, styles[label], x=[p.rate for p in lost], y=[edge] * len(lost)
-            )
-            marker_trace.update(
-                mode="markers", showlegend=False, hovertemplate=hover, cliponaxis=False
-            )
-            marker_trace.update(customdata=[p.diverged for p in lost])
-            marker_traces.append(
-                marker_trace.update(marker={"symbol": "x", "size": 1.6 * page_style.marker})
-            )
-    return marker_traces

@@ -14,6 +14,7 @@ from plotly.subplots import make_subplots
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import NO_TICKS, row_name
 from qtha_lab.figures.machinery.table import Table, value_text
 
 TRAINED, START = "as trained", "at the start"
@@ -132,16 +133,16 @@ def _draw(groups: dict[str, list[VariantLoss]], page_style: PageStyle) -> go.Fig
     height = (sum(depths) + FRAME * count) * page_style.font
     gap = min(FRAME * page_style.font / height, 0.9 / max(1, count - 1))
     figure = make_subplots(count, 1, row_heights=depths or None, vertical_spacing=gap)
-    hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
     for row, (on, group) in enumerate(groups.items(), start=1):
         for trace in _panel(group, page_style):
             figure.add_trace(trace, row=row, col=1)
         axis = row if row > 1 else ""
         for place, variant in enumerate(group):
             words = f"{variant['name']}  <b>{_number(variant, group)}</b>"
-            figure.add_annotation(**_name(words, page_style), y=ROW * place, yref=f"y{axis}")
+            name = row_name(words, ROW * place, page_style, yref=f"y{axis}")
+            figure.add_annotation(name, font_size=page_style.small)
         figure.update_xaxes(title_text=f"loss (nats) on {on}", nticks=6, row=row, col=1)
-        figure.update_yaxes(range=[ROW * len(group), 0], **hidden, row=row, col=1)
+        figure.update_yaxes(range=[ROW * len(group), 0], **NO_TICKS, row=row, col=1)
     margin = {
         "l": page_style.font,
         "r": page_style.font,
@@ -149,13 +150,6 @@ def _draw(groups: dict[str, list[VariantLoss]], page_style: PageStyle) -> go.Fig
         "b": 3.5 * page_style.font,
     }
     return figure.update_layout(height=height, margin=margin, showlegend=False)
-
-
-def _name(words: str, page_style: PageStyle) -> dict:
-    """Return a left-aligned annotation with an opaque background that hides the grid."""
-    text = {"text": words, "font": {"size": page_style.small}, "align": "left"}
-    place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "top", "borderpad": 0}
-    return {**text, **place, "bgcolor": page_style.inks.paper, "showarrow": False}
 
 
 def _panel(group: list[VariantLoss], page_style: PageStyle) -> list[go.Scatter]:

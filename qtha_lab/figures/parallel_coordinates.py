@@ -14,6 +14,7 @@ from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import NO_TICKS
 from qtha_lab.figures.machinery.table import Table, value_text
 from qtha_lab.figures.parallel_scales import Scale, scale
 from qtha_lab.figures.run_scatter import RunPoint
@@ -123,10 +124,11 @@ def _draw(
     for place, axis in enumerate(scales):
         is_last = place == len(scales) - 1
         _upright(figure, place, axis, page_style, titles[place], is_last, axis in upright, share)
-    hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
-    figure.update_xaxes(range=[-left / step, last + right / step], title_text="", **hidden)
+    figure.update_xaxes(range=[-left / step, last + right / step], title_text="", **NO_TICKS)
     above = (1.35 * tiers + 0.8) * page_style.font / height  # width of the axis names
-    figure.update_yaxes(range=[-0.06, (1.08 + 0.06 * above) / (1 - above)], title_text="", **hidden)
+    figure.update_yaxes(
+        range=[-0.06, (1.08 + 0.06 * above) / (1 - above)], title_text="", **NO_TICKS
+    )
     margin = dict.fromkeys("lrb", 0.5 * page_style.font)
     margin["t"] = (
         2.5 if page_style.on_screen else 0.5

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import note, striped
 from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
@@ -89,17 +90,10 @@ def _draw(counts: dict[str, dict[str, int]], page_style: PageStyle) -> go.Figure
                 "hovertemplate": f"{part}: %{{customdata:,}}<extra></extra>",
             }
         )
-    highest = max((sum(of.values()) for of in counts.values()), default=1)
+    wholes = [sum(of.values()) for of in counts.values()]
     notes = [
-        {
-            "x": name,
-            "y": sum(of.values()) / 1000,
-            "text": f"{sum(of.values()):,}",
-            "showarrow": False,
-            "yanchor": "bottom",
-            "font": {"size": page_style.font},
-        }
-        for name, of in zip(names, counts.values(), strict=True)
+        note(f"{whole:,}", page_style, x=name, y=whole / 1000, yanchor="bottom")
+        for name, whole in zip(names, wholes, strict=True)
     ]
     layout = {
         "barmode": "overlay",
@@ -108,7 +102,7 @@ def _draw(counts: dict[str, dict[str, int]], page_style: PageStyle) -> go.Figure
         "xaxis": {"type": "category", "categoryarray": names, "showgrid": False},
         "yaxis": {
             "title": {"text": "trained parameters (thousands)"},
-            "range": [0, HEADROOM * highest / 1000],
+            "range": [0, HEADROOM * max(wholes, default=1) / 1000],
         },
     }
     return page_style.with_legend(unchecked(traces, layout), parts[::-1])
@@ -121,7 +115,5 @@ def _top(of: Mapping[str, int], parts: list[str]) -> int:
 def _marker(number: int, page_style: PageStyle) -> dict:
     """Return colour and stripes of a part by its number."""
     color, shape = COLORS[number % len(COLORS)], STRIPES[number % len(STRIPES)]
-    line = {"color": page_style.inks.text, "width": 0.5 * page_style.line}
-    stripes = {"shape": shape, "size": 0.5 * page_style.font, "solidity": 0.25, "bgcolor": color}
-    pattern = stripes | {"fgcolor": "#ffffff"} if shape else {"shape": ""}
-    return {"color": color, "line": line, "pattern": pattern}
+    marker = striped(color, shape, page_style, "#ffffff") if shape else {"color": color}
+    return marker | {"line": {"color": page_style.inks.text, "width": 0.5 * page_style.line}}

@@ -5,7 +5,7 @@ Cost may be parameters, time or memory. The front covers only the methods and ru
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import plotly.graph_objects as go
 
@@ -14,6 +14,7 @@ from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery import labels, theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import error_bar, with_front
 from qtha_lab.figures.machinery.table import Table, value_text
 
 BARS = {
@@ -97,15 +98,15 @@ def pareto(
         f"{p['label']} ({value_text(p['cost'])}, {value_text(p['quality'])})" for p in best
     )
     good, dear = labels.label_of(quality).words, labels.label_of(cost).words
-    title = f"{_capital(good)} against {dear}"
+    title = f"{labels.words_of(quality)} against {dear}"
     verb = "is" if len(best) == 1 else "are"
     alt = (
         f"Of {len(points)} methods {len(best)} {verb} not beaten in both {good} and {dear}:"
         f" {winners}."
     )
     caption = (
-        f"{_capital(labels.axis(quality))} against {labels.axis(cost)}, means over the seeds with"
-        f" {of_bars}. The dotted line joins the methods that no other beats in both;"
+        f"{labels.capital(labels.axis(quality))} against {labels.axis(cost)}, means over the"
+        f" seeds with {of_bars}. The dotted line joins the methods that no other beats in both;"
         f" {_OVERLAP[bars == 'paired']}"
     )
     if _is_log([p["cost"] for p in points]):
@@ -122,10 +123,6 @@ _OVERLAP = {
     False: "bars that overlap leave the order open.",
     True: "a bar that reaches the level of the reference leaves the order of these two open.",
 }
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def front(points: Sequence[Point], lower_is_better: bool = True) -> list[Point]:
@@ -153,9 +150,6 @@ def _draw(
     points: list[Point], best: list[Point], cost: str, quality: str, page_style: PageStyle
 ) -> go.Figure:
     figure = go.Figure()
-    along, up = [p["cost"] for p in best], [p["quality"] for p in best]
-    line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
-    figure.add_scatter(x=along, y=up, mode="lines", line=line, showlegend=False, hoverinfo="skip")
     styles = theme.distinct_styles(p["label"] for p in points)
     for point in points:
         figure.add_trace(_marker(point, styles[point["label"]], page_style))
@@ -163,7 +157,9 @@ def _draw(
     scale = ", log scale" if _is_log(costs) else ""
     figure.update_xaxes(title_text=f"{labels.axis(cost)}{scale}", **_cost_axis(costs))
     figure.update_yaxes(title_text=labels.axis(quality))
-    return page_style.with_legend(figure, [p["label"] for p in points])
+    figure = page_style.with_legend(figure, [p["label"] for p in points])
+    along, up = [p["cost"] for p in best], [p["quality"] for p in best]
+    return with_front(figure, along, up, page_style)
 
 
 def _cost_axis(costs: list[float]) -> dict:
@@ -185,26 +181,11 @@ def _is_log(costs: list[float]) -> bool:
 
 def _marker(point: Point, style: dict[str, str], page_style: PageStyle) -> go.Scatter:
     label, value, cost = point["label"], point["quality"], point["cost"]
-    up = _bar(value, point.get("quality_low"), point.get("quality_high"), page_style)
-    along = _bar(cost, point.get("cost_low"), point.get("cost_high"), page_style)
     hover = f"{label}<br>%{{x:,.4g}}, %{{y:.4g}}<extra></extra>"
     trace = page_style.line_of(label, style, x=[cost], y=[value], hovertemplate=hover)
-    return trace.update(
-        error_y=up, error_x=along, mode="markers", marker_size=1.5 * page_style.marker
-    )
-
-
-def _bar(
-    value: float, low: float | None, high: float | None, page_style: PageStyle
-) -> dict[str, Any] | None:
-    """Return a plotly error bar with these ends; None where the ends are unknown."""
-    if low is None or high is None:
-        return None
-    return {
-        "type": "data",
-        "symmetric": False,
-        "thickness": 0.7 * page_style.line,
-        "width": 0.6 * page_style.marker,
-        "array": [high - value],
-        "arrayminus": [value - low],
-    }
+    for bar, middle, name in (("error_y", value, "quality"), ("error_x", cost, "cost")):
+        low, high = (point.get(f"{name}_{end}") for end in ("low", "high"))
+        if low is not None and high is not None:
+            ends = error_bar([middle], [low], [high], 0.7 * page_style.line)
+            trace.update({bar: ends | {"width": 0.6 * page_style.marker}})
+    return trace.update(mode="markers", marker_size=1.5 * page_style.marker)

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import NO_TICKS, note, rule, striped
 from qtha_lab.figures.machinery.table import Table
 
 PATTERNS = ("", "/", "x", "\\", ".", "+", "-", "|")
@@ -56,13 +57,13 @@ def rank_by_layer(
     )
     bound = f"; no update can exceed {limit:g}" if limit is not None else ""
     caption = (
-        f"{_capital(measure)} of {of} of each adapted layer{bound}. A high rank is not a better "
-        "fine-tune: it says over how many directions the change is spread."
+        f"{labels.capital(measure)} of {of} of each adapted layer{bound}. A high rank is not a"
+        " better fine-tune: it says over how many directions the change is spread."
     )
     rows = [(label, k, v) for label, by_layer in ranks.items() for k, v in by_layer.items()]
     table = Table(("method", "layer", measure), rows)
     draw = functools.partial(_draw, list(ranks), short(layers), grid, measure, limit)
-    alt = f"{_capital(measure)} by layer: {findings}."
+    alt = f"{labels.capital(measure)} by layer: {findings}."
     return Figure("rank_by_layer", draw, caption, alt, table, theme)
 
 
@@ -88,10 +89,6 @@ def _span(label: str, by_layer: Mapping[str, float]) -> str:
     return f"{label} {span}, over {len(values)} layer{'s' if len(values) > 1 else ''}"
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _draw(
     names: list[str],
     layers: list[str],
@@ -105,24 +102,16 @@ def _draw(
         return _heat_map(names, layers, grid, measure, limit, page_style)
     figure = go.Figure()
     for number, (name, values) in enumerate(zip(names, grid, strict=True)):
-        pattern = {
-            "shape": PATTERNS[number % len(PATTERNS)],
-            "size": 0.5 * page_style.font,
-            "solidity": 0.25,
-        }
         color = theme.method_style(name)["color"]
         hover = f"{name}<br>%{{x}}: %{{y:.3g}}<extra></extra>"
         wrapped = page_style.wrap(name, page_style.width - 6 * page_style.font)
-        marker = {
-            "color": color,
-            "pattern": {**pattern, "fgcolor": page_style.inks.paper, "bgcolor": color},
-        }
+        marker = striped(color, PATTERNS[number % len(PATTERNS)], page_style)
         figure.add_bar(x=layers, y=values, name=wrapped, marker=marker, hovertemplate=hover)
     if limit is not None:
-        line = {"dash": "dot", "width": 0.8 * page_style.line, "color": page_style.inks.text}
-        figure.add_hline(limit, line=line)
-        note = {"text": f"limit {limit:g}", "font": {"size": page_style.small}, "showarrow": False}
-        figure.add_annotation(x=1, xref="paper", xanchor="right", y=limit, yanchor="bottom", **note)
+        figure.add_hline(limit, line=rule(page_style, width=0.8))
+        place = {"x": 1, "xref": "paper", "xanchor": "right", "y": limit, "yanchor": "bottom"}
+        words = note(f"limit {limit:g}", page_style, **place)
+        figure.add_annotation(words, font_size=page_style.small)
     slanted = (
         page_style.text_width(max(layers, key=len, default="")) * len(layers)
         > 0.8 * page_style.width
@@ -162,20 +151,13 @@ def _heat_map(
     )
     figure = go.Figure(heat)
     for number, name in enumerate(names):
-        text = {
-            "text": name,
-            "font": {"size": page_style.font},
-            "showarrow": False,
-            "align": "left",
-        }
-        place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "middle"}
-        place["y"] = period * number + (period - 2) / 2
-        figure.add_annotation(**text, **place)
+        y = period * number + (period - 2) / 2
+        place = {"xref": "paper", "x": 0, "xanchor": "left", "y": y, "yanchor": "middle"}
+        figure.add_annotation(note(name, page_style, align="left", **place))
     title = {"text": measure, "font": {"size": page_style.font}, "x": 0.99, "xanchor": "right"}
     title |= {"yref": "container", "y": 0.985, "yanchor": "top"}
     figure.update_xaxes(type="category", showgrid=False, nticks=12, tickangle=-90)
-    hidden = {"showgrid": False, "showticklabels": False, "ticks": "", "showline": False}
-    figure.update_yaxes(range=[len(strips) - 0.5, -0.5], **hidden)
+    figure.update_yaxes(range=[len(strips) - 0.5, -0.5], **NO_TICKS)
     margin = {"l": page_style.font, "t": 2 * page_style.font, "b": 5 * page_style.font}
     height = (7 + 1.4 * len(strips)) * page_style.font
     return figure.update_layout(title=title, margin=margin, height=height)

@@ -79,8 +79,7 @@ def run_history(
     if not 0 <= smoothing <= MOST_SMOOTHING:
         raise Refusal(f"smoothing must be from 0 to {MOST_SMOOTHING}, got {smoothing}.")
     recorded = [line for line in lines if len(line["x"])]
-    words, along = labels.label_of(y).words, labels.label_of(x).words
-    title = f"{words[:1].upper()}{words[1:]} against {along}"
+    title = f"{labels.words_of(y)} against {labels.label_of(x).words}"
     smooth_lines: list[Line] = [{**line, "y": smooth(line["y"], smoothing)} for line in recorded]
     alt = f"{title}: {_findings(smooth_lines, y)}."
     caption = (

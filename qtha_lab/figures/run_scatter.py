@@ -7,12 +7,15 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any, TypedDict
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from qtha_lab.core.metrics import MEASURES
-from qtha_lab.figures.machinery import labels, theme, ticks
+from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import log_axis, panels, with_front
+from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.table import Table, value_text
 
 PALE = 0.15
@@ -76,8 +79,7 @@ def run_scatter(
     """
     complete = [run for run in runs if None not in (run["values"].get(x), run["values"].get(y))]
     best = unbeaten(complete, x, y)
-    words, along = labels.label_of(y).words, labels.label_of(x).words
-    title = f"{words[:1].upper()}{words[1:]} against {along}"
+    title = f"{labels.words_of(y)} against {labels.label_of(x).words}"
     alt = f"{title} of {len(complete)} run{'s' if len(complete) != 1 else ''}"
     if best:
         names = "; ".join(
@@ -96,10 +98,12 @@ def run_scatter(
         {"run": run["id"], "method": run["label"], x: run["values"][x], y: run["values"][y]}
         for run in complete
     ]
-    draw = functools.partial(
-        _draw, complete, best, x=x, y=y, logs=(log_x, log_y), brushed=frozenset(brushed)
-    )
-    return Figure(f"{y}_against_{x}", draw, caption, alt, Table.of(records), theme, title)
+    points = [{**run["values"], "run": run["id"], "label": run["label"]} for run in complete]
+    frame = pd.DataFrame(points, columns=[*dict.fromkeys(("run", "label", x, y))])
+    fronts = [[run["values"][name] for run in best] for name in (x, y)]
+    draw = functools.partial(_draw, frame, fronts, x, y, (log_x, log_y), frozenset(brushed))
+    table = Table.of(records)
+    return Figure(f"{y}_against_{x}", draw, caption, alt, table, theme, title)
 
 
 def unbeaten(runs: Sequence[RunPoint], x: str, y: str) -> list[RunPoint]:
@@ -125,55 +129,27 @@ def unbeaten(runs: Sequence[RunPoint], x: str, y: str) -> list[RunPoint]:
 
 
 def _draw(
-    runs: list[RunPoint],
-    best: list[RunPoint],
-    page_style: PageStyle,
-    *,
+    frame: pd.DataFrame,
+    fronts: list[list[Any]],
     x: str,
     y: str,
     logs: tuple[bool, bool],
     brushed: frozenset[str],
-) -> go.Figure:
-    figure = go.Figure()
-    along, up = ([run["values"][name] for run in best] for name in (x, y))
-    line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
-    figure.add_scatter(x=along, y=up, mode="lines", line=line, showlegend=False, hoverinfo="skip")
-    by_label: dict[str, list[RunPoint]] = {}
-    for run in runs:
-        by_label.setdefault(run["label"], []).append(run)
-    styles = theme.distinct_styles(by_label)
-    for label, members in by_label.items():
-        figure.add_trace(_symbols(label, members, (x, y), styles[label], page_style, brushed))
-    for name, log, update in zip(
-        (x, y), logs, (figure.update_xaxes, figure.update_yaxes), strict=True
-    ):
-        update(title_text=labels.axis(name), **_axis([run["values"][name] for run in runs], log))
-    return page_style.with_legend(figure, list(by_label))
-
-
-def _axis(values: list[Any], log: bool) -> dict:
-    if any(isinstance(value, str) for value in values):
-        return {"type": "category"}
-    if log:
-        text = ticks.thousands if values and min(values) >= 1 else ticks.power_of_ten
-        return ticks.log_axis(values, text)
-    return {"nticks": 6}
-
-
-def _symbols(
-    label: str,
-    members: list[RunPoint],
-    names: tuple[str, str],
-    style: dict,
     page_style: PageStyle,
-    brushed: frozenset[str],
-) -> go.Scatter:
-    along, up = ([run["values"][name] for run in members] for name in names)
-    hover = f"{label} · %{{customdata}}<br>%{{x:,.4g}}, %{{y:.5g}}<extra></extra>"
-    if any(isinstance(value, str) for value in along):
-        hover = hover.replace(":,.4g", "")
-    trace = page_style.line_of(label, style, x=along, y=up, hovertemplate=hover, mode="markers")
-    trace.update(marker_size=1.3 * page_style.marker, customdata=[run["id"] for run in members])
-    if brushed:
-        trace.update(marker_opacity=[1.0 if run["id"] in brushed else PALE for run in members])
-    return trace
+) -> go.Figure:
+    digits = "" if frame[x].map(type).eq(str).any() else ":,.4g"
+    figure = panels(
+        frame, x, y, "label", page_style, data="run", mode="markers",
+        hover=f"%{{customdata}}<br>%{{x{digits}}}, %{{y:.5g}}",
+        xaxis=_axis(frame[x], logs[0]), yaxis=_axis(frame[y], logs[1]),
+    )  # fmt: skip
+    figure.update_traces(marker_size=1.3 * page_style.marker)
+    for trace in traces_of(figure) if brushed else ():
+        trace.marker.opacity = [1.0 if run in brushed else PALE for run in trace.customdata]
+    return with_front(figure, *fronts, page_style)
+
+
+def _axis(values: pd.Series, log: bool) -> dict:
+    if values.map(type).eq(str).any():
+        return {"type": "category"}
+    return log_axis(values) if log else {"nticks": 6}

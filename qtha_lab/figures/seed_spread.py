@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import NO_TICKS, row_name
 from qtha_lab.figures.machinery.table import Table, value_text
 
 
@@ -43,25 +44,22 @@ def seed_spread(
     by_label = {
         label: [float(v) for v in numbers] for label, numbers in values.items() if len(numbers)
     }
-    words = labels.label_of(measure).words
     findings = (
         "; ".join(f"{label} {_spread(numbers)}" for label, numbers in by_label.items())
         or "no run has ended"
     )
-    alt = f"{words[:1].upper()}{words[1:]} of every seed: {findings}."
+    alt = f"{labels.words_of(measure)} of every seed: {findings}."
     caption = (
-        f"{labels.axis(measure)} of every run: a symbol is a seed, the upright stroke the mean. So"
-        " few seeds show how far runs lie apart; they do not prove an order."
+        f"{labels.capital(labels.axis(measure))} of every run: a symbol is a seed, the upright"
+        " stroke the mean. So few seeds show how far runs lie apart; they do not prove an order."
     )
     rows = [
         (label, n, v) for label, numbers in by_label.items() for n, v in enumerate(numbers, start=1)
     ]
     table = Table(("method", "run", measure), rows)
     draw = functools.partial(_draw, by_label, measure)
-    title = f"{words[:1].upper()}{words[1:]} by seed"
-    return Figure(
-        f"seeds_{measure}", draw, caption[:1].upper() + caption[1:], alt, table, theme, title
-    )
+    title = f"{labels.words_of(measure)} by seed"
+    return Figure(f"seeds_{measure}", draw, caption, alt, table, theme, title)
 
 
 def _spread(values: list[float]) -> str:
@@ -77,28 +75,15 @@ def _draw(values: dict[str, list[float]], measure: str, page_style: PageStyle) -
     y = 0.0  # in letter heights, downward
     for label, numbers in values.items():
         name = page_style.wrap(label, page_style.width - 3 * page_style.font)
-        figure.add_annotation(**_name(name, page_style), y=y)
+        figure.add_annotation(row_name(name, y, page_style))
         y += 1.3 * (name.count("<br>") + 1) + 0.9
         figure.add_traces(_row(label, numbers, y, styles[label], page_style))
         y += 1.1
     figure.update_xaxes(title_text=labels.axis(measure), nticks=6)
-    hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
-    figure.update_yaxes(range=[y, -0.3], **hidden)
+    figure.update_yaxes(range=[y, -0.3], **NO_TICKS)
     margin = {"l": page_style.font, "t": 0.5 * page_style.font}
     height = (y + 0.3 + 3.5) * page_style.font
     return figure.update_layout(height=height, margin=margin, showlegend=False)
-
-
-def _name(name: str, page_style: PageStyle) -> dict:
-    """Return a left-aligned method name with an opaque background that hides the grid."""
-    text = {
-        "text": name,
-        "font": {"size": page_style.font},
-        "align": "left",
-        "bgcolor": page_style.inks.paper,
-    }
-    place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "top", "borderpad": 0}
-    return {**text, **place, "showarrow": False}
 
 
 def _row(

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import error_bar
 from qtha_lab.figures.machinery.table import Table
 
 
@@ -91,24 +92,18 @@ def _draw(shares: dict[str, dict[str, Share]], page_style: PageStyle) -> go.Figu
     styles, apart = theme.distinct_styles(shares), 0.5 / max(1, len(shares))
     figure = go.Figure()
     for number, (label, of) in enumerate(shares.items()):
+        shared, low, high = zip(*of.values(), strict=True)
         lift = apart * ((len(shares) - 1) / 2 - number)
         hover = f"{label}, %{{customdata}}<br>%{{x:.0%}} of the variance<extra></extra>"
         trace = page_style.line_of(
             label,
             styles[label],
-            x=[s.share for s in of.values()],
+            x=shared,
             y=[rows[name] + lift for name in of],
             hovertemplate=hover,
             mode="markers",
         )
-        bar = {
-            "type": "data",
-            "symmetric": False,
-            "thickness": page_style.line,
-            "width": 0,
-            "array": [s.high - s.share for s in of.values()],
-            "arrayminus": [s.share - s.low for s in of.values()],
-        }
+        bar = error_bar(shared, low, high, page_style.line) | {"width": 0}
         trace.update(error_x=bar, marker_size=1.6 * page_style.marker, customdata=list(of))
         figure.add_trace(trace)
     figure.update_xaxes(

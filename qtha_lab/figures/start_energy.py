@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TypedDict
 
+import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import labels, theme, ticks
+from qtha_lab.figures.machinery import theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import draw_by_size, rule
 from qtha_lab.figures.machinery.table import Table, value_text
 
 BEFORE, AFTER = "before training", "after training"
@@ -94,100 +96,46 @@ def start_energy(starts: Sequence[InitialisedRun], theme: str = "light") -> Figu
         " Right: ratio of the mean squared gradient of a new layer at few qubits to that at many;"
         " at the dotted line it does not vanish. Does not show the size of the gradients."
     )
-    draw = functools.partial(_draw, rows, bonds)
-    return Figure(
-        "start_energy",
-        draw,
-        caption,
-        alt,
-        Table.of([dict(s) for s in rows]),
-        theme,
-        "What a prepared start is worth",
-    )
+    table = Table.of([dict(start) for start in rows], list(InitialisedRun.__annotations__))
+    draw = functools.partial(_draw, table.frame)
+    title = "What a prepared start is worth"
+    return Figure("start_energy", draw, caption, alt, table, theme, title)
 
 
-def _draw(rows: list[InitialisedRun], bonds: list[int], page_style: PageStyle) -> go.Figure:
-    figure = go.Figure()
-    others = list(dict.fromkeys(s["label"] for s in rows if s["bond"] is None))
-    names = list(dict.fromkeys(s["label"] for s in rows))
-    _add_errors(figure, rows, bonds, others, page_style)
-    _add_falls(figure, rows, names, page_style)
-    _place_panels(figure, rows, bonds, names, page_style)
-    return page_style.with_legend(figure, [BEFORE, AFTER, *others])
-
-
-def _add_errors(
-    figure: go.Figure,
-    rows: list[InitialisedRun],
-    bonds: list[int],
-    others: list[str],
-    page_style: PageStyle,
-) -> None:
-    """Draw the energy error before and after training against the bond dimension."""
-    styles = theme.distinct_styles([BEFORE, AFTER, *others])
-    for label, name in ((BEFORE, "start_error"), (AFTER, "energy_error")):
-        of = [s for s in rows if s["bond"] is not None]
-        up = [fmean(s[name] for s in of if s["bond"] == bond) for bond in bonds]
-        figure.add_trace(page_style.line_of(label, styles[label], x=bonds, y=up))
-        figure.add_scatter(
-            x=[s["bond"] for s in of],
-            y=[s[name] for s in of],
-            mode="markers",
-            showlegend=False,
-            hoverinfo="skip",
-            marker={"color": styles[label]["color"], "size": 4, "opacity": 0.5},
-        )
-    for label in others:
-        mean = fmean(s["energy_error"] for s in rows if s["label"] == label)
-        line = page_style.line_of(label, styles[label], x=bonds, y=[mean] * len(bonds))
-        figure.add_trace(line.update(mode="lines"))
-
-
-def _add_falls(
-    figure: go.Figure, rows: list[InitialisedRun], names: list[str], page_style: PageStyle
-) -> None:
-    """Draw the fall of squared gradients of each initial state."""
-    falls = [fmean(s["gradient_decay"] for s in rows if s["label"] == name) for name in names]
-    place = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
-    figure.add_scatter(
-        x=[s["gradient_decay"] for s in rows],
-        y=[s["label"] for s in rows],
-        mode="markers",
-        hoverinfo="skip",
-        **place,
-        marker={"color": theme.GREY, "size": 4, "opacity": 0.6},
-    )
-    figure.add_scatter(
-        x=falls,
-        y=names,
-        mode="markers",
-        marker={"color": theme.BLUE, "size": page_style.marker},
-        **place,
-        hovertemplate="%{y}: %{x:.3g}-fold<extra></extra>",
-    )
-
-
-def _place_panels(
-    figure: go.Figure,
-    rows: list[InitialisedRun],
-    bonds: list[int],
-    names: list[str],
-    page_style: PageStyle,
-) -> None:
-    """Place both panels side by side, or one above the other on a narrow page."""
-    errors = [s[name] for s in rows for name in ("start_error", "energy_error") if s["bond"]]
+def _draw(runs: pd.DataFrame, page_style: PageStyle) -> go.Figure:
+    prepared = runs[runs["bond"].notna()]
+    others = runs[runs["bond"].isna()].assign(error=runs["energy_error"])
+    errors = [
+        prepared.assign(label=label, error=prepared[name])
+        for label, name in ((BEFORE, "start_error"), (AFTER, "energy_error"))
+    ]
     left, right = ([0, 1], [0, 1]) if page_style.narrow else ([0, 0.52], [0.66, 1])
     top, below = ([0.6, 1], [0, 0.34]) if page_style.narrow else ([0, 1], [0, 1])
-    log = {"type": "log", "tickvals": bonds} if bonds else {}
-    dotted = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
-    figure.update_layout(
-        height=(1.25 if page_style.narrow else 0.5) * page_style.width,
-        xaxis={"title": {"text": labels.axis("bond_dim")}, "domain": left, "anchor": "y", **log},
-        yaxis={"title": {"text": "relative error"}, "domain": top, "anchor": "x",
-               **ticks.log_axis(errors)},
+    height = (1.25 if page_style.narrow else 0.5) * page_style.width
+    frame = pd.concat([*errors, others]).rename(columns={"bond": "bond_dim"})
+    figure = draw_by_size(frame, "bond_dim", "error", page_style, layout={"height": height})
+    _add_falls(figure, runs, page_style)
+    scale = ticks.log_axis(pd.concat(errors)["error"])
+    names = list(dict.fromkeys(runs["label"]))
+    figure.update_xaxes(domain=left, anchor="y", type="log" if len(prepared) else None)
+    figure.update_yaxes(title_text="relative error", domain=top, anchor="x", **scale)
+    return figure.update_layout(
         xaxis2={"title": {"text": "fall of squared gradients"}, "domain": right, "anchor": "y2",
                 "rangemode": "tozero"},
         yaxis2={"domain": below, "anchor": "x2", "type": "category", "categoryarray": names[::-1]},
         shapes=[{"type": "line", "xref": "x2", "yref": "y2 domain", "x0": 1, "x1": 1, "y0": 0,
-                 "y1": 1, "line": dotted}],
+                 "y1": 1, "line": rule(page_style)}],
     )  # fmt: skip
+
+
+def _add_falls(figure: go.Figure, runs: pd.DataFrame, page_style: PageStyle) -> None:
+    """Draw the fall of squared gradients of each initial state, and its mean."""
+    means = runs.groupby("label", sort=False)["gradient_decay"].mean()
+    place = {"mode": "markers", "xaxis": "x2", "yaxis": "y2", "showlegend": False}
+    grey = {"color": theme.GREY, "size": 4, "opacity": 0.6}
+    figure.add_scatter(
+        x=runs["gradient_decay"], y=runs["label"], hoverinfo="skip", marker=grey, **place
+    )
+    blue = {"color": theme.BLUE, "size": page_style.marker}
+    hover = "%{y}: %{x:.3g}-fold<extra></extra>"
+    figure.add_scatter(x=means, y=means.index, marker=blue, hovertemplate=hover, **place)

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import theme, ticks
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.panels import rule
 from qtha_lab.figures.machinery.parts import unchecked
 from qtha_lab.figures.machinery.table import Table
 
@@ -145,6 +146,6 @@ def _limits(stage: str, values: list[float], scale: float, page_style: PageStyle
     limit = math.pi / scale
     if stage != ANGLES or max(map(abs, values)) < 0.5 * limit:
         return []
-    line = {"dash": "dash", "width": 0.7 * page_style.line, "color": page_style.inks.text}
-    place = {"type": "line", "xref": "x2 domain", "yref": "y2", "x0": 0, "x1": 1, "line": line}
+    place = {"type": "line", "xref": "x2 domain", "yref": "y2", "x0": 0, "x1": 1}
+    place |= {"line": rule(page_style, "dash")}
     return [place | {"y0": side * limit, "y1": side * limit} for side in (-1, 1)]

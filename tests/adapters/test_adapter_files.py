@@ -174,7 +174,7 @@ def test_a_model_of_pickled_weights_is_not_opened(model_folder):
 def test_a_folder_with_a_model_and_an_adapter_is_refused(model_folder):
     (model_folder / "adapter_config.json").write_text("{}")
     for refuse in (models.check_model, models.load_model):
-        with pytest.raises(Refusal, match="must hold a model or an adapter, got both"):
+        with refused(value="both"):
             refuse(str(model_folder))
 
 

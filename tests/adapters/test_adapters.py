@@ -182,7 +182,7 @@ def test_linear_adapters_merge_and_others_say_what_to_do(name, example, base):
     if not adapters.get_method(name).is_linear(model.peft_config["default"]):
         with refused("Adapter 'default'", rule="cannot be merged", error=NotImplementedError):
             model.merge_adapter()
-        with pytest.raises(NotImplementedError, match="unload"):
+        with refused(remedy="unload", error=NotImplementedError):
             model.merge_and_unload()
         assert torch.equal(logits(model), outputs)
         return
@@ -201,18 +201,6 @@ def test_copies_and_pickles_compute_the_same(name, example):
     outputs = logits(model)
     assert torch.equal(logits(copy.deepcopy(model)), outputs)
     assert torch.equal(logits(pickle.loads(pickle.dumps(model))), outputs)
-
-
-@every_form
-def test_it_goes_beside_a_lora_on_the_same_layers(name, example):
-    model = make("llama")
-    lora = LoraConfig(target_modules=TARGETS["llama"], init_lora_weights=False)
-    model.add_adapter(lora, adapter_name="plain")
-    model.add_adapter(config_of(name, example, "llama", init_weights=False), adapter_name="mine")
-    model.set_adapter("plain")
-    only_lora = logits(model)
-    model.set_adapter(["plain", "mine"])
-    assert not torch.equal(logits(model), only_lora)
 
 
 # precision, checkpointing, generation
@@ -419,9 +407,7 @@ def test_targets_that_match_nothing_are_answered_with_what_exists(targets, sente
 def test_a_layer_that_is_not_linear_is_refused_by_name(name, example):
     config = config_of(name, example, "llama")
     config.target_modules = {"embed_tokens"}
-    with pytest.raises(
-        ValueError, match=f"^{name}: target_modules must .*embed_tokens', a Embedding"
-    ):
+    with refused(f"{name}: target_modules", "a Embedding"):
         adapters.add_adapter(make("llama"), config)
 
 
@@ -439,10 +425,10 @@ def test_an_adapter_name_that_clashes_with_the_prefix_is_refused(name, clash):
     example = next(iter(adapters.get_method(name).examples))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(ValueError, match=f"adapter name must have no dot .* got '{bad}'"):
+        with refused("adapter name", f"'{bad}'"):
             adapters.add_adapter(make("llama"), config_of(name, example, "llama"), name=bad)
         model = adapted(name, example, "llama")
-        with pytest.raises(ValueError, match=f"adapter name must have no dot .* got '{bad}'"):
+        with refused("adapter name", f"'{bad}'"):
             model.add_adapter(bad, config_of(name, example, "llama"))
         assert list(model.peft_config) == ["default"]
 
@@ -472,7 +458,7 @@ def test_missing_and_unexpected_tensors_are_named(what, tmp_path):
     if what == "unexpected":
         tensors |= {name: tensor, f"{name}_more": tensor.clone()}
     save_file(tensors, file)
-    with pytest.raises(ValueError, match=f"1 {what} tensor, .*q_proj.qtha_A"):
+    with refused(value=f"1 {what} tensor"):
         adapters.load_adapter(make("llama"), tmp_path)
 
 

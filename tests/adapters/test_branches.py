@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
+from support.adapted_models import drawn
 from support.refusals import refused
 from support.small_models import TARGETS, make
 
@@ -17,17 +18,6 @@ from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.qtha_branches import Cosines, HilbertPhase, SiluStack
 from qtha_lab.circuits import ansatze
 from qtha_lab.simulators import probs
-
-
-def drawn(config, in_features=48, out_features=40):
-    torch.manual_seed(0)
-    change = config.change(Layer(in_features, out_features))
-    tensors = {
-        name: torch.empty(spec.shape, dtype=torch.float64)
-        for name, spec in change.tensors().items()
-    }
-    change.initialise(tensors)
-    return change, tensors
 
 
 def rank(matrix) -> int:
@@ -43,7 +33,7 @@ def test_a_wide_readout_leaves_r_dimensions_and_the_published_one_does_not(reado
     # r = 3 qubits: 3 ⟨Z_i⟩; 3·4/2 = 6 with pairs; 2³ = 8 probabilities, whose sum is 1 but of which
     # 2^r p - 1 and the linear branch span all 8 columns of B
     config = QthaConfig(r=3, waist=24, bond_dim=6, readout=readout, init_weights=False)
-    change, t = drawn(config)
+    change, t = drawn(config, 48, 40)
     realised = change.delta(t, 3 * torch.randn(300, 48, dtype=torch.float64))
     assert rank(realised) == most
     through_x = torch.autograd.functional.jacobian(
@@ -65,7 +55,7 @@ def test_a_wide_readout_trains_what_its_formula_says(readout, m):
 
 def test_probabilities_enter_centred():
     config = QthaConfig(r=2, waist=8, readout="probs", n_layers=1, use_linear=False)
-    change, t = drawn(config)
+    change, t = drawn(config, 48, 40)
     h = torch.randn(5, 2, dtype=torch.float64)
     p = probs(ansatze.build("qtha", 2, 1), h, t["params"], "device:default.qubit")
     torch.testing.assert_close(change.bottleneck.branch.apply(t, h), 4 * p - 1)
@@ -79,7 +69,7 @@ def test_silu_stacks_are_the_authors_controls(letters, layers):
     n, m, r = 3584, 512, 4
     config = QthaConfig(r=r, use_mpo=False, stand_in="silu", stand_in_layers=layers)
     assert config.n_parameters(n, m) == r * (n + m) + r**2 + layers * r**2  # methods.md 1.5
-    _, t = drawn(config)
+    _, t = drawn(config, 48, 40)
     assert not t[f"S_{layers - 1}"].any()
     h, by_hand = torch.randn(6, r, dtype=torch.float64), torch.nn.Sequential()
     for k in range(layers):

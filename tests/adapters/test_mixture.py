@@ -265,27 +265,24 @@ def test_a_peft_model_of_another_method_says_which_way_works(mixed):
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft reads it
         model = get_peft_model(make("llama"), lora(), mixed=mixed)
     config = config_of("qtha", "AB", "llama")
-    sentence = r"with lora must get adapters of the same method, got qtha"
-    with pytest.raises(ValueError, match=sentence):
+    with refused("with lora", "qtha", rule="adapters of the same method"):
         adapters.add_adapter(model, config, name="second")
 
 
 def test_names_that_clash_with_a_prefix_of_peft_are_refused_too(tmp_path):
-    sentence = r"adapter name must have no dot and be no part of 'lora_', got 'ora'"
-    with pytest.raises(ValueError, match=sentence):
+    with refused("adapter name", "'ora'"):
         adapters.add_adapter(make("llama"), lora(), name="ora")
     adapters.add_adapter(make("llama"), lora()).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=sentence):
+    with refused("adapter name", "'ora'"):
         adapters.load_adapter(make("llama"), tmp_path, adapter_name="ora")
 
 
 @parametrise(FORMS)
 def test_names_that_clash_are_refused_by_every_path_that_loads(name, example, tmp_path):
     adapted(name, example, "llama").save_pretrained(tmp_path)
-    sentence = f"adapter name must have no dot .* got '{name}'"
-    with pytest.raises(ValueError, match=sentence):
+    with refused("adapter name", f"'{name}'"):
         adapters.load_adapter(make("llama"), tmp_path, adapter_name=name)
-    with pytest.raises(ValueError, match=sentence):
+    with refused("adapter name", f"'{name}'"):
         without_warnings(PeftModel.from_pretrained, make("llama"), tmp_path, adapter_name=name)
-    with pytest.raises(ValueError, match=sentence):
+    with refused("adapter name", f"'{name}'"):
         make("llama").load_adapter(str(tmp_path), adapter_name=name)

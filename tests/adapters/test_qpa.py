@@ -172,7 +172,7 @@ def test_permuted_bit_strings_need_the_papers_start_and_do_not_merge():
     )
     model = add_adapter(make("llama"), config)
     assert not get_method("qpa").is_linear(config)
-    with pytest.raises(NotImplementedError, match="bit_order='fixed', which merges"):
+    with refused(remedy="bit_order='fixed'", error=NotImplementedError):
         model.merge_adapter()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.refusals import refused
 from typer.testing import CliRunner
 
 from benchmarks import contenders, peers, simulators
@@ -241,7 +242,7 @@ def test_the_file_of_peers_imports_only_the_standard_library_at_its_top():
 
 
 def test_an_unknown_peer_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match="did you mean 'torchquantum'"):
+    with refused(remedy="'torchquantum'"):
         measure(SMALL, ["none"], ["torchquantm"])
 
 

@@ -26,7 +26,6 @@ from qtha_lab.circuits.ansatze.registry import _without_entanglers
 from qtha_lab.circuits.elementary_gates import Part, rotation_y, rotation_z
 from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.circuits.schedule import commute
-from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.cost.circuit import count_circuit
 from qtha_lab.figures.circuit_diagram import circuit_diagram
 from qtha_lab.simulators import expval
@@ -122,7 +121,7 @@ def test_a_new_kind_is_counted_compiled_and_left_out_where_nothing_may_entangle(
 
 
 def test_a_new_kind_is_suggested_for_what_others_call_it(zx):
-    with pytest.raises(Refusal, match="did you mean 'TurnZX'"):
+    with refused(remedy="'TurnZX'"):
         Gate("RZX", (0, 1), 0.1)
 
 
@@ -165,9 +164,3 @@ def test_the_frequencies_of_an_entry_are_pennylanes(name):
     kind = GATES[name]
     operation = getattr(qml, name)(*[0.3] * kind.n_angles, wires=range(kind.n_wires))
     assert operation.parameter_frequencies == [kind.frequencies] * kind.n_angles
-
-
-@pytest.mark.parametrize("name", [name for name, kind in GATES.items() if kind.local])
-def test_what_stays_of_an_entangling_gate_is_a_rotation_of_one_wire_with_as_many_angles(name):
-    local = GATES[GATES[name].local]
-    assert (local.n_wires, local.n_angles) == (1, GATES[name].n_angles)

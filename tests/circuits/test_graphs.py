@@ -6,7 +6,7 @@ The same numbers as without, by any engine.
 import pytest
 import torch
 from hypothesis import given, settings
-from support.random_circuits import circuits
+from support.random_circuits import circuits, values_and_gradients
 from support.refusals import refused
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, ansatze
@@ -21,12 +21,6 @@ def _both(circuit, batch=4, dtype=torch.float64):
     generator = torch.Generator().manual_seed(0)
     shapes = (batch, circuit.n_inputs), (circuit.n_params,)
     return [torch.rand(s, generator=generator, dtype=dtype).requires_grad_() for s in shapes]
-
-
-def _with_gradients(function, operands):
-    values = function(*operands)
-    weights = torch.linspace(-1, 2, values.numel(), dtype=values.real.dtype).reshape(values.shape)
-    return values, *torch.autograd.grad((values.real * weights).sum(), operands)
 
 
 # text
@@ -64,7 +58,7 @@ def test_one_graph_holds_any_engine(engine):
 
     compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
     for a, b in zip(
-        _with_gradients(compiled, operands), _with_gradients(run, operands), strict=True
+        values_and_gradients(compiled, operands), values_and_gradients(run, operands), strict=True
     ):
         torch.testing.assert_close(a, b)
 
@@ -90,7 +84,7 @@ def test_observables_of_several_runs_keep_their_order_in_a_graph():
     operands = _both(circuit)
     compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
     for a, b in zip(
-        _with_gradients(compiled, operands), _with_gradients(run, operands), strict=True
+        values_and_gradients(compiled, operands), values_and_gradients(run, operands), strict=True
     ):
         torch.testing.assert_close(a, b)
 
@@ -99,8 +93,8 @@ def test_the_state_goes_through_a_graph():
     circuit = ansatze.build("qtha", 2, 1)
     operands = _both(circuit)
     compiled = torch.compile(lambda x, p: state(circuit, x, p), fullgraph=True, backend="aot_eager")
-    eager = _with_gradients(lambda x, p: state(circuit, x, p), operands)
-    for a, b in zip(_with_gradients(compiled, operands), eager, strict=True):
+    eager = values_and_gradients(lambda x, p: state(circuit, x, p), operands)
+    for a, b in zip(values_and_gradients(compiled, operands), eager, strict=True):
         torch.testing.assert_close(a, b)
 
 
@@ -118,8 +112,8 @@ def test_amplitudes_go_through_a_graph():
     compiled = torch.compile(
         lambda x, p: expval_z(circuit, x, p), fullgraph=True, backend="aot_eager"
     )
-    eager = _with_gradients(lambda x, p: expval_z(circuit, x, p), operands)
-    for a, b in zip(_with_gradients(compiled, operands), eager, strict=True):
+    eager = values_and_gradients(lambda x, p: expval_z(circuit, x, p), operands)
+    for a, b in zip(values_and_gradients(compiled, operands), eager, strict=True):
         torch.testing.assert_close(a, b)
 
 

@@ -106,7 +106,7 @@ def test_a_base_that_no_machine_holds_is_refused_with_both_numbers(tmp_path):
 
 
 def test_a_waist_that_no_optimiser_holds_is_refused():
-    with pytest.raises(Refusal, match="for the adapter and its optimiser"):
+    with refused(remedy="for the adapter and its optimiser"):
         Experiment(method="qtha(waist=1000000000)").check()
 
 
@@ -115,7 +115,7 @@ def test_circuits_that_do_not_fit_are_refused_before_one_is_run(monkeypatch):
     monkeypatch.setattr(simulators.memory, "free_bytes", lambda device: 8 * GIB)
     experiment = Experiment(method="qtha(r=24,waist=32,bond_dim=2,n_layers=2)")
     for refuses in (experiment.check, lambda: preview(experiment)):
-        with pytest.raises(Refusal, match="GiB for circuits"):
+        with refused(remedy="GiB for circuits"):
             refuses()
     with refused("n_qubits", "99"):
         Experiment(method="qtha(r=99,waist=128,bond_dim=2,n_layers=2)").check()

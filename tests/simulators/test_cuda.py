@@ -17,7 +17,6 @@ from support.refusals import refused
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from qtha_lab.circuits import Readout, ansatze, z_pairs
-from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import check_engine, expval, torch_engine
 from qtha_lab.simulators.engine_selection import choose
 
@@ -71,7 +70,7 @@ def test_forward_and_backward_of_several_runs_stay_on_the_card():
 def test_triton_says_where_it_is_missing_and_what_it_takes():
     circuit = ansatze.build("qtha", 3, 1)
     if importlib.util.find_spec("triton") is None:
-        with pytest.raises(Refusal, match="must have Triton, which comes with torch for CUDA"):
+        with refused(rule="Triton"):
             check_engine("triton", circuit)
         assert choose("auto", circuit, Readout.z(3), device="cuda") == "torch"
     else:

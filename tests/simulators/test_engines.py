@@ -7,11 +7,11 @@ import pytest
 import torch
 from support.refusals import refused
 
-from qtha_lab import plugins, testing
+from qtha_lab import plugins
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, ansatze
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import check_engine, engine_names, explain, expval, expval_z
-from qtha_lab.simulators.engine_selection import automatic, choose, engine_of, info_of
+from qtha_lab.simulators.engine_selection import automatic, choose, info_of
 from qtha_lab.simulators.registry import ENGINES
 
 ROTATION = Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.param(0))])
@@ -113,27 +113,6 @@ def test_a_name_that_is_taken_is_refused(bring, tmp_path):
     file.write_text(PLUGIN.replace("{options}", "").replace('"sums"', '"cpu"'))
     with refused(" The name of an engine", "'cpu', which qtha_lab.simulators.cpu has"):
         plugins.load_plugins([str(file)])
-
-
-def test_the_contract_finds_an_engine_that_rotates_the_wrong_way(bring, tmp_path):
-    bring()
-    assert all(verdict.holds for verdict in testing.check_plugin(str(tmp_path / "sums.py")))
-    (tmp_path / "sums.py").write_text(
-        PLUGIN.replace("{options}", "").replace(
-            "stack(totals, -1).cos()", "stack(totals, -1).sin()"
-        )
-    )
-    verdicts = testing.check_plugin(str(tmp_path / "sums.py"))
-    broken = [verdict.fact for verdict in verdicts if not verdict.holds]
-    assert broken == [f"its {what} are those of engine torch" for what in ("values", "gradients")]
-
-
-@pytest.mark.parametrize("name", [name for name in engine_names() if name != "auto"])
-def test_our_engines_have_the_functions_of_the_protocol(name):
-    engine = engine_of(name)
-    engine.check(ROTATION, Readout.z(1), name)
-    assert engine.broadcasts(name) in (True, False)
-    assert engine.working_bytes(ROTATION, 1, name) > 0
 
 
 @pytest.fixture

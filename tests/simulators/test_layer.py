@@ -12,7 +12,7 @@ from support.refusals import refused
 from torch import nn
 
 from qtha_lab import QuantumLayer
-from qtha_lab.circuits import Angle, Circuit, Gate, ansatze, to_pennylane
+from qtha_lab.circuits import Circuit, ansatze, to_pennylane
 from qtha_lab.simulators import engine_names, expval, expval_z, probs
 
 INPUTS = torch.linspace(-1, 2, 15).reshape(5, 3)
@@ -76,22 +76,6 @@ def test_it_equals_pennylanes_layer_with_its_gradients(batch):
         results.append([values, *torch.autograd.grad(loss, [inputs, *quantum.parameters()])])
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b.reshape(a.shape).double())
-
-
-def test_it_learns_a_cosine():
-    torch.manual_seed(1)
-    network = QuantumLayer(
-        Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.param(0))])
-    )
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
-    x = torch.linspace(-3, 3, 40).unsqueeze(-1)
-    for _ in range(120):
-        optimizer.zero_grad()
-        loss = (network(x) - (x + 0.7).cos()).square().mean()  # ⟨Z⟩ = cos(x + p)
-        loss.backward()
-        optimizer.step()
-    assert loss.item() < 1e-4
-    assert network.params.item() % (2 * torch.pi) == pytest.approx(0.7, abs=0.02)
 
 
 # what torch expects of a layer
@@ -196,16 +180,6 @@ def test_replicas_of_dataparallel_run_in_threads_and_send_their_gradients_home()
     torch.testing.assert_close(
         gradients, torch.autograd.grad(alone.square().sum(), quantum.params)[0]
     )
-
-
-def test_dataparallel_on_a_cpu_is_the_layer_itself():
-    """Without a GPU it has no device to copy to, and calls its module as it is."""
-    quantum = layer()
-    wrapped = nn.DataParallel(quantum)
-    assert wrapped.device_ids == []
-    (gradients,) = torch.autograd.grad(wrapped(INPUTS).square().sum(), quantum.params)
-    (expected,) = torch.autograd.grad(quantum(INPUTS).square().sum(), quantum.params)
-    assert torch.equal(gradients, expected)
 
 
 def _one_of_two(rank, address, inputs, answers):

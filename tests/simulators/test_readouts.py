@@ -78,32 +78,6 @@ def test_every_readout_equals_pennylane_on_any_circuit(circuit, data):
         assert abs(overlap) == pytest.approx(1.0, abs=1e-9)  # equal up to a global phase
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, database=None)
-@given(circuits(max_inputs=0))
-def test_amplitudes_are_the_first_state_of_any_circuit(circuit):
-    embedded = Circuit(circuit.n_qubits, circuit.gates, start="amplitudes")
-    generator = torch.Generator().manual_seed(2)
-    inputs = torch.randn(2, 2**circuit.n_qubits, dtype=torch.float64, generator=generator)
-    params = torch.randn(circuit.n_params, dtype=torch.float64, generator=generator)
-    unit = (inputs / inputs.norm(dim=1, keepdim=True)).to(torch.complex128)
-    matrix = qml.matrix(
-        lambda: to_pennylane(circuit, NONE, params), wire_order=range(circuit.n_qubits)
-    )()
-    expected = (unit @ torch.as_tensor(matrix).to(torch.complex128).T).abs().square()
-    for engine in ENGINES:
-        torch.testing.assert_close(probs(embedded, inputs, params, engine), expected)
-
-
-def test_a_start_in_amplitudes_has_right_gradients():
-    circuit = Circuit(
-        2, [Gate("RX", 0, Angle.param(0)), Gate("CNOT", (0, 1)), Gate("RY", 1, Angle.param(1))],
-        start="amplitudes",
-    )  # fmt: skip
-    inputs = torch.tensor([[0.1, -0.4, 0.3, 0.9]], dtype=torch.float64, requires_grad=True)
-    params = torch.tensor([0.3, -1.1], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x, p: expval_z(circuit, x, p), (inputs, params))
-
-
 def test_wrong_readouts_and_starts_get_a_sentence():
     for observables, value in [
         (["Z2"], "2 in 'Z2'"),

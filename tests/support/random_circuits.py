@@ -1,11 +1,13 @@
-"""Circuits of any gates for hypothesis, and their matrices by PennyLane."""
+"""Circuits of any gates for hypothesis, their matrices by PennyLane, and engines compared."""
 
 import numpy as np
 import pennylane as qml
+import torch
 from hypothesis import strategies as st
 from scipy.stats import unitary_group
 
 from qtha_lab.circuits import GATES, Angle, Circuit, Gate, to_pennylane
+from qtha_lab.simulators import expval_z
 
 
 @st.composite
@@ -56,3 +58,32 @@ def matrix_of_operations(operations, n_qubits: int) -> np.ndarray:
 def assert_same_up_to_phase(matrix: np.ndarray, expected: np.ndarray) -> None:
     overlap = np.trace(expected.conj().T @ matrix)
     np.testing.assert_allclose(matrix, expected * overlap / abs(overlap), atol=1e-12)
+
+
+def values_and_gradients(function, operands):
+    """Return the values of a function, and the gradients of a sum of them with fixed weights."""
+    values = function(*operands)
+    weights = torch.linspace(-1, 2, values.numel(), dtype=values.real.dtype).reshape(values.shape)
+    total = (values.real * weights).sum()
+    return values, *torch.autograd.grad(total, operands, materialize_grads=True)
+
+
+def assert_agree(circuit, engines, batch=3, read=expval_z, oracle="device:default.qubit"):
+    """Compare values and both gradients of engines with those of an oracle.
+
+    The bound is 1e-10 in float64; it is 1e-5 in float32, relative to the largest.
+    """
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(batch, circuit.n_inputs), (circuit.n_params,)]
+    numbers = [torch.randn(s, dtype=torch.float64, generator=generator) for s in shapes]
+
+    def computed(engine, dtype):
+        operands = [t.to(dtype, copy=True).requires_grad_() for t in numbers]
+        return values_and_gradients(lambda x, p: read(circuit, x, p, engine), operands)
+
+    truth = computed(oracle, torch.float64)
+    for engine in engines:
+        for dtype, bound in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
+            for a, b in zip(computed(engine, dtype), truth, strict=True):
+                scale = max(1.0, b.abs().max().item()) if b.numel() else 1.0
+                torch.testing.assert_close(a.double(), b, atol=bound * scale, rtol=0)

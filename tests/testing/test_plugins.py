@@ -185,34 +185,6 @@ def test_the_examples_keep_to_the_contract(file):
     assert len(verdicts) == len({verdict.fact for verdict in verdicts}) >= 2
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "fact", "seen"),
-    [
-        ('tensors["B"].zero_()', 'tensors["B"].fill_(0.1)', "nothing changes at the start", "logits move by up to"),
-        ("+ 1)", "+ 2)", "the number of trained parameters equals its formula", "n_parameters gives"),
-        ('tensors["d"])', 'tensors["d"].detach())', "gradients reach every trained tensor and none of the base",
-         "no gradient reaches"),
-        ("x @ tensors", "x.tanh() @ tensors", "merged equals unmerged if is_linear is True", "is the change linear?"),
-    ],
-)  # fmt: skip
-def test_a_method_that_breaks_a_fact_is_told_which(plugin, old, new, fact, seen):
-    assert old in SOURCE
-    broken = named(f"slim_{abs(hash(fact)) % 10**8}", SOURCE.replace(old, new))
-    verdicts = {v.fact: v for v in testing.check_plugin(plugin(broken))}
-    assert seen in verdicts[fact].seen
-
-
-def test_an_ansatz_that_states_another_count_is_told(plugin):
-    source = (EXAMPLES / "chain.py").read_text().replace('"chain"', '"chain_miscounted"')
-    source = source.replace(
-        "lambda n_qubits, n_layers: n_qubits * n_layers", "lambda n, layers: n * layers + 1"
-    )
-    verdicts = testing.check_plugin(plugin(source))
-    (broken,) = [verdict for verdict in verdicts if not verdict.holds]
-    assert broken.fact == "its angles are numbered from 0 and as many as it states"
-    assert "2 angles for 2 qubits and 1 layers, n_params gives 3" in broken.seen
-
-
 def test_a_file_that_registers_nothing_is_refused(plugin):
     with refused("Plugin", rule="no member of a family"):
         testing.check_plugin(plugin("x = 1"))
@@ -257,7 +229,7 @@ def test_a_method_of_a_plugin_is_launched_compared_and_resumed_only_as_it_was(pl
     (run,) = [run for run in list_runs(tmp_path / "out" / "runs") if "slim" in run.id]
     assert json.loads(run.files.plugins.read_text()) == plugins.fingerprints([file])
     plugin(named("slim_run").replace("setting(8,", "setting(5,"))
-    with pytest.raises(Refusal, match="must be unchanged since the launch of this run"):
+    with refused(rule="unchanged since the launch of this run"):
         load_run_plugins(run.files)
 
 
@@ -338,10 +310,10 @@ def test_trust_is_recorded_by_the_command_for_one_folder_and_one_content(
     assert [file.stat().st_mode & 0o077 for file in (tmp_path / "state").rglob("*")] == [0, 0]
     copy = RunDir(tmp_path / "copy")
     shutil.copytree(run.path, copy.path)
-    with pytest.raises(Refusal, match="qtha-lab trust"):
+    with refused(remedy="qtha-lab trust"):
         load_run_plugins(copy)
     plugin(Path(run.experiment.plugins[0]).read_text() + "\n# other code\n")
-    with pytest.raises(Refusal, match="qtha-lab trust"):
+    with refused(remedy="qtha-lab trust"):
         load_run_plugins(run.files)
 
 
@@ -360,7 +332,7 @@ def test_trust_that_somebody_else_could_have_recorded_does_not_count(foreign_run
         os.chown(folder, 12345, 12345)
     else:
         pytest.skip("only root can give a folder away")
-    with pytest.raises(Refusal, match="qtha-lab trust"):
+    with refused(remedy="qtha-lab trust"):
         load_run_plugins(run.files)
     assert not mark.exists()
 
@@ -375,7 +347,7 @@ def test_a_run_that_this_user_launches_is_trusted_here_and_in_its_worker(state, 
     shutil.rmtree(state)  # a machine that does not see this folder has the variable
     load_run_plugins(files)
     os.environ.pop(trust.VARIABLE)
-    with pytest.raises(Refusal, match="qtha-lab trust"):
+    with refused(remedy="qtha-lab trust"):
         load_run_plugins(files)
 
 
@@ -573,7 +545,7 @@ def test_a_plugin_named_as_a_method_of_peft_is_refused_and_peft_keeps_its_own(pl
 
     before = dict(PEFT_TYPE_TO_CONFIG_MAPPING)
     file = plugin(named(name))
-    with pytest.raises(Refusal, match=f"name must be none of PEFT's own methods, got '{name}'"):
+    with refused("name", f"'{name}'", rule="none of PEFT's own methods"):
         plugins.load_plugins([file])
     assert before == PEFT_TYPE_TO_CONFIG_MAPPING
 
@@ -628,8 +600,3 @@ def test_an_affine_change_is_not_merged_into_a_wrong_model(plugin):
     model = get_peft_model(make("llama"), config)
     with refused("Adapter 'default'", "a change as of a bias", error=NotImplementedError):
         model.merge_and_unload()
-
-
-def test_the_contract_finds_an_affine_change_that_is_said_to_be_linear(plugin):
-    seen = [verdict.seen for verdict in testing.check_plugin(plugin(AFFINE))]
-    assert any("an affine change is not linear" in text for text in seen)

@@ -69,6 +69,21 @@ def axis(name: str) -> str:
     return f"{words} ({unit})" if unit else words
 
 
+def capital(text: str) -> str:
+    """Return a text with a capital letter, as at the start of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def words_of(name: str) -> str:
+    """Return the words of a quantity with a capital letter.
+
+    Example:
+        >>> words_of("eval_loss")
+        'Evaluation loss'
+    """
+    return capital(label_of(name).words)
+
+
 def latex(name: str) -> str:
     r"""Return an axis title for LaTeX, with the symbol in front of the unit.
 

@@ -5,6 +5,7 @@ Works on a drawn figure. The page style sets the position of the legend.
 
 import logging
 import math
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -141,27 +142,21 @@ def name_ends(
     if axes is None or widest > 0.35 * page[0]:
         return False
     number = axes[1][1:]
-    if layout[f"xaxis{number}"].type == "category":
-        return False
     if not _reach_the_right(ends.values(), layout[f"xaxis{number}"].type == "log"):
         return False
     log = layout[f"yaxis{number}"].type == "log"
-    places = {
-        name: _scaled([v for v in trace.y if v is not None][-1], log)
-        for name, trace in ends.items()
-    }
+    places = {name: _scaled(trace.y[-1], log) for name, trace in ends.items()}
     pixels = (page[1] - 5 * font) / _span_of_axis(figure, f"y{number}", log)
     low = -math.inf
     for name in sorted(places, key=lambda name: places[name]):
         at = places[name] * pixels
         up = max(at, low + BETWEEN * font * (1 + name.count("<br>")))
         low = up
-        trace = ends[name]
-        x = [v for v in trace.x if v is not None][-1]
+        x = _scaled(ends[name].x[-1], layout[f"xaxis{number}"].type == "log")
         figure.add_annotation(
-            x=_scaled(x, layout[f"xaxis{number}"].type == "log"), y=places[name], xref=f"x{number}",
-            yref=f"y{number}", text=name, showarrow=False, xanchor="left", xshift=0.5 * font,
-            align="left", yshift=up - at, font={"size": font, "color": trace.line.color},
+            x=x, y=places[name], xref=f"x{number}", yref=f"y{number}", text=name, showarrow=False,
+            xanchor="left", xshift=0.5 * font, align="left", yshift=up - at,
+            font={"size": font, "color": ends[name].line.color},
         )  # fmt: skip
     figure.update_layout(margin={"r": widest + font, "t": font})
     return True
@@ -261,11 +256,16 @@ def _reach_the_right(lines: Iterable[Any], log: bool) -> bool:
 
 
 def _is_line(trace: Any) -> bool:
-    return (
-        trace.type == "scatter"
-        and "lines" in (trace.mode or "")
-        and bool(len(trace.x if trace.x is not None else ()))
-    )
+    """Return True for a line over numbers whose last point is drawn."""
+    if (
+        trace.type != "scatter"
+        or "lines" not in (trace.mode or "")
+        or trace.x is None
+        or not len(trace.x)
+    ):
+        return False
+    ends = trace.x[-1], trace.y[-1]
+    return all(isinstance(end, numbers.Real) and math.isfinite(end) for end in ends)
 
 
 def _scaled(value: float, log: bool) -> float:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery import labels, theme, ticks
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.table import value_text
 
 Style = Mapping[str, str]
@@ -21,6 +22,7 @@ Numbers = Sequence[float] | np.ndarray
 LEAST_SEEDS = 3  # fewest seeds of an interval; fewer seeds show the smallest and the largest value
 MOST_BANDS = 3  # bands in one panel; more would hide each other, and error bars replace them
 LEVEL = 0.05
+NO_TICKS = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
 
 
 def panels(
@@ -32,6 +34,7 @@ def panels(
     *,
     each: str = "",
     hover: str = "%{x}: %{y:.4g}",
+    data: str = "",
     mode: str | Mapping[str, str] = "lines+markers",
     log: str = "",
     ends: Sequence[str] = (),
@@ -39,6 +42,7 @@ def panels(
     styles: Mapping[str, Style] | None = None,
     xaxis: Mapping[str, Any] | None = None,
     yaxis: Mapping[str, Any] | None = None,
+    layout: Mapping[str, Any] | None = None,
 ) -> go.Figure:
     """Draw one line or set of dots per label, with axis titles and a legend.
 
@@ -50,6 +54,7 @@ def panels(
         page_style: Theme and size of the page.
         each: Column that splits a label into several lines, such as the seed.
         hover: Hover text behind the label, in plotly's format.
+        data: Column of the hover text's `%{customdata}`.
         mode: "lines", "markers" or "lines+markers", for all labels or by label.
         log: Letters of the logarithmic axes: "", "x", "y" or "xy".
         ends: Columns with the ends of an interval around y.
@@ -57,10 +62,11 @@ def panels(
         styles: Colour, dash and symbol by label; None uses those of the methods.
         xaxis: Further entries of the x axis.
         yaxis: Further entries of the y axis.
+        layout: Further entries of the layout, such as the height.
     """
     names = list(dict.fromkeys(frame[by]))
     styles = styles or theme.distinct_styles(names)
-    figure, named = go.Figure(), set()
+    figure, named = go.Figure(layout=dict(layout or {})), set()
     for key, rows in frame.groupby([by, each] if each else [by], sort=False):
         label, *rest = key
         head = ", ".join([shown(label), *(f"{each} {value}" for value in rest)])
@@ -68,6 +74,7 @@ def panels(
         line.update(mode=mode if isinstance(mode, str) else mode[label])
         line.update(hovertemplate=f"{head}<br>{hover}<extra></extra>")
         line.update(showlegend=False if label in named else None)
+        line.update(customdata=rows[data] if data else None)
         named.add(label)
         if ends and bands:
             low, high = (rows[end] for end in ends)
@@ -117,6 +124,16 @@ def rule(page_style: PageStyle, dash: str = "dot", width: float = 0.7) -> dict[s
     return {"dash": dash, "width": width * page_style.line, "color": page_style.inks.text}
 
 
+def with_front(figure: go.Figure, x: Any, y: Any, page_style: PageStyle) -> go.Figure:
+    """Return the figure with a dotted line through points, behind all other traces."""
+    figure.add_scatter(
+        x=x, y=y, mode="lines", line=rule(page_style), showlegend=False, hoverinfo="skip"
+    )
+    *others, front = traces_of(figure)
+    figure.data = [front, *others]
+    return figure
+
+
 def ends_by_size(frame: pd.DataFrame, size: str, value: str) -> str:
     """Describe the mean of each label at its largest size.
 
@@ -141,6 +158,7 @@ def draw_by_size(
     page_style: PageStyle,
     log: str = "",
     mode: str = "lines+markers",
+    layout: Mapping[str, Any] | None = None,
 ) -> go.Figure:
     """Draw means over seeds against a size, and a dot per seed.
 
@@ -153,6 +171,7 @@ def draw_by_size(
         page_style: Theme and size of the page.
         log: "y" for a logarithmic axis of the values.
         mode: "markers" omits the lines through the means.
+        layout: Further entries of the layout, such as the height.
     """
     means = frame.groupby(["label", size], sort=False, dropna=False)[value].mean().reset_index()
     means = means.sort_values(size, key=lambda sizes: sizes.fillna(0).astype(float), kind="stable")
@@ -175,6 +194,7 @@ def draw_by_size(
         mode=modes,
         xaxis={"tickvals": sizes},
         yaxis=scale,
+        layout=layout,
     )
     styles = theme.distinct_styles(names)
     for label, of in frame.dropna().groupby("label", sort=False):
@@ -234,12 +254,37 @@ def error_bar(mean: Numbers, low: Numbers, high: Numbers, width: float) -> dict[
         high: Upper ends.
         width: Stroke width in pixels.
     """
-    middle = np.asarray(mean)
+    middle = np.asarray(mean, dtype=float)
     return {
         "type": "data",
         "symmetric": False,
         "thickness": width,
         "width": 2.5 * width,
-        "array": np.asarray(high) - middle,
-        "arrayminus": middle - np.asarray(low),
+        "array": np.asarray(high, dtype=float) - middle,
+        "arrayminus": middle - np.asarray(low, dtype=float),
     }
+
+
+def striped(color: str, shape: str, page_style: PageStyle, paper: str = "") -> dict[str, Any]:
+    """Return the marker of bars with stripes.
+
+    Args:
+        color: Colour of the bars.
+        shape: Shape of the stripes, such as "/"; "" draws none.
+        page_style: Style of the page.
+        paper: Colour of the stripes; "" uses that of the page.
+    """
+    stripes = {"shape": shape, "size": 0.5 * page_style.font, "solidity": 0.25, "bgcolor": color}
+    return {"color": color, "pattern": stripes | {"fgcolor": paper or page_style.inks.paper}}
+
+
+def note(words: str, page_style: PageStyle, **place: Any) -> dict[str, Any]:
+    """Return a text without an arrow, in the font size of the page."""
+    return {"text": words, "showarrow": False, "font": {"size": page_style.font}, **place}
+
+
+def row_name(words: str, y: float, page_style: PageStyle, **more: Any) -> dict[str, Any]:
+    """Return the left-aligned name of a row, on a background that hides the grid."""
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "y": y, "yanchor": "top", "borderpad": 0}
+    look = {"align": "left", "bgcolor": page_style.inks.paper}
+    return note(words, page_style, **place, **look, **more)
