@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from qtha_lab.core.errors import Refusal
@@ -127,12 +128,8 @@ def smooth(values: Values, weight: float) -> np.ndarray:
     numbers = np.asarray(values, dtype=float)
     if not weight:
         return numbers
-    means, total, count = np.full(len(numbers), np.nan), 0.0, 0.0
-    for place, value in enumerate(numbers):
-        if np.isfinite(value):
-            total, count = weight * total + value, weight * count + 1
-            means[place] = total / count
-    return means
+    known = pd.Series(numbers).where(np.isfinite(numbers))
+    return known.ewm(alpha=1 - weight, ignore_na=True).mean().where(known.notna()).to_numpy()
 
 
 def _findings(lines: Sequence[Line], y: str) -> str:

@@ -11,19 +11,23 @@ import warnings
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from support.adapted_models import (
+from support.refusals import refused
+from support.small_models import (
     EXAMPLES,
     FORMS,
     OURS,
+    TARGETS,
+    TOKENS,
     adapted,
     change_of,
     config_of,
+    logits,
+    make,
     on_models,
     our_layers,
+    run,
     trainable,
 )
-from support.refusals import refused
-from support.small_models import TARGETS, TOKENS, logits, make, run
 from torch import nn
 
 from qtha_lab import adapters

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
-from support.adapted_models import drawn
 from support.refusals import refused
-from support.small_models import TARGETS, make
+from support.small_models import TARGETS, drawn, make
 
 from qtha_lab.adapters import QthaConfig, add_adapter
 from qtha_lab.adapters.change import Layer

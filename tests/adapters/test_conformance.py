@@ -21,19 +21,24 @@ from peft import (
     set_peft_model_state_dict,
 )
 from safetensors.torch import load_file
-from support.adapted_models import (
+from support.refusals import refused
+from support.small_models import (
     FORMS,
     LINEAR,
+    TARGETS,
+    TOKENS,
     adapted,
     config_of,
+    inputs,
+    logits,
+    make,
     our_layers,
     parametrise,
+    run,
     trainable,
     with_two_adapters,
     without_warnings,
 )
-from support.refusals import refused
-from support.small_models import TARGETS, TOKENS, inputs, logits, make, run
 
 from qtha_lab import adapters
 

@@ -8,6 +8,7 @@ import torch
 from peft import PeftModel
 from support.refusals import refused
 from support.small_models import TARGETS, TOKENS, logits, make
+from support.trained_runs import FOUR_STEPS, work
 
 from qtha_lab.adapters import (
     add_for_checkpoint,
@@ -27,9 +28,7 @@ from qtha_lab.analysis.live import snapshot
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
-from qtha_lab.runs import run
-from qtha_lab.training.finetune import fine_tune
+from qtha_lab.experiment.run_directory.events import history, read_events
 
 MASK = torch.ones_like(TOKENS)
 BATCHES = [{"input_ids": TOKENS, "labels": TOKENS, "attention_mask": MASK}]
@@ -221,28 +220,6 @@ def test_an_experiment_is_checked_before_it_starts(tmp_path):
     Experiment(method="lora(r=8,init_lora_weights=lora_ga,start_rows=4)").check(tmp_path)
 
 
-TRAINING = {
-    "steps": 4,
-    "batch_size": 2,
-    "max_length": 48,
-    "train_rows": 8,
-    "eval_rows": 4,
-    "test_rows": 4,
-    "eval_every": 2,
-    "checkpoint_every": 2,
-    "generate_rows": 0,
-    "spectrum_every": 0,
-}
-
-
-def work(files, until=10**9):
-    log = EventLog(files.events)
-    try:
-        return fine_tune(files, log, lambda: run.Run(files.path).status().step >= until, 1)
-    finally:
-        log.close()
-
-
 def measured(files):
     kinds = ("train", "eval", "test", "general")
     events = [e for e in history(read_events(files.events)[0]) if e["kind"] in kinds]
@@ -254,7 +231,7 @@ def measured(files):
 def test_a_run_that_stopped_goes_on_bit_for_bit_and_its_adapter_is_its_model(name, tmp_path):
     method = f"lora(r=2,init_lora_weights={name},start_rows=4,learning_rate=0.01)"
     straight, broken = (
-        RunDir.create(Experiment(method=method, training=TRAINING), tmp_path / place)
+        RunDir.create(Experiment(method=method, training=FOUR_STEPS), tmp_path / place)
         for place in ("straight", "broken")
     )
     outcome = work(straight)

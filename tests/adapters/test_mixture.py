@@ -5,21 +5,23 @@ import warnings
 import pytest
 import torch
 from peft import LoHaConfig, LoraConfig, PeftModel, get_peft_model
-from support.adapted_models import (
+from support.refusals import refused
+from support.small_models import (
     EXAMPLES,
     FORMS,
     LINEAR,
+    TARGETS,
     adapted,
     change_of,
     config_of,
+    logits,
+    make,
     our_layers,
     parametrise,
     trainable,
     with_two_adapters,
     without_warnings,
 )
-from support.refusals import refused
-from support.small_models import TARGETS, logits, make
 
 from qtha_lab import adapters
 from qtha_lab.adapters import weigh

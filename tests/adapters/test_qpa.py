@@ -5,9 +5,8 @@ import math
 import pennylane as qml
 import pytest
 import torch
-from support.adapted_models import drawn
 from support.refusals import refused
-from support.small_models import TARGETS, logits, make
+from support.small_models import TARGETS, drawn, logits, make
 
 from qtha_lab.adapters import add_adapter, basis_states, get_method
 from qtha_lab.adapters.change import Layer

@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from support.adapted_models import drawn
 from support.refusals import refused
-from support.small_models import TARGETS, TOKENS, logits, make
+from support.small_models import TARGETS, TOKENS, drawn, logits, make
 
 from qtha_lab.adapters import QthaConfig, add_adapter, circuits_of, get_method
 from qtha_lab.adapters.change import Layer

@@ -7,9 +7,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.adapted_models import drawn
 from support.refusals import refused
-from support.small_models import TARGETS, make
+from support.small_models import TARGETS, drawn, make
 
 from qtha_lab.adapters import add_adapter, get_method, orthogonal_maps
 from qtha_lab.adapters.change import Layer

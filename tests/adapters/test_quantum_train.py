@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from support.adapted_models import drawn
 from support.refusals import refused
+from support.small_models import drawn
 
 from qtha_lab.adapters import basis_states, get_method, quantum_train, weight_mappings
 from qtha_lab.adapters.change import Layer

@@ -8,8 +8,7 @@ import threading
 
 import pytest
 import torch
-from support.adapted_models import adapted, config_of, our_layers, trainable
-from support.small_models import TOKENS, logits
+from support.small_models import TOKENS, adapted, config_of, logits, our_layers, trainable
 from torch import nn
 
 from qtha_lab import adapters

@@ -1,7 +1,4 @@
-"""Contract of every figure function.
-
-It draws in every look, says what it shows, and hands out its numbers.
-"""
+"""Page styles, captions and files of every figure; `test_contract` holds the other facts."""
 
 import csv
 import io
@@ -51,29 +48,16 @@ def test_it_draws_in_every_look_at_the_width_of_the_target(name, theme, target):
 @every_figure
 def test_it_says_what_it_shows_and_what_it_does_not(name):
     figure = FUNCTIONS[name].example()
-    assert any(character.isdigit() for character in figure.alt), figure.alt
-    assert figure.alt.endswith(".")
-    assert figure.caption.endswith(".")
     assert len(figure.caption.split()) >= 12
     assert figure.plotly.layout.meta == {"caption": figure.caption, "alt": figure.alt}
 
 
 @every_figure
-def test_its_table_holds_rows_of_plain_values(name):
+def test_its_table_is_read_back_from_csv(name):
     table = FUNCTIONS[name].example().table
-    assert table.rows
-    plain = (str, int, float, type(None))
-    assert all(isinstance(value, plain) for row in table.rows for value in row)
     read = list(csv.reader(io.StringIO(table.csv())))
     assert tuple(read[0]) == table.columns
     assert len(read) == len(table.rows) + 1
-
-
-@every_figure
-def test_it_is_drawn_the_same_twice(name):
-    one, two = (FUNCTIONS[name].example() for _ in range(2))
-    assert one.plotly.to_json() == two.plotly.to_json()
-    assert one.alt == two.alt
 
 
 @every_figure

@@ -5,11 +5,11 @@ import textwrap
 
 import numpy as np
 import pytest
-from support import answer_bank, letter_answers, more_answers, new_answers
+from support import answer_bank, letter_answers
 
 from qtha_lab.lessons import check, exercises
 
-BANKS = (answer_bank, letter_answers, more_answers, new_answers)
+BANKS = (answer_bank, letter_answers)
 
 
 def together(name):

@@ -6,7 +6,6 @@ import socket
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from support.refusals import refused
 
 from qtha_lab import models
@@ -177,18 +176,6 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         models.check_model(str(tmp_path))
 
 
-def test_a_model_that_brings_its_own_code_is_refused(tmp_path):
-    code = {
-        "model_type": "mystery",
-        "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"},
-    }
-    (tmp_path / "config.json").write_text(json.dumps(code))
-    (tmp_path / "evil.py").write_text("raise SystemExit('this code ran')")
-    (tmp_path / "model.safetensors").touch()
-    with refused(value="code of its own, which is never run"):
-        models.empty_model(str(tmp_path))
-
-
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -231,32 +218,6 @@ def test_a_damaged_file_is_refused(tmp_path):
 def test_a_model_of_the_wrong_size_is_refused():
     with refused("smollm2-135m", "3,148,224 in the fetched copy", error=models.FetchError):
         fetching._verify(models.KNOWN["smollm2-135m"], TINY)
-
-
-def test_lora_on_tiny_moves_the_loss(tiny):
-    """The base of every comparison.
-
-    Thirty steps on one batch bring the loss down by more than half a nat.
-    """
-    torch.manual_seed(0)
-    model = get_peft_model(
-        models.load_model("tiny").model, LoraConfig(r=8, target_modules=["q_proj", "v_proj"])
-    )
-    batch = tiny.tokenizer(
-        ["The capital of Spain is Madrid.", "A robot has no need for money."],
-        padding=True,
-        return_tensors="pt",
-    )
-    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    losses = []
-    for _ in range(30):
-        loss = model(**batch, labels=labels).loss
-        losses.append(loss.item())
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    assert losses[-1] < losses[0] - 0.5
 
 
 @pytest.mark.slow

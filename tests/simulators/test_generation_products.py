@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from support.adapted_models import adapted, our_layers
+from support.small_models import adapted, our_layers
 
 from qtha_lab.adapters import hold_products
 from qtha_lab.adapters.peft import generation

@@ -30,6 +30,21 @@ TRAINING = {
 }
 
 
+FOUR_STEPS = {
+    "steps": 4,
+    "batch_size": 2,
+    "max_length": 24,
+    "train_rows": 14,
+    "eval_rows": 4,
+    "test_rows": 4,
+    "eval_every": 2,
+    "checkpoint_every": 2,
+    "generate_rows": 0,
+    "spectrum_every": 0,
+    "threads": 1,
+}
+
+
 def train_two(folder):
     """The runs, finished."""
     launched = [launch(Experiment(method=method, training=TRAINING), folder) for method in METHODS]

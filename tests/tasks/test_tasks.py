@@ -268,22 +268,6 @@ def pairs(n):
     return [{"question": f"What is {i} + {i}?", "answer": f"It is {2 * i}"} for i in range(n)]
 
 
-def test_pairs_of_a_file_are_a_language_task(tmp_path):
-    task = tasks.load_task(write(tmp_path / "mine.jsonl", *pairs(60), ""))
-    assert task.kind == "lm"
-    assert sum(map(len, sides(task))) == 60
-    assert [m["role"] for m in task.train[0]["messages"]] == ["user", "assistant"]
-
-
-def test_messages_of_a_file_are_a_language_task_also_in_the_from_value_form(tmp_path):
-    rows = [
-        {"conversations": [{"from": "human", "value": f"Hi {i}"}, {"from": "gpt", "value": "Yes"}]}
-        for i in range(60)
-    ]
-    task = tasks.load_task(write(tmp_path / "mine.jsonl", *rows))
-    assert task.train[0]["messages"][1] == {"role": "assistant", "content": "Yes"}
-
-
 def test_texts_with_labels_are_a_classification_task(tmp_path):
     rows = [{"sentence": f"text {i}", "label": ["good", "bad"][i % 2]} for i in range(60)]
     task = tasks.load_task(write(tmp_path / "mine.jsonl", *rows))
@@ -298,21 +282,6 @@ def test_columns_can_be_named(tmp_path):
     assert tasks.load_task(path, prompt="in", response="out").kind == "lm"
     with refused("mine.jsonl, line 1: A named column", "'outt'"):
         tasks.check_task(path, prompt="in", response="outt")
-
-
-@pytest.mark.parametrize(
-    ("bad", "sentence"),
-    [
-        ('{"question": "x"', "line 3: a line must be JSON"),
-        ("[1, 2]", "line 3: a line must be an object"),
-        ({"question": "x"}, "line 3: answer must not be missing or empty"),
-        ({"question": "", "answer": "y"}, "line 3: question must not be missing or empty"),
-    ],
-)
-def test_a_bad_line_is_named_by_its_number(tmp_path, bad, sentence):
-    path = write(tmp_path / "mine.jsonl", *pairs(2), bad, *pairs(20))
-    with pytest.raises(ValueError, match=rf"mine\.jsonl, {sentence}"):
-        tasks.check_task(path)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ SKIPPED = {
     "triton",  # needs a card
     "learned", "round",  # g=64 of their examples does not divide the 32 inputs of the small model
 }  # fmt: skip
-ELSEWHERE = {"figure", "exercise", "reproduction", "task"}  # tests of their own folders
+ELSEWHERE = {"exercise", "reproduction", "task"}  # tests of their own folders
 
 
 def cases():

@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig
 from support import small_models
 from support.refusals import refused
-from support.trained_runs import finished, measured, work
+from support.trained_runs import FOUR_STEPS, finished, measured, work
 from torch.nn import functional
 
 from qtha_lab import adapters
@@ -156,23 +156,9 @@ def test_a_classifier_learns_from_the_logits_of_rows():
 
 # whom one cannot learn from
 
-ROWS = {
-    "steps": 4,
-    "batch_size": 2,
-    "max_length": 24,
-    "train_rows": 14,
-    "eval_rows": 4,
-    "test_rows": 4,
-    "eval_every": 2,
-    "checkpoint_every": 2,
-    "generate_rows": 0,
-    "spectrum_every": 0,
-    "threads": 1,
-}
-
 
 def learning_from(teacher, **fields):
-    training = ROWS | {"teacher": str(teacher)} | fields.pop("training", {})
+    training = FOUR_STEPS | {"teacher": str(teacher)} | fields.pop("training", {})
     return Experiment(**{"method": "qtha(r=2,waist=4,n_layers=1)"} | fields, training=training)
 
 
@@ -232,7 +218,7 @@ def test_a_teacher_that_is_named_by_its_id_is_kept_by_its_folder(tmp_path):
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
     """A LoRA that has learnt something."""
-    experiment = Experiment(method="lora(r=2,learning_rate=0.05)", training=ROWS)
+    experiment = Experiment(method="lora(r=2,learning_rate=0.05)", training=FOUR_STEPS)
     return finished(experiment, tmp_path_factory.mktemp("teacher")).path
 
 

@@ -10,17 +10,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support.refusals import refused
+from support.trained_runs import work
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, Training
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
+from qtha_lab.experiment.run_directory.events import history, read_events
 from qtha_lab.runs import run
 from qtha_lab.studies.comparison import changes
 from qtha_lab.studies.comparison.table import rows
 from qtha_lab.training.early_stopping import best_step, waited
-from qtha_lab.training.finetune import fine_tune
 
 SMALL = {
     "batch_size": 4,
@@ -36,14 +36,6 @@ EARLY = SMALL | {
     "steps": 30, "eval_every": 2, "checkpoint_every": 3, "patience": 3, "min_improvement": 0.01,
 }  # fmt: skip
 METHOD = "lora(r=2,learning_rate=0.2)"
-
-
-def work(files, until=10**9):
-    log = EventLog(files.events)
-    try:
-        return fine_tune(files, log, lambda: run.Run(files.path).status().step >= until, 1)
-    finally:
-        log.close()
 
 
 def losses(files, *kinds):

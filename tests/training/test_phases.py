@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from support import small_models
 from support.refusals import refused
-from support.trained_runs import finished, measured, work
+from support.trained_runs import FOUR_STEPS, finished, measured, work
 
 from qtha_lab import adapters
 from qtha_lab.adapters import QthaConfig
@@ -219,20 +219,7 @@ def test_stages_are_one_setting_in_every_form(tmp_path):
 
 # real runs
 
-TRAINING = {
-    "steps": 8,
-    "phases": TWO,
-    "batch_size": 2,
-    "max_length": 24,
-    "train_rows": 14,
-    "eval_rows": 4,
-    "test_rows": 4,
-    "eval_every": 2,
-    "checkpoint_every": 2,
-    "generate_rows": 0,
-    "spectrum_every": 0,
-    "threads": 1,
-}
+TRAINING = FOUR_STEPS | {"steps": 8, "phases": TWO}
 EXPERIMENT = Experiment(method=METHOD, training=TRAINING, seed=5)
 
 

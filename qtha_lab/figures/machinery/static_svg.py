@@ -1,7 +1,8 @@
-"""Static SVG of a figure, drawn without scripts and without a browser.
+"""Static SVG of a figure, drawn without scripts, a browser or a network.
 
-Draws the traces of this package's figures (`static_svg_marks`) on their axes (`still_axes`), not
-all of plotly.
+kaleido and plotly.js draw with a browser, which a notebook on GitHub, a page without scripts and
+many machines lack. Draws the traces of this package's figures (`static_svg_marks`) on their axes
+(`still_axes`), not all of plotly.
 """
 
 import re
