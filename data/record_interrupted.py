@@ -10,7 +10,7 @@ import time
 from record_runs import keep
 
 from qtha_lab import Experiment, Training, launch
-from qtha_lab.lessons.lesson_07_resume import PAIR
+from qtha_lab.lessons.interrupted_runs import PAIR
 
 KILL_AT = 27
 EXPERIMENT = Experiment(

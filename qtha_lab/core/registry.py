@@ -109,8 +109,11 @@ class Registry(Mapping[str, Member], Generic[Member]):
         with self._discovery:
             if not self._is_loading:  # if begun, a file that is being imported calls this
                 self._is_loading = True
-                self._import_members()
-                self._complete = True
+                try:
+                    self._import_members()
+                    self._complete = True
+                finally:
+                    self._is_loading = False
 
     def _import_members(self) -> None:
         package = importlib.import_module(self.package)

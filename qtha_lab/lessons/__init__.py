@@ -11,27 +11,10 @@
 
 A page shows its model (`page_model`) and findings checked in its run (`what_to_see`).
 
-The exercises of a lesson are declared in one file here, such as `lesson_01.py`:
-
-    exercise(
-        "1.2", "Stable rank", difficulty=1, minutes=5, answer="stable_rank",
-        hints=("What does the Frobenius norm add up?", "...", "..."),
-        solution='''
-            def stable_rank(values):
-                return sum(v**2 for v in values) / max(values) ** 2
-        ''',
-        mistakes=(
-            ("stable_rank = lambda values: sum(values) / max(values)", "the values enter squared"),
-        ),
-        grader=grading.Function(lambda: [(([3.0, 3.0, 0.0],), 2.0)]),
-        remark="One large value hides any number of others.",
-    )
-
-`grader` decides which answers are right. Solution and the code in `mistakes` leave the answer under
-the name `answer`. `setup` is code that the notebook ran before. An answer equal to one of
-`mistakes` gets the reason of that mistake, which must not contain the right value. Tests run every
-solution and every wrong answer. They compare number, title, difficulty and minutes with the
-notebook. There, an exercise consists of the following parts, in this order:
+The texts of a lesson are in a file beside its notebook, such as `01_lora_and_rank.toml`; its checks
+are in `graders/lesson_01.py`. `docs/howto/teach.md` shows an exercise. Tests run every solution and
+every mistake. They compare number, title, difficulty and minutes with the notebook. There, an
+exercise consists of the following parts, in this order:
 
     ### Exercise 1.2 · Stable rank        a markdown cell; its second paragraph is `exercise.effort`
     ★☆☆ · 5 minutes                       (`★★☆ · 10 minutes`), then the task
@@ -44,12 +27,10 @@ from qtha_lab.lessons.answers import check as check
 from qtha_lab.lessons.answers import hint as hint
 from qtha_lab.lessons.answers import solution as solution
 from qtha_lab.lessons.builds import build as build
-from qtha_lab.lessons.builds import build_task as build_task
 from qtha_lab.lessons.checked_statements import page_model as page_model
 from qtha_lab.lessons.checked_statements import what_to_see as what_to_see
 from qtha_lab.lessons.own_code import own_build as own_build
 from qtha_lab.lessons.own_code import own_piece as own_piece
-from qtha_lab.lessons.predictions import prediction as prediction
 from qtha_lab.lessons.progress import progress as progress
 from qtha_lab.lessons.questions import predict as predict
 from qtha_lab.lessons.questions import reveal as reveal

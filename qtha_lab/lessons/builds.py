@@ -2,26 +2,25 @@
 
     build("1.lora", LoRALinear)     runs the declared steps, simplest first
 
-The first step that fails is shown with its input. A build is declared next to the exercises of its
-lesson. A step is a sentence and a function of the reader's build that returns what the build gives,
-what is expected, and the input:
+The first step that fails is shown with its input. The text file of the lesson declares a build. A
+step is a sentence and a function of the reader's build that returns what the build gives, what is
+expected, and the input:
 
-    build_task(
-        "1.lora", "LoRALinear",
-        steps=(("the output has shape (5, 4)", output_shape), ("B A is added", forward)),
-        tolerance=1e-6,
-        solution='''
-            class LoRALinear(nn.Module):
-                ...
-        ''',
-        setup="from torch import nn",
-    )
+    [[build]]
+    number = "1.lora"
+    name = "LoRALinear"
+    steps = [
+      { check = "shape", sentence = "the output has shape (5, 4)" },
+      { check = "forward", sentence = "the output equals PEFT's" },
+    ]
+    solution = '''
+    class LoRALinear(nn.Module):
+        ...
+    '''
 """
 
 import html
 import re
-import sys
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -42,7 +41,7 @@ from qtha_lab.lessons.time_limit import (
 )
 
 Step = tuple[str, Callable[..., Any]]
-BUILDS: Registry["BuildTask"] = Registry("build", "qtha_lab.lessons", prefix="lesson_")
+BUILDS: Registry["BuildTask"] = Registry("build", "qtha_lab.lessons", prefix="lesson_texts")
 MOST_PRINTED, MOST_DRAWN = 8, 64  # values
 SIGNS = {"built": "✓", "not yet": "✗", "not attempted": "○"}
 
@@ -58,6 +57,7 @@ class BuildTask:
         tolerance: Largest difference from the package, absolute and relative.
         solution: Code of one right build.
         setup: Code that the notebook ran before, such as imports.
+        mistakes: (code of a wrong build, sentence of the step that finds it).
     """
 
     number: str
@@ -66,6 +66,7 @@ class BuildTask:
     tolerance: float = 1e-6
     solution: str = field(default="", repr=False)
     setup: str = field(default="", repr=False)
+    mistakes: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def __post_init__(self):
         if not re.fullmatch(r"\d+\.[a-z][a-z0-9_]*", self.number):
@@ -75,29 +76,12 @@ class BuildTask:
         if not self.steps:
             raise Refusal(f"Build {self.number} has no steps.")
 
-    def solved(self) -> Any:
-        """Run the solution after the setup, and return its result."""
+    def solved(self, code: str = "") -> Any:
+        """Run the solution, or other code, after the setup, and return its result."""
         names: dict[str, Any] = {}
         exec(self.setup, names)
-        exec(self.solution, names)
+        exec(code or self.solution, names)
         return names[self.name]
-
-
-def build_task(number: str, name: str, *, steps: tuple[Step, ...], **fields: Any) -> None:
-    """Declare a build.
-
-    Args:
-        number: Lesson and name, `"1.lora"`.
-        name: Function or class that the reader writes.
-        steps: Sentence and check of each step, simplest first.
-        fields: The other attributes of `BuildTask`.
-
-    Raises:
-        Refusal: If a field violates its limits.
-    """
-    code = {key: textwrap.dedent(fields.pop(key, "")).strip() for key in ("solution", "setup")}
-    entry = BuildTask(number, name, steps, **code, **fields)
-    BUILDS.add(number, entry, sys._getframe(1).f_globals["__name__"])
 
 
 @dataclass(frozen=True)

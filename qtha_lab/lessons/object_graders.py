@@ -1,8 +1,11 @@
 """Graders of an object with required properties, and of a selection of lettered sentences."""
 
 import copy
-from collections.abc import Callable
+import inspect
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from qtha_lab.lessons import guard
@@ -41,6 +44,15 @@ class Construction:
         """Return the values that no message may reveal: none, since many objects are right."""
         return []
 
+    def with_constants(self, constants: Mapping[str, float]) -> "Construction":
+        """Return the grader with constants in predicates and reasons that name them."""
+        return Construction(
+            tuple(
+                (_bound(holds, constants), filled(reason, constants))
+                for holds, reason in self.properties
+            )
+        )
+
     def _first_fault(self, answer: Any) -> str | None:
         for holds, reason in self.properties:
             try:
@@ -51,6 +63,28 @@ class Construction:
             if not has_property:
                 return reason
         return None
+
+
+def _bound(holds: Callable[..., bool], constants: Mapping[str, float]) -> Callable[[Any], bool]:
+    names = inspect.signature(holds).parameters
+    return partial(holds, **{name: constants[name] for name in constants if name in names})
+
+
+def filled(text: str, constants: Mapping[str, float]) -> str:
+    """Return a text with the values of its constants.
+
+    Args:
+        text: Text or code; other braces stay.
+        constants: Value of each name.
+
+    Example:
+        >>> filled("{n:,} of {m} in {braces}", {"n": 1024, "m": 0.5})
+        '1,024 of 0.5 in {braces}'
+    """
+    name = rf"\{{({'|'.join(constants)})(:,)?\}}"
+    return re.sub(
+        name, lambda m: format(constants[m[1]], ",g" if m[2] else "g") if m[1] else m[0], text
+    )
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,19 @@
 """Declarations of predictions, and the stored answers of a reader.
 
-A question has options, a number or a curve of five points as its answer. It is declared next to the
-exercises of its lesson:
+A question has options, a number or a curve of five points as its answer. The text file of the
+lesson declares it:
 
-    prediction(
-        "1.a", "How many entries of ΔW are not zero at the start?", options=("8", "0"), answer="0",
-        misconceptions={"8": "A starts at random numbers, but B starts at zero"},
-    )
+    [[prediction]]
+    number = "1.a"
+    question = "How many entries of ΔW are not zero at the start?"
+    options = ["8", "0"]
+    [prediction.misconceptions]
+    "8" = "A starts at random numbers, but B starts at zero"
 
 Without a reader, as in an executed notebook, a prediction counts as skipped.
 """
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,9 @@ from qtha_lab.core.reader_page import has_reader
 from qtha_lab.core.registry import Registry
 from qtha_lab.lessons import saved_answers
 
-PREDICTIONS: Registry["Prediction"] = Registry("prediction", "qtha_lab.lessons", prefix="lesson_")
+PREDICTIONS: Registry["Prediction"] = Registry(
+    "prediction", "qtha_lab.lessons", prefix="lesson_texts"
+)
 SKIP = "skip"
 POINTS = 5  # of a sketched curve
 
@@ -86,27 +89,6 @@ class Prediction:
             wanted = f"{POINTS} numbers" if self.sketch else "a number"
             raise Refusal(f"The prediction must be {wanted}, got {answer!r:.60}.")
         return values if self.sketch else values[0]
-
-
-def prediction(identifier: str, question: str, /, *, number: bool = False, **fields: Any) -> None:
-    """Declare a prediction.
-
-    Args:
-        identifier: Lesson and letter, `"1.a"`.
-        question: The question, as a sentence.
-        number: True if the answer is a number.
-        fields: The other attributes of `Prediction`.
-
-    Raises:
-        Refusal: If not exactly one of `options`, `number` and `sketch` is stated.
-    """
-    stated = sum([bool(fields.get("options")), bool(fields.get("sketch")), number])
-    if stated != 1:
-        raise Refusal(
-            f"Prediction {identifier} must state one of options, number and sketch, got {stated}."
-        )
-    entry = Prediction(identifier, question, **fields)
-    PREDICTIONS.add(identifier, entry, sys._getframe(1).f_globals["__name__"])
 
 
 def answer_to(number: str) -> Any:

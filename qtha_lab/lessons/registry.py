@@ -14,12 +14,12 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
 from qtha_lab.lessons import grading
 from qtha_lab.lessons.grading import Grader
-from qtha_lab.lessons.object_graders import Construction, Selection
+from qtha_lab.lessons.object_graders import Construction, Selection, filled
 
 Mistake = tuple[str, str]
 Constants = Mapping[str, float]
 
-EXERCISES: Registry["Exercise"] = Registry("exercise", "qtha_lab.lessons", prefix="lesson_")
+EXERCISES: Registry["Exercise"] = Registry("exercise", "qtha_lab.lessons", prefix="lesson_texts")
 HARDEST = 3
 HINTS = 3
 KINDS = "NFBCXE"
@@ -45,7 +45,6 @@ class Exercise:
         ranges: Values of each constant that varies between students, the declared value first.
             Hints, code, reasons and phrases name it as `{r}`, or `{r:,}` for thousands.
         phrases: Phrases of the notebook's task that state the constants.
-        grader_of: Grader by constants, where it is more than the value of the solution.
         template: This exercise with the names of its constants; None without any.
     """
 
@@ -64,7 +63,6 @@ class Exercise:
     kind: str = "F"
     ranges: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
     phrases: tuple[str, ...] = field(default=(), repr=False)
-    grader_of: Callable[[Constants], Construction] | None = field(default=None, repr=False)
     template: "Exercise | None" = field(default=None, repr=False)
 
     def __post_init__(self):
@@ -96,6 +94,8 @@ class Exercise:
     def with_constants(self, constants: Constants) -> "Exercise":
         """Return the exercise with other constants; a number is right by its solution.
 
+        The predicates of a `Construction` get the constants that they name.
+
         Example:
             >>> get("1.1").with_constants({"a": 3, "b": 9}).solution
             'largest_rank = 3 + 9'
@@ -111,8 +111,8 @@ class Exercise:
             template=template,
         )
         grader = template.grader
-        if template.grader_of:
-            grader = template.grader_of(constants)
+        if isinstance(grader, Construction):
+            grader = grader.with_constants(constants)
         elif constants != self.declared and isinstance(
             grader, grading.Number | grading.WholeNumbers
         ):
@@ -152,29 +152,19 @@ def exercise(
         Refusal: If a field violates its limits.
     """
     flush = tuple((_flush(code), sentence) for code, sentence in mistakes)
-    if "grader_of" in fields:
-        values = {name: values[0] for name, values in fields["ranges"].items()}
-        fields["grader"] = fields["grader_of"](values)
     entry = Exercise(number, title, solution=_flush(solution), mistakes=flush, **fields)
-    entry = entry.with_constants(entry.declared) if entry.ranges else entry
-    EXERCISES.add(number, entry, sys._getframe(1).f_globals["__name__"])
+    declare_exercise(entry, sys._getframe(1).f_globals["__name__"])
 
 
-def filled(text: str, constants: Constants) -> str:
-    """Return a text with the values of its constants.
+def declare_exercise(entry: Exercise, module: str) -> None:
+    """Register an exercise with its declared constants.
 
     Args:
-        text: Text or code; other braces stay.
-        constants: Value of each name.
-
-    Example:
-        >>> filled("{n:,} of {m} in {braces}", {"n": 1024, "m": 0.5})
-        '1,024 of 0.5 in {braces}'
+        entry: The exercise.
+        module: Module with its grader.
     """
-    name = rf"\{{({'|'.join(constants)})(:,)?\}}"
-    return re.sub(
-        name, lambda m: format(constants[m[1]], ",g" if m[2] else "g") if m[1] else m[0], text
-    )
+    entry = entry.with_constants(entry.declared) if entry.ranges else entry
+    EXERCISES.add(entry.number, entry, module)
 
 
 def _flush(code: str) -> str:

@@ -22,7 +22,7 @@ def import_for_module(name: str) -> None:
     """Import everything that the functions of a module import.
 
     Args:
-        name: Imported module, such as `qtha_lab.lessons.lesson_01`.
+        name: Imported module, such as `qtha_lab.lessons.graders.lesson_01`.
     """
     module = sys.modules.get(name)
     if module is not None and hasattr(module, "__file__"):
@@ -32,15 +32,22 @@ def import_for_module(name: str) -> None:
 @functools.cache
 def import_for_code(code: str) -> None:
     """Import everything that code imports; a missing package is left to the code."""
+    for name in imported_names(code):
+        _import(name)
+
+
+def imported_names(code: str) -> Iterator[str]:
+    """Yield modules and names that code imports, anywhere.
+
+    Example:
+        >>> list(imported_names("import math, os.path\\nfrom torch import nn"))
+        ['math', 'os.path', 'torch', 'torch.nn']
+    """
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            _import(name)
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
 
 
 def _import(name: str) -> None:
@@ -57,7 +64,6 @@ SECONDS = 20.0  # of processor time for one answer on all its cases
 PATIENCE = 3.0  # times as much, on the clock, since a busy machine works on other things too
 TICK = 0.25  # seconds between two checks of the clocks, and until an interruption is repeated
 FREE = ("numba.", "llvmlite.", "importlib.")  # modules whose time does not count
-ENGINE = "torch"  # of graders, since it compiles no kernel, which takes a minute in an empty cache
 
 
 class AnswerTimeout(BaseException):

@@ -1,27 +1,17 @@
 """Grading of a bank of answers that is kept apart from the exercises' files."""
 
 import re
-import textwrap
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
-from support import answer_bank, letter_answers
 
 from qtha_lab.lessons import check, exercises
 
-BANKS = (answer_bank, letter_answers)
-
-
-def together(name):
-    """Entries of all banks by title."""
-    merged: dict = {}
-    for bank in BANKS:
-        for title, entries in getattr(bank, name).items():
-            merged[title] = (*merged.get(title, ()), *entries)
-    return merged
-
-
-RIGHT, WRONG = together("RIGHT"), together("WRONG")
+ANSWERS = tomllib.loads(Path(__file__).with_name("answers.toml").read_text(encoding="utf-8"))
+RIGHT = {title: answers.get("right", []) for title, answers in ANSWERS.items()}
+WRONG = {title: answers.get("wrong", []) for title, answers in ANSWERS.items()}
 BY_TITLE = {exercise.title: exercise for exercise in exercises()}
 LEAST_WITH_REASON = 0.6
 OWN_METHOD = "A method of your own"  # graded by a process of its own: seconds for each answer
@@ -40,21 +30,25 @@ def cases(bank):
     ]
 
 
-def verdict_on(title, code):
+def verdict_on(title, *code):
     exercise = BY_TITLE[title]
-    return check(exercise.number, exercise.answer_of(textwrap.dedent(code).strip()))
+    if len(code) == 2:
+        change, to = (part.strip("\n") for part in code)
+        assert change in exercise.solution
+        code = [exercise.solution.replace(change, to)]
+    return check(exercise.number, exercise.answer_of(*code))
 
 
 @pytest.mark.parametrize(("title", "code"), cases(RIGHT))
 def test_a_right_answer_in_another_way_is_accepted(title, code):
-    verdict = verdict_on(title, code)
+    verdict = verdict_on(title, *([code] if isinstance(code, str) else code))
     assert verdict.state == "right", verdict
 
 
 @pytest.mark.parametrize(("title", "entry"), cases(WRONG))
 def test_a_wrong_answer_gets_its_true_reason_or_none(title, entry):
-    code, reason = entry
-    verdict = verdict_on(title, code)
+    *code, reason = entry
+    verdict = verdict_on(title, *code)
     assert verdict.state == "wrong"
     if reason:
         assert reason in verdict.message
@@ -70,7 +64,7 @@ def has_right_value(text, grader):
 
 
 def test_three_in_five_wrong_answers_get_a_reason():
-    reasons = [reason for entries in WRONG.values() for _, reason in entries]
+    reasons = [reason for entries in WRONG.values() for *_, reason in entries]
     assert sum(map(bool, reasons)) >= LEAST_WITH_REASON * len(reasons)
 
 

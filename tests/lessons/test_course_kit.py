@@ -12,12 +12,16 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit import build_all, rubrics
-from qtha_lab.lessons.kit.assignment import release_notebook, source_notebook, write_assignments
+from qtha_lab.lessons.kit.assignment import (
+    online_page,
+    release_notebook,
+    source_notebook,
+    write_assignments,
+)
 from qtha_lab.lessons.kit.class_paths import class_paths
 from qtha_lab.lessons.kit.executed import executed_pages, lesson_measurements
 from qtha_lab.lessons.kit.lesson_page import lesson_page, lesson_pages
 from qtha_lab.lessons.kit.machine_check import missing_packages
-from qtha_lab.lessons.kit.online import online_page
 from qtha_lab.lessons.registry import EXERCISES
 
 PAGES = lesson_pages()
@@ -119,12 +123,12 @@ def test_nbgrader_finds_every_answer_of_a_source_right_and_every_stub_unanswered
 
 def test_each_class_path_fits_its_time_and_names_its_lessons():
     ninety, day, weeks = class_paths(PAGES)
-    assert sum(step.minutes for step in ninety.sessions[0].steps) == 90
-    assert [len(path.sessions) for path in (day, weeks)] == [2, 4]
+    assert sum(step.minutes for step in ninety.session[0].steps) == 90
+    assert [len(path.session) for path in (day, weeks)] == [2, 4]
     for path, budget in ((day, 180), (weeks, 240)):
-        for session in path.sessions:
+        for session in path.session:
             assert session.schedule()[-1][1] <= budget
-    shown = {step.lesson for session in weeks.sessions for step in session.steps}
+    shown = {step.lesson for session in weeks.session for step in session.steps}
     assert shown == {page.number for page in PAGES}
 
 

@@ -108,22 +108,6 @@ def test_an_empty_answer_is_not_attempted(exercise):
     assert check(exercise.number, ...).state == "not attempted"
 
 
-def test_the_values_of_a_product_are_refused_to_those_who_form_it_in_torch_or_numpy():
-    def in_torch(B, A):
-        return torch.linalg.svd(B @ A).S[: len(A)]
-
-    def in_numpy(B, A):
-        return np.linalg.svd(B.numpy() @ A.numpy(), compute_uv=False)[: len(A)]
-
-    def from_small_matrices(B, A):
-        left, right = (np.linalg.qr(m, mode="r") for m in (B.numpy(), A.numpy().T))
-        return np.linalg.svd(left @ right.T, compute_uv=False)
-
-    assert "as large as B A" in check("1.3", in_torch).message
-    assert "as large as B A" in check("1.3", in_numpy).message
-    assert check("1.3", from_small_matrices).state == "right"
-
-
 IN_PLACE_IS_WRONG = ("5.4",)
 
 
@@ -197,73 +181,8 @@ def test_a_wrong_answer_that_spoils_its_arguments_is_not_accepted():
     assert check("8.3", makes_all_alike).state == "wrong"
 
 
-def factors_by_cholesky(B, A):
-    left, right = (np.linalg.cholesky(m @ m.T) for m in (B.numpy().T, A.numpy()))
-    return np.linalg.svd(left.T @ right, compute_uv=False)
-
-
-def factors_in_float32(B, A):
-    left, right = (torch.linalg.cholesky(m @ m.T) for m in (B.float().T, A.float()))
-    return torch.linalg.svdvals(left.T @ right)
-
-
-def factors_by_eigenvalues(B, A):
-    values = torch.linalg.eigvals(B.T @ B @ A @ A.T)
-    return values.sqrt()[values.real.argsort(descending=True)]
-
-
-@pytest.mark.parametrize(
-    "answer", [factors_by_cholesky, factors_in_float32, factors_by_eigenvalues]
-)
-def test_singular_values_of_a_product_are_right_by_any_small_decomposition(answer):
-    verdict = check("1.3", answer)
-    assert verdict.state == "right", verdict
-
-
-@pytest.mark.parametrize("shift", [0.3, 1.0, np.pi / 3, 2.0])
-def test_an_exact_gradient_from_any_two_places_far_enough_apart_is_right(shift):
-    verdict = check("5.1", lambda f, t: (f(t + shift) - f(t - shift)) / (2 * np.sin(shift)))
-    assert verdict.state == "right", verdict
-
-
-def test_a_gradient_from_many_places_is_right():
-    def by_fourier_sum(f, t):
-        places = 2 * np.pi * np.arange(120) / 120
-        return 2 * np.mean([f(t + s) * np.sin(s) for s in places])
-
-    verdict = check("5.1", by_fourier_sum)
-    assert verdict.state == "right", verdict
-
-
-def test_an_exact_gradient_from_two_near_places_is_told_that_it_amplifies_noise():
-    verdict = check("5.1", lambda f, t: (f(t + 0.1) - f(t - 0.1)) / (2 * np.sin(0.1)))
-    assert verdict.state == "wrong"
-    assert verdict.message.startswith("without noise its values are right")
-    assert "too near" in verdict.message
-
-
-def test_the_nonlinear_share_may_be_one_minus_r_squared_with_an_offset():
-    def one_minus_r2(x, y):
-        x = np.column_stack([x, np.ones(len(x))])
-        rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
-        return (rest**2).sum() / ((y - y.mean(axis=0)) ** 2).sum()
-
-    verdict = check("8.2", one_minus_r2)
-    assert verdict.state == "right", verdict
-
-
-@pytest.mark.parametrize(
-    ("number", "answer"),
-    [
-        ("1.1", 10.0009),
-        ("2.3", (3.0003, 3)),
-        ("11.1", (3600.5, 36)),
-        ("8.1", (4.9, 10.2, 16.7)),
-        ("8.1", ("4", "10", "16")),
-        ("1.1", "10"),
-    ],
-)
-def test_a_count_near_the_right_one_is_wrong(number, answer):
+@pytest.mark.parametrize(("number", "answer"), [("8.1", ("4", "10", "16")), ("1.1", "10")])
+def test_the_text_of_the_right_numbers_is_wrong(number, answer):
     assert check(number, answer).state == "wrong"
 
 

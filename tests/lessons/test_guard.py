@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from qtha_lab.lessons import answers, build, build_task, check, grading, guard
-from qtha_lab.lessons.builds import BUILDS
+from qtha_lab.lessons import answers, build, check, grading, guard
+from qtha_lab.lessons.builds import BUILDS, BuildTask
 from qtha_lab.lessons.object_graders import Construction
 from qtha_lab.lessons.registry import EXERCISES, Exercise
 
@@ -66,7 +66,7 @@ def built():
         return torch.equal(f(torch.ones(2)), torch.full((2,), 2.0)), True, 1.0
 
     BUILDS.discover()
-    build_task("90.twice", "f", steps=(("it doubles", equal),))
+    BUILDS.add("90.twice", BuildTask("90.twice", "f", (("it doubles", equal),)), __name__)
     yield
     BUILDS.forget(__name__)
 

@@ -11,18 +11,17 @@ from support.refusals import refused
 
 from qtha_lab.lessons import (
     build,
-    build_task,
     check,
     own_piece,
     predict,
-    prediction,
     progress,
     reveal,
     saved_answers,
     what_to_see,
 )
 from qtha_lab.lessons.answer_source import source_of
-from qtha_lab.lessons.builds import BUILDS
+from qtha_lab.lessons.builds import BUILDS, BuildTask
+from qtha_lab.lessons.lesson_texts import load_lesson
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.questions import as_text
 from qtha_lab.lessons.time_limit import PATIENCE, AnswerTimeout, time_limit
@@ -37,28 +36,49 @@ def rotation_values(rotation):
     return rotation(0.3), [[c, -s], [s, c]], 0.3
 
 
+DESK = """
+[[prediction]]
+number = "90.a"
+question = "How many entries of ΔW are not zero?"
+options = ["8", "0"]
+answer = "0"
+[prediction.misconceptions]
+"8" = "A is random, but B is zero"
+
+[[prediction]]
+number = "90.b"
+question = "Which rate is best?"
+is_number = true
+
+[[prediction]]
+number = "90.c"
+question = "Draw the error."
+sketch = [1, 2, 4, 8, 16]
+
+[[build]]
+number = "90.ry"
+name = "rotation"
+steps = [
+  { check = "rotation_shape", sentence = "it is 2 × 2" },
+  { check = "rotation_values", sentence = "it rotates by half the angle" },
+]
+setup = "import numpy as np"
+solution = '''
+def rotation(t):
+    c, s = np.cos(t / 2), np.sin(t / 2)
+    return np.array([[c, -s], [s, c]])
+'''
+"""
+
+
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     """Predictions and a build of a lesson 90, and an empty folder for the reader's work."""
     monkeypatch.setenv("QTHA_LAB_MY", str(tmp_path / "my"))
     BUILDS.discover()
-    PREDICTIONS.discover()
-    prediction(
-        "90.a", "How many entries of ΔW are not zero?", options=("8", "0"), answer="0",
-        misconceptions={"8": "A is random, but B is zero"},
-    )  # fmt: skip
-    prediction("90.b", "Which rate is best?", number=True)
-    prediction("90.c", "Draw the error.", sketch=(1, 2, 4, 8, 16))
-    build_task(
-        "90.ry", "rotation",
-        steps=(("it is 2 × 2", rotation_shape), ("it rotates by half the angle", rotation_values)),
-        setup="import numpy as np",
-        solution="""
-            def rotation(t):
-                c, s = np.cos(t / 2), np.sin(t / 2)
-                return np.array([[c, -s], [s, c]])
-        """,
-    )  # fmt: skip
+    text = tmp_path / "90_desk.toml"
+    text.write_text(DESK)
+    load_lesson(text, __name__)
     yield tmp_path / "my"
     for registry in (PREDICTIONS, BUILDS):
         registry.forget(__name__)
@@ -133,21 +153,6 @@ def test_an_answer_that_was_not_asked_for_is_refused(desk, number, answer, setti
     assert not desk.exists()
 
 
-@pytest.mark.parametrize(
-    ("fields", "setting", "value"),
-    [
-        ({}, "Prediction 90.d", "0"),
-        ({"options": ("a",), "number": True}, "", "2"),
-        ({"sketch": (1, 2)}, "sketch", "2"),
-        ({"options": ("a",), "answer": "b"}, "Reasons and answer of 90.d", "b"),
-    ],
-)
-def test_a_declaration_without_a_clear_answer_is_refused(fields, setting, value):
-    with refused(setting, value):
-        prediction("90.d", "What?", **fields)
-    assert "90.d" not in PREDICTIONS
-
-
 def test_a_build_stops_at_the_first_step_that_fails_and_shows_its_input(desk):
     assert repr(build("90.ry", ...)).startswith("○ 90.ry not attempted")
     flat = build("90.ry", lambda t: [1.0, t])
@@ -164,7 +169,8 @@ def test_a_build_stops_at_the_first_step_that_fails_and_shows_its_input(desk):
 
 def test_complex_amplitudes_are_compared_with_their_phases(desk):
     state = np.array([1, 1j]) / np.sqrt(2)
-    build_task("90.state", "state", steps=(("it is a state", lambda f: (f(), state, "no input")),))
+    step = ("it is a state", lambda f: (f(), state, "no input"))
+    BUILDS.add("90.state", BuildTask("90.state", "state", (step,)), __name__)
     assert build("90.state", lambda: state).state == "built"
     assert build("90.state", lambda: state.conj()).state == "not yet"
 

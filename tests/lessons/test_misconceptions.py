@@ -3,9 +3,10 @@
 import pytest
 
 from qtha_lab.lessons import check, exercises, get
-from qtha_lab.lessons.kit.teacher_pages import MISCONCEPTIONS, misconceptions_of
+from qtha_lab.lessons.lesson_texts import LESSONS
 from qtha_lab.lessons.predictions import PREDICTIONS
 
+MISCONCEPTIONS = [named for lesson in LESSONS.values() for named in lesson.misconception]
 ASKED = [named for named in MISCONCEPTIONS if named.question in PREDICTIONS]
 GRADED = [named for named in MISCONCEPTIONS if named.question not in PREDICTIONS]
 
@@ -27,7 +28,7 @@ def test_a_holder_gives_a_declared_wrong_answer_and_gets_its_reason(named):
 
 @pytest.mark.parametrize("lesson", range(12))
 def test_every_lesson_but_the_last_names_a_misconception(lesson):
-    assert misconceptions_of(lesson)
+    assert LESSONS[lesson].misconception
 
 
 def test_no_misconception_is_named_twice_and_each_question_exists():

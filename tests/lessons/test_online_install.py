@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from qtha_lab.lessons.kit.assignment import online_page
 from qtha_lab.lessons.kit.lesson_page import lesson_pages
-from qtha_lab.lessons.kit.online import online_page
 
 ROOT = Path(__file__).parents[2]
 

@@ -94,7 +94,8 @@ def test_the_wheel_installs_one_top_level_module(wheel):
     share = f"{data}/data/share/jupyter/labextensions/qtha-lab"
     files = {"package.json", "install.json", "static/remoteEntry.js"}
     assert {name for name in names if name.startswith(data)} == {f"{share}/{n}" for n in files}
-    assert {f"qtha_lab/notebooks/{name}" for name in NOTEBOOKS} <= {*names}
+    texts = [path.name for path in (ROOT / "notebooks").glob("*.toml")]
+    assert {f"qtha_lab/notebooks/{name}" for name in (*NOTEBOOKS, *texts)} <= {*names}
     assert not [name for name in names if "__pycache__" in name]
     examples = {path.relative_to(ROOT) for path in (ROOT / "examples").rglob("*.*")}
     assert {f"qtha_lab/{path.as_posix()}" for path in examples} <= {*names}

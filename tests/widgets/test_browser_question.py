@@ -10,12 +10,17 @@ from support.jupyter_browser import Lab, open_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CELLS = (
-    """from qtha_lab.lessons import build, build_task, predict, prediction, progress, reveal
-prediction("95.a", "How many entries are not zero?", options=("8", "0"), answer="0",
-           misconceptions={"8": "A is random, but B is zero"})
-prediction("95.c", "Draw the loss.", sketch=(1, 2, 4, 8, 16), labels=("n", "loss"))
+    """from qtha_lab.lessons import build, predict, progress, reveal
+from qtha_lab.lessons.builds import BUILDS, BuildTask
+from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
+about = {"8": "A is random, but B is zero"}
+for declared in (
+    Prediction("95.a", "How many entries are not zero?", ("8", "0"), answer="0", misconceptions=about),
+    Prediction("95.c", "Draw the loss.", sketch=(1, 2, 4, 8, 16), labels=("n", "loss")),
+):
+    PREDICTIONS.add(declared.number, declared, "page")
 step = ("it doubles", lambda f: ([f(1), f(2)], [2, 4], "1 and 2"))
-build_task("95.double", "double", steps=(step,))""",
+BUILDS.add("95.double", BuildTask("95.double", "double", (step,)), "page")""",
     'predict("95.a")',
     'reveal("95.a", 0, "because B starts at zero.")',
     'predict("95.c")',

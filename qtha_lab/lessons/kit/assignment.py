@@ -1,16 +1,21 @@
-"""Notebooks for nbgrader: a source with solutions and tests, and the release without solutions.
+"""Notebooks for nbgrader, Colab and Binder: a source with solutions, the release without them.
 
 A reader's stub becomes a solution cell. `check` and `build` become tests with points. An
 explanation gets a cell that a person grades. Cells that show a solution are omitted.
 Tests run in the reader's kernel: marks that count come from `points.grade_notebooks`.
+nbgrader's generator needs its data base and its server; a release is cut here as by its
+`ClearSolutions`, with which a test compares it.
 """
 
 import copy
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.core.io import make_folder, write_atomically, write_json
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder, shortened, write_atomically, write_json
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit import rubrics
 from qtha_lab.lessons.kit.lesson_page import LessonCell, LessonPage
@@ -126,3 +131,42 @@ def _cell(data: Mapping[str, Any], source: str, grading: dict[str, Any]) -> dict
     cell = {"cell_type": data["cell_type"], "id": data["id"], "metadata": metadata}
     code = {"execution_count": None, "outputs": []} if data["cell_type"] == "code" else {}
     return cell | {"source": source} | code
+
+
+PACKAGE = "qtha-lab[lab]"
+GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
+
+
+def online_page(page: LessonPage, repository: str = "", source: str = PACKAGE) -> LessonPage:
+    """Return a lesson with badges, whose first code cell installs the package from a source.
+
+    Args:
+        page: Lesson as found.
+        repository: Address on GitHub, for badges; without one there are none.
+        source: Requirement of pip, such as the address of a wheel.
+    """
+    title, install, *others = page.cells
+    if repository:
+        title = replace(title, source=f"{badges(page, repository)}\n\n{title.source}")
+        source = f"{PACKAGE} @ git+{repository}" if source == PACKAGE else source
+    install = replace(install, source=install.source.replace(PACKAGE, source))
+    return replace(page, cells=(title, install, *others))
+
+
+def badges(page: LessonPage, repository: str) -> str:
+    """Return links in Markdown that open a lesson on Colab and on Binder.
+
+    Raises:
+        Refusal: If the address is not that of a repository on GitHub.
+    """
+    found = GITHUB.fullmatch(repository)
+    if found is None:
+        raise Refusal(
+            "repository must be an address such as https://github.com/owner/name, got "
+            f"{shortened(repr(repository))}."
+        )
+    owner, name = found.groups()
+    path = f"notebooks/{page.stem}.ipynb"
+    colab = f"https://colab.research.google.com/github/{owner}/{name}/blob/HEAD/{path}"
+    binder = f"https://mybinder.org/v2/gh/{owner}/{name}/HEAD?labpath={path.replace('/', '%2F')}"
+    return f"[Open in Colab]({colab}) · [Open on Binder]({binder})"

@@ -8,11 +8,10 @@ from typing import Literal
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder
-from qtha_lab.lessons.kit.assignment import write_assignments
+from qtha_lab.lessons.kit.assignment import online_page, write_assignments
 from qtha_lab.lessons.kit.executed import executed_pages
 from qtha_lab.lessons.kit.lesson_page import LessonPage
 from qtha_lab.lessons.kit.markup import require_kit
-from qtha_lab.lessons.kit.online import online_page
 from qtha_lab.lessons.kit.slides import write_slides
 from qtha_lab.lessons.kit.teacher_pages import write_teacher_pages
 from qtha_lab.lessons.kit.workbook import write_workbook

@@ -28,7 +28,7 @@ from qtha_lab.core.io import (
     write_json,
 )
 from qtha_lab.core.libraries import require_extra
-from qtha_lab.core.paths import PACKAGE, cache_dir
+from qtha_lab.core.paths import PACKAGE, cache_dir, notebooks_dir
 from qtha_lab.lessons.checked_statements import TOY
 from qtha_lab.lessons.kit.lesson_page import LessonPage, lesson_page
 from qtha_lab.lessons.stated_minutes import computing_minutes
@@ -102,9 +102,13 @@ def _place(page: LessonPage, model: str) -> Path:
 
 @functools.cache
 def _package_digest() -> str:
-    """Return a digest of the package without kit and command, which change no output."""
+    """Return a digest of the package and the texts of lessons.
+
+    Kit and command are left out: they change no output.
+    """
     unrelated = (Path(__file__).parent, PACKAGE / "cli")
     sources = [p for p in sorted(PACKAGE.rglob("*.py")) if p.parent not in unrelated]
+    sources += sorted(notebooks_dir().glob("*.toml"))
     return hashlib.sha256(b"".join(map(read_bytes, sources))).hexdigest()
 
 

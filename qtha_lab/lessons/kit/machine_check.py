@@ -1,15 +1,15 @@
 """The state of a lecture machine: models, packages, memory, and seconds of each lesson."""
 
-import ast
 import importlib.util
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qtha_lab.figures.machinery.browser import find_browser
 from qtha_lab.lessons.kit.executed import executed_pages, lesson_measurements
 from qtha_lab.lessons.kit.lesson_page import LessonPage
 from qtha_lab.lessons.kit.markup import NEEDED
+from qtha_lab.lessons.time_limit import imported_names
 from qtha_lab.models import KNOWN, is_available
 
 log = logging.getLogger(__name__)
@@ -62,22 +62,14 @@ def _checked(page: LessonPage, copy: LessonPage) -> LessonCheck:
 
 def missing_packages(page: LessonPage) -> list[str]:
     """Return the packages that a lesson imports and this environment lacks."""
-    sources = [cell.source for cell in page.cells if cell.kind == "code"]
-    names = {name.split(".")[0] for source in sources for name in _imports(source)}
-    return sorted(name for name in names if importlib.util.find_spec(name) is None)
-
-
-def _imports(source: str) -> Iterator[str]:
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except SyntaxError as problem:  # top-level `await`, or a command of IPython
-        log.debug("imports of a cell are not read: %s", problem)
-        return
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+    names: set[str] = set()
+    for cell in page.cells:
+        try:
+            names |= {*imported_names(cell.source)} if cell.kind == "code" else set()
+        except SyntaxError as problem:  # top-level `await`, or a command of IPython
+            log.debug("imports of a cell are not read: %s", problem)
+    packages = {name.split(".")[0] for name in names}
+    return sorted(name for name in packages if importlib.util.find_spec(name) is None)
 
 
 def machine_facts() -> list[tuple[str, str]]:

@@ -1,4 +1,7 @@
-"""One slide, and Markdown cut into parts that fit on one."""
+"""Slides of the lessons, and Markdown cut into parts that fit on one.
+
+nbconvert's slides load scripts and formulas from the network, and show each cell whole.
+"""
 
 import functools
 import importlib.util

@@ -1,0 +1,220 @@
+"""Checks of lesson 7: training loop, search over rates, resumed run.
+
+The reference of the loop is a run of the package with a constant learning rate and no warm-up.
+Its four steps see each training row once.
+"""
+
+import copy
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from qtha_lab.core.io import scratch_folder
+from qtha_lab.lessons.interrupted_runs import interruptions, training_losses
+
+if TYPE_CHECKING:
+    from qtha_lab.runs.run import Run
+
+FIRST, LAST = 20, 40  # steps between which the run is killed
+POOL = [4.3, 4.1, 4.6, 4.2, 5.0]
+RATES = [0.001, 0.003, 0.01, 0.03]
+RATE, BATCH, STEPS = 0.01, 8, 4
+
+
+def _pair(answer: Any) -> "tuple[Run, Run]":
+    from qtha_lab.runs.run import Run
+
+    first, second = (run if isinstance(run, Run) else Run(Path(run)) for run in answer)
+    return first, second
+
+
+def _have_ended(answer: Any) -> bool:
+    return all(run.state == "finished" and training_losses(run) for run in _pair(answer))
+
+
+def _are_two_folders(answer: Any) -> bool:
+    first, second = _pair(answer)
+    return first.path.resolve() != second.path.resolve()
+
+
+def _is_one_experiment(answer: Any) -> bool:
+    first, second = _pair(answer)
+    return first.experiment == second.experiment
+
+
+def _is_whole(answer: Any) -> bool:
+    return not interruptions(_pair(answer)[0])
+
+
+def _is_killed(answer: Any) -> bool:
+    steps = interruptions(_pair(answer)[1])
+    return len(steps) > 0 and all(FIRST <= step <= LAST for step in steps)
+
+
+def _agree(answer: Any) -> bool:
+    first, second = map(training_losses, _pair(answer))
+    return first == second
+
+
+def _one(function):
+    return function(POOL, 1), float(np.mean(POOL)), "five losses, k = 1"
+
+
+def _two(function):
+    return function([3.0, 1.0], 2), 1.5, "the losses 3 and 1, k = 2"
+
+
+def _all(function):
+    from qtha_lab.studies.comparison.trial_statistics import budget
+
+    right = budget(POOL)
+    assert right is not None
+    return [function(POOL, k) for k in range(1, 6)], right.expected, "five losses, k = 1 to 5"
+
+
+class _Trials:
+    """Loss of a rate after some steps, with a record of all calls."""
+
+    def __init__(self):
+        self.calls: list[tuple[float, int]] = []
+
+    def __call__(self, rate: float, steps: int) -> float:
+        self.calls.append((rate, steps))
+        return abs(np.log10(rate / 0.01)) + 1 / steps
+
+
+def _winner(function):
+    return function(_Trials(), RATES, 10), 0.01, "four rates, 10 steps in the first round"
+
+
+def _rounds(function):
+    trials = _Trials()
+    function(trials, RATES, 10)
+    counts = [sum(steps == s for _, steps in trials.calls) for s in (10, 20)]
+    return counts, [4, 2], "numbers of evaluations with 10 and with 20 steps"
+
+
+def _odd(function):
+    return function(_Trials(), [*RATES, 0.1], 5), 0.01, "five rates"
+
+
+@dataclass(frozen=True)
+class _LoopStart:
+    """A model with a new LoRA adapter, and the batches of the run.
+
+    Attributes:
+        model: Toy model; only the adapter is trained.
+        batches: Training batches in the order of the run.
+        held_out: Batches of evaluation rows, of unequal numbers of tokens.
+    """
+
+    model: Any
+    batches: list[dict[str, torch.Tensor]]
+    held_out: list[dict[str, torch.Tensor]]
+
+
+def _experiment():
+    from qtha_lab import Experiment, Training
+
+    training = Training(
+        steps=STEPS,
+        batch_size=BATCH,
+        train_rows=BATCH * STEPS,
+        eval_rows=2 * BATCH,
+        eval_every=STEPS,
+        test_rows=BATCH,
+        generate_rows=0,
+        schedule="constant",
+        warmup_fraction=0,
+    )
+    return Experiment(
+        model="tiny", task="qa", method=f"lora(r=2,learning_rate={RATE})", training=training
+    )
+
+
+def _loop_start() -> _LoopStart:
+    """Return model and batches of the run before its first step."""
+    from transformers import set_seed
+
+    from qtha_lab import load_model
+    from qtha_lab.adapters import add_adapter
+    from qtha_lab.experiment.plan import Plan
+    from qtha_lab.tasks import collate
+
+    plan = Plan(_experiment())
+    base = load_model("tiny")
+    length = plan.experiment.training.max_length
+    train, held_out = (
+        plan.task.encode(rows, base.tokenizer, length) for rows in (plan.task.train, plan.task.eval)
+    )
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)).tolist()
+    shuffled = [train[place] for place in order]
+    set_seed(0)
+    model = add_adapter(base.model, copy.deepcopy(plan.config))
+    parts = [
+        [collate(base.tokenizer)(rows[k : k + BATCH]) for k in range(0, len(rows), BATCH)]
+        for rows in (shuffled, held_out)
+    ]
+    return _LoopStart(model, *parts)
+
+
+@functools.cache
+def _package_losses() -> tuple[tuple[float, ...], tuple[float, float]]:
+    """Train the run with the package; return its training losses, and held-out losses around it."""
+    from qtha_lab.experiment.run_directory import RunDir
+    from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
+    from qtha_lab.training.finetune import fine_tune
+
+    with scratch_folder() as folder:
+        files = RunDir.create(_experiment(), Path(folder))
+        log, threads = EventLog(files.events), torch.get_num_threads()
+        try:
+            fine_tune(files, log, lambda: False, threads=1)
+        finally:
+            log.close()
+            torch.set_num_threads(threads)
+        events = history(read_events(files.events)[0])
+    training = tuple(event["loss"] for event in events if event["kind"] == "train")
+    first, last = (event["loss"] for event in events if event["kind"] == "eval")
+    return training, (first, last)
+
+
+def _one_batch(function):
+    start = _loop_start()
+    with torch.no_grad():
+        right = start.model.eval()(**start.held_out[0]).loss.item()
+    return function(start.model, start.held_out[:1]), right, "one batch of eight rows"
+
+
+def _all_batches(function):
+    start, right = _loop_start(), _package_losses()[1][0]
+    given = "two batches with unequal numbers of labels"
+    return function(start.model, start.held_out), right, given
+
+
+def _count(function):
+    start = _loop_start()
+    return len(function(start.model, start.batches[:2], RATE)), 2, "two batches"
+
+
+def _first(function):
+    start, right = _loop_start(), _package_losses()[0][0]
+    return function(start.model, start.batches[:1], RATE), [right], "one batch"
+
+
+def _frozen(function):
+    start = _loop_start()
+    frozen = [p for p in start.model.parameters() if not p.requires_grad]
+    before = [p.clone() for p in frozen]
+    function(start.model, start.batches[:1], RATE)
+    n_moved = sum(not torch.equal(p, old) for p, old in zip(frozen, before, strict=True))
+    return n_moved, 0, "the number of frozen tensors that changed"
+
+
+def _losses(function):
+    start = _loop_start()
+    return function(start.model, start.batches, RATE), list(_package_losses()[0]), "four batches"
