@@ -1,6 +1,6 @@
-// Moves a slider or a selection by one; milliseconds until the last figure was drawn.
-([slider, place, quiet]) => new Promise(done => {
-    const panel = slider.closest('.qtha-explorer'), began = performance.now();
+// Moves a slider or a selection by one step; milliseconds until the last figure was drawn.
+([control, step, quiet]) => new Promise(done => {
+    const panel = control.closest('.qtha-explorer'), began = performance.now();
     let last, timer = setTimeout(() => done(null), 20000);
     const watch = new MutationObserver(() => {
         last = performance.now();
@@ -8,7 +8,11 @@
         timer = setTimeout(() => { watch.disconnect(); done(last - began); }, quiet);
     });
     watch.observe(panel, { subtree: true, attributeFilter: ['data-drawings'] });
-    const isList = slider.tagName === 'SELECT';
-    slider[isList ? 'selectedIndex' : 'value'] = place;
-    slider.dispatchEvent(new Event(isList ? 'change' : 'input'));
+    if (control.tagName === 'SELECT') {
+        control.selectedIndex += step;
+        control.dispatchEvent(new Event('change'));
+    } else {
+        const key = step > 0 ? 'ArrowRight' : 'ArrowLeft';
+        control.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+    }
 })

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the declaration of the panels, read by `lazy_names`
     from .explorers.update_explorer import SpectrumExplorer as SpectrumExplorer
     from .explorers.update_explorer import UpdateExplorer as UpdateExplorer
     from .explorers.views import Views as Views
+    from .figures.figure_widget import FigureWidget as FigureWidget
     from .runs.live import LivePlot as LivePlot
     from .runs.log_view import LogView as LogView
     from .runs.runs_table import RunsTable as RunsTable

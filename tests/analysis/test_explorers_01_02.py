@@ -14,7 +14,9 @@ from support.refusals import refused
 from qtha_lab.analysis import snapshot, truncation_curve
 from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.tensor_networks import mpo
-from widgets import MpoExplorer, SpectrumExplorer
+from widgets import MpoExplorer
+from widgets.explorers.mpo_explorer import MpoModel
+from widgets.explorers.update_explorer import UpdateModel
 
 LAYERS = [f"model.layers.{n}.self_attn.{p}_proj" for n in (0, 1) for p in "qv"]
 
@@ -38,7 +40,7 @@ def events(r, steps=(0, 5, 10)):
 
 @pytest.fixture
 def spectra():
-    return SpectrumExplorer({"lora(r=2)": events(2), "lora(r=8)": events(8, (0, 10, 20))})
+    return UpdateModel({"lora(r=2)": events(2), "lora(r=8)": events(8, (0, 10, 20))})
 
 
 def drawn(explorer):
@@ -68,24 +70,25 @@ def test_the_history_is_that_of_all_or_the_heat_map_of_a_run(spectra):
     assert runs == {"lora(r=2)", "lora(r=8)"}
     spectra.layer = LAYERS[1]
     spectra.history = "lora(r=8)"
-    assert spectra.controls["step"].options == (0, 5, 10, 20)
+    assert spectra.offers("step") == [0, 5, 10, 20]
     assert spectra.layer == LAYERS[1]
     steps = {step for step, _, _ in spectra.figures["history"].table.rows}
     assert steps == {0, 10, 20}
 
 
 def test_leading_values_only_are_drawn_and_ranks_are_of_all():
-    explorer = SpectrumExplorer({"full": events(40)})
+    explorer = UpdateModel({"full": events(40)})
     assert len(drawn(explorer)["full"]) == 16
     assert "step 10, 16 leading" in explorer.figures["decay"].alt
-    assert '<th scope="row">full</th><td>40</td>' in explorer.table.value
+    assert explorer.drawing.rows[0] | {"run": "full", "rank": "40"} == explorer.drawing.rows[0]
     explorer.leading = None
     assert len(drawn(explorer)["full"]) == 40
 
 
 def test_ranks_are_those_of_the_values(spectra):
-    assert '<th scope="row">lora(r=8)</th><td>8</td>' in spectra.table.value
-    assert "<td>1.25</td>" in spectra.table.value  # stable rank of (1, 1/2): 1 + 1/4
+    two, eight = spectra.drawing.rows
+    assert (eight["run"], eight["rank"]) == ("lora(r=8)", "8")
+    assert two["stable"] == "1.25"  # of (1, 1/2): 1 + 1/4
 
 
 def test_the_line_of_python_draws_what_is_shown(spectra):
@@ -99,7 +102,7 @@ def test_the_line_of_python_draws_what_is_shown(spectra):
 
 
 def test_a_live_model_is_a_source(tiny_lora):
-    explorer = SpectrumExplorer({"lora": tiny_lora})
+    explorer = UpdateModel({"lora": tiny_lora})
     layer = explorer.layer
     assert (
         explorer.at(layer, explorer.step)["lora"]
@@ -109,7 +112,7 @@ def test_a_live_model_is_a_source(tiny_lora):
 
 def test_sources_without_records_are_refused():
     with refused("No source", rule="spectra"):
-        SpectrumExplorer({"lora": [{"kind": "train", "step": 1, "loss": 2.0}]})
+        UpdateModel({"lora": [{"kind": "train", "step": 1, "loss": 2.0}]})
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +202,7 @@ def bonds():
 def test_dragging_a_bond_moves_the_chain_the_point_and_the_numbers(bonds):
     assert bonds.point.relative_error == pytest.approx(0, abs=1e-6)
     slider = bonds.sliders.children[0]
-    slider.index = slider.labels.index("8")  # 36 = 6 · 6: a core has 6 · 6 · 8 entries
+    slider.value = 8  # 36 = 6 · 6: a core has 6 · 6 · 8 entries
     assert bonds.bonds == [8]
     assert bonds.point.n_parameters == 2 * 6 * 6 * 8
     assert bonds.figures["chain"].table.rows[0][1] == 8
@@ -241,7 +244,7 @@ def test_bonds_that_the_chain_does_not_hold_are_refused_and_put_back(bonds):
 
 def test_an_explorer_without_weights_is_refused():
     with refused("The explorer", rule="no weight"):
-        MpoExplorer({})
+        MpoModel({})
 
 
 def test_dragging_decomposes_nothing_again(bonds):

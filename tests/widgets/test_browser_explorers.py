@@ -1,81 +1,148 @@
-"""The explorers of lessons 1 and 2 as a reader uses them.
+"""Explorers in a real JupyterLab: links, refusals, a busy kernel, the keyboard, narrow windows."""
 
-A real JupyterLab, a control moved, figures that follow.
-"""
+from collections.abc import Iterator
+from pathlib import Path
 
+import nbformat
 import pytest
-from playwright.sync_api import expect
-from support.jupyter_browser import open_lab
-from support.notebooks import FOLDER, copy_until
+from playwright.sync_api import Locator, expect
+from support.accessibility import violations
+from support.jupyter_browser import Lab, open_lab
 
-LESSON_1 = FOLDER / "01_lora_and_rank.ipynb"
-LESSON_2 = FOLDER / "02_mpo_and_bond_dimension.ipynb"
-# The ring on the error plot as plotly holds it, and the texts of the chain's picture.
-RING = """() => {
-    const plots = [...document.querySelectorAll('.qtha-explorer .js-plotly-plot')];
-    const ring = plots.flatMap(p => p.data ?? []).find(t => t.name === 'chosen bonds');
-    return ring ? [ring.x[0], ring.y[0]] : null;
-}"""
-CHAIN = """() => [...document.querySelectorAll('.qtha-explorer .qtha-drawing > svg text')]
-    .map(text => text.textContent)"""
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+CELLS = (
+    """import ipywidgets as ipw
+from widgets import CircuitExplorer, MpoExplorer, UpdateExplorer
+a, b = CircuitExplorer("qtha", n_qubits=3), CircuitExplorer("product", n_qubits=3)
+tie = ipw.jslink((a.controls["n_layers"], "index"), (b.controls["n_layers"], "index"))
+ipw.VBox([a, b])""",
+    """state = a.state
+CircuitExplorer.from_state(state)""",
+    """from pathlib import Path
+import time
+while not Path("go").exists():
+    time.sleep(0.05)""",
+    """import torch
+MpoExplorer({"random": torch.randn(16, 16)})""",
+)
+DRAWINGS = "panel => Number(panel.querySelector('.qtha-figure').dataset.drawings)"
+ALT = ".qtha-figure > p"
+# Controls that reach past what is shown of their output.
+CLIPPED = """() => [...document.querySelectorAll('.qtha-explorer')].flatMap(panel => {
+    const edge = Math.min(innerWidth, panel.closest('.jp-OutputArea-output').getBoundingClientRect().right) + 1;
+    return [...panel.querySelectorAll('input, select, button, .widget-slider')]
+        .filter(e => e.offsetParent && !e.closest('.js-plotly-plot'))
+        .filter(e => e.getBoundingClientRect().right > edge).map(e => e.outerHTML.slice(0, 160));
+})"""
 
-# Every line of every figure of the explorer, as plotly holds it.
-DRAWN = """() => JSON.stringify([...document.querySelectorAll('.qtha-explorer .js-plotly-plot')]
-    .flatMap(p => (p.data ?? []).map(t => [t.name, [...(t.y ?? [])]])))"""
 
-
-@pytest.mark.browser
-@pytest.mark.slow
-def test_another_step_and_another_layer_draw_other_spectra(jupyter, tmp_path):
-    notebook = copy_until(LESSON_1, "SpectrumExplorer(", tmp_path)
-    with open_lab(jupyter, notebook, size=(1400, 1800), QTHA_LAB_PROFILE="ci") as lab:
-        page = lab.page
-        lab.menu("Run", "Run All Cells")
-        explorer = page.locator(".qtha-explorer").first
-        handle = explorer.locator("input[type=range]").first
-        handle.scroll_into_view_if_needed()
-        expect(explorer.locator(".qtha-table td").first).to_be_visible()
-        page.wait_for_function(f"() => JSON.parse(({DRAWN})()).length > 1")
-
-        before = page.evaluate(DRAWN)
-        handle.focus()
-        page.keyboard.press("ArrowLeft")  # the record before the last
-        page.wait_for_function("before => (" + DRAWN + ")() !== before", arg=before)
-
-        before = page.evaluate(DRAWN)
-        explorer.locator("select").first.select_option(index=1)
-        page.wait_for_function("before => (" + DRAWN + ")() !== before", arg=before)
-        assert lab.errors() == []
+@pytest.fixture(scope="module")
+def lab(jupyter, tmp_path_factory) -> Iterator[Lab]:
+    notebook = tmp_path_factory.mktemp("states") / "page.ipynb"
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    with open_lab(jupyter, notebook, size=(1400, 4000)) as lab:
+        lab.run_cell("ipw.jslink")
+        expect(lab.page.locator(".qtha-explorer")).to_have_count(2)
+        expect(lab.page.locator(".qtha-figure[data-drawings]")).to_have_count(4)
+        yield lab
         assert lab.complaints == []
-
-
-@pytest.mark.browser
-@pytest.mark.slow
-def test_moving_a_bond_moves_the_ring_and_the_chain(jupyter, tmp_path):
-    notebook = copy_until(LESSON_2, "MpoExplorer(", tmp_path)
-    with open_lab(jupyter, notebook, size=(1400, 1800), QTHA_LAB_PROFILE="ci") as lab:
-        page = lab.page
-        lab.menu("Run", "Run All Cells")
-        explorer = page.locator(".qtha-explorer").first
-        handle = explorer.locator("input[type=range]").first
-        handle.scroll_into_view_if_needed()
-        expect(explorer.locator(".qtha-table td").first).to_be_visible()
-        page.wait_for_function(f"() => ({RING})() !== null")
-        parameters, error = page.evaluate(RING)
-        assert error < 1e-6  # nothing is cut to begin with
-
-        handle.focus()
-        for _ in range(3):
-            page.keyboard.press("ArrowLeft")
-        page.wait_for_function(f"() => ({RING})()[0] < {parameters} && ({RING})()[1] > 0.1")
-        parameters, error = page.evaluate(RING)
-        expect(explorer.locator(".qtha-table")).to_contain_text(f"{parameters:,}")
-        expect(explorer.locator(".qtha-table")).to_contain_text(f"{error:.3f}")
-
-        assert page.locator(".modebar-btn").count() > 0
-        assert page.locator("[data-title^='Share']").count() == 0  # with plotly's servers
-        explorer.locator("select").nth(1).select_option("3")
-        expect(explorer.locator("input[type=range]")).to_have_count(2)
-        page.wait_for_function(f"() => ({CHAIN})().filter(t => t === '4').length >= 2")
         assert lab.errors() == []
-        assert lab.complaints == []
+
+
+def explorer(lab: Lab, number: int) -> Locator:
+    return lab.page.locator(".qtha-explorer").nth(number)
+
+
+def slider(panel: Locator, name: str) -> Locator:
+    return panel.get_by_role("slider", name=name, exact=True)
+
+
+def readout(panel: Locator, name: str) -> Locator:
+    return (
+        panel.locator(".widget-slider")
+        .filter(has=slider(panel.page, name))
+        .locator(".widget-readout")
+    )
+
+
+def test_jslink_ties_the_sliders_of_two_explorers_and_both_figures_follow(lab):
+    one, two = explorer(lab, 0), explorer(lab, 1)
+    before = two.locator(ALT).first.inner_text()
+    slider(one, "layers").focus()
+    lab.page.keyboard.press("ArrowRight")
+    expect(readout(two, "layers")).to_have_text("2")
+    expect(two.locator(ALT).first).not_to_have_text(before)
+    slider(two, "layers").focus()
+    lab.page.keyboard.press("ArrowLeft")
+    expect(readout(one, "layers")).to_have_text("1")
+
+
+def test_a_refused_value_gets_a_sentence_and_the_control_is_reset(lab):
+    panel = explorer(lab, 0)
+    slider(panel, "qubits").focus()
+    lab.page.keyboard.press("Home")
+    expect(panel.get_by_text("must have at least 2 qubits, got 1")).to_be_visible()
+    expect(readout(panel, "qubits")).to_have_text("3")
+    lab.page.keyboard.press("ArrowRight")
+    expect(panel.get_by_text("must have at least 2 qubits, got 1")).to_be_hidden()
+    expect(readout(panel, "qubits")).to_have_text("4")
+    lab.page.keyboard.press("ArrowLeft")
+    expect(readout(panel, "qubits")).to_have_text("3")
+
+
+def test_a_slider_moved_while_the_kernel_is_busy_ends_at_the_newest_value(lab):
+    panel, angle = explorer(lab, 0), slider(explorer(lab, 0), "angle")
+    lab.wait_idle()
+    before, start = panel.evaluate(DRAWINGS), float(readout(panel, "angle").inner_text())
+    lab.run_cell("while not Path")
+    lab.page.locator(".jp-StatusBar-TextItem", has_text="| Busy").wait_for()
+    angle.focus()
+    for _ in range(40):
+        lab.page.keyboard.press("ArrowRight")
+    end = float(readout(panel, "angle").inner_text())
+    assert end > start
+    Path(lab.notebook.parent, "go").touch()
+    lab.wait_idle()
+    panel.get_by_role("button", name="The same in Python").click()
+    expect(panel.locator(".qtha-code pre")).to_contain_text(f"[{end:g}")
+    lab.page.wait_for_timeout(500)
+    assert float(readout(panel, "angle").inner_text()) == end
+    assert 1 <= panel.evaluate(DRAWINGS) - before <= 6
+
+
+def test_a_state_restores_the_same_explorer(lab):
+    lab.run_cell("from_state")
+    again = explorer(lab, 2)
+    expect(again.locator(".qtha-figure[data-drawings]")).to_have_count(2)
+    for place in (0, 1):
+        words = explorer(lab, 0).locator(ALT).nth(place).inner_text()
+        expect(again.locator(ALT).nth(place)).to_have_text(words)
+    for name in ("qubits", "layers", "angle"):
+        expect(readout(again, name)).to_have_text(readout(explorer(lab, 0), name).inner_text())
+
+
+def test_other_cores_have_sliders_of_their_own_and_a_bond_moves_the_table(lab):
+    lab.run_cell("MpoExplorer(")
+    panel = explorer(lab, 3)
+    expect(panel.locator(".qtha-figure[data-drawings]")).to_have_count(2)
+    table = panel.locator(".qtha-table")
+    before = table.inner_text()
+    slider(panel, "bond 1").focus()
+    lab.page.keyboard.press("ArrowLeft")
+    expect(table).not_to_have_text(before)
+    panel.get_by_label("cores").select_option("3")
+    expect(panel.get_by_role("slider")).to_have_count(2)
+
+
+def test_axe_finds_nothing_serious_and_no_control_is_clipped_from_1400_to_500_pixels(lab):
+    expect(lab.page.locator(".noUi-handle:not([aria-label])")).to_have_count(0)
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        lab.menu("Settings", "Theme", theme)
+        expect(lab.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
+        assert violations(lab.page, ".qtha-explorer") == []
+    lab.page.keyboard.press("Control+b")  # folds the file browser away
+    for width in (1400, 900, 700, 500):
+        lab.page.set_viewport_size({"width": width, "height": 4000})
+        lab.page.wait_for_function(f"() => ({CLIPPED})().length === 0")
+    lab.page.set_viewport_size({"width": 1400, "height": 4000})

@@ -101,7 +101,7 @@ def test_runs_of_two_launches_are_overlaid_brushed_and_saved(jupyter, tmp_path, 
         assert reader.metadata.title == "Evaluation loss against trainable parameters"
         assert "rank eight" in reader.pages[0].extract_text()
 
-        save.locator("select").nth(1).select_option(label="SVG")
+        save.get_by_label("as", exact=True).select_option(label="SVG")
         with page.expect_download() as download:
             save.get_by_role("button", name="Save", exact=True).click()
             save.get_by_role(

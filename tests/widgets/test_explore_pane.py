@@ -88,7 +88,7 @@ def test_a_run_with_skipped_spectra_says_how_many_and_why(tmp_path):
         (explorer,) = explore.place.children
         await settled(explorer)
         explore.background.stop()
-        return explorer.progress.value
+        return " ".join(explorer.progress)
 
     progress = in_a_kernel(work, Comparison(methods="lora(r=2)"))
     assert "2 of 3 spectra skipped to spend at most 2 % of the training time" in progress

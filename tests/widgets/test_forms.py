@@ -14,7 +14,8 @@ from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
 from qtha_lab.simulators import engine_names
 from qtha_lab.tasks import task_names, task_settings
 from widgets.kit import controls as ui
-from widgets.kit.controls import Fold, reveal, words_of
+from widgets.kit.controls import Fold, reveal
+from widgets.kit.setting_control import words_of
 from widgets.workbench.banner import Fault
 from widgets.workbench.finder import Finder
 from widgets.workbench.form import Form
@@ -96,7 +97,7 @@ def test_every_control_is_named_and_described(declared):
     for name, field in Form(declared).fields.items():
         parts = field.control.children if isinstance(field.control, NamePicker) else [field.control]
         assert all(part.description for part in parts), name
-        assert parts[0].description == ui.words_of(name)
+        assert parts[0].description == words_of(name)
         assert all(part.code == name and part.help for part in parts), name
 
 

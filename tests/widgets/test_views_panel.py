@@ -53,8 +53,6 @@ def test_what_cannot_be_drawn_is_said_in_the_place_of_the_figure(folder):
         == "The runs must differ in a setting other than the seed, got none. There is no axis to draw."
     )
     assert views.plot.alt == views.figures["view"].alt
-    assert views.plot.visible
-    assert not views.curves_view.visible
 
 
 def test_digits_are_those_of_tables_and_a_method_is_spelled_as_it_is_called(folder):
@@ -101,16 +99,18 @@ def test_of_a_run_that_goes_on_only_new_points_are_sent(folder):
     run = run_folder(folder, "lora", steps=4)
     two_steps(run)
     views = Views([run.id], y="train_loss")
-    version, messages = views.curves_view.version, []
-    views.curves_view.send = lambda content, buffers=None: messages.append(content)
+    messages = []
+    views.plot.send = lambda content, buffers=None: messages.append(content)
     write(run, train(3, 4.7))
     views.redraw()
-    assert [[part[:3] for part in m["parts"]] for m in messages] == [[[0, 2, 3]]]
-    assert views.curves_view.version == version
+    assert messages == [{"kind": "append", "parts": [[0, 2, [3.0], [4.7]]]}]
+    assert [len(trace["x"]) for trace in views.plot.traces] == [3]
     views.smoothing = 0.5  # another figure: the recorded line, and the smoothed one
-    assert [len(curve) for curve in views.curves_view.curves] == [3, 3]
+    assert [len(trace["x"]) for trace in views.plot.traces] == [3, 3]
     views.smoothing = 0.9
-    assert views.curves_view.curves[1].y[-1] == pytest.approx((0.81 * 4.9 + 0.9 * 4.8 + 4.7) / 2.71)
+    smoothed = (0.81 * 4.9 + 0.9 * 4.8 + 4.7) / 2.71
+    assert views.plot.traces[1]["y"][-1] == pytest.approx(smoothed)
+    assert len(messages) == 1
 
 
 def test_it_follows_a_run_until_its_end(folder):
@@ -125,7 +125,7 @@ def test_it_follows_a_run_until_its_end(folder):
         write(run, train(1, 4.9), {"kind": "eval", "step": 2, "loss": 4.5})
         finish(run, eval_loss=4.5)
         os.close(lock)
-        while views.background.tasks or views.latest.busy:
+        while views.background.tasks:
             await asyncio.sleep(0.05)
         return views
 

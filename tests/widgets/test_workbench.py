@@ -301,7 +301,7 @@ def test_a_panel_has_a_static_equivalent_and_a_sentence_for_when_no_kernel_answe
     run = run_folder(tmp_path / "runs", "lora(r=2)", name="before", steps=9)
     write(run, status("running", 0), train(1, 5.0), status("stopped", 1))
     bundles = []
-    show = "widgets.kit.display.display"
+    show = "widgets.kit.static_output.display"
     monkeypatch.setattr(show, lambda data, raw, display_id=None: bundles.append(data))
 
     async def work(bench):

@@ -4,7 +4,6 @@ Values come from `analysis.circuits`, the picture from `figures.overlap_histogra
 """
 
 import functools
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,9 +13,9 @@ from qtha_lab.analysis.circuits.fourier import fourier_spectrum
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.overlap_histogram import overlap_histogram
 
-from ..kit import controls
 from ..kit.choice import Choice
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 FAMILIES = ("qtha", "product", "basic_entangler", "strongly_entangling")
 QUBITS, LAYERS = (2, 3, 4, 5, 6), (1, 2, 3, 4)
@@ -34,39 +33,33 @@ class FamilyValues(NamedTuple):
     variance: float
 
 
-class AnsatzPair(Explorer):
-    """An explorer of two circuit families, each value beside that of random states.
+class AnsatzPairModel(ExplorerModel):
+    """Two circuit families, each value beside that of random states.
 
     Args:
         options: Initial values of its state, such as n_layers=1.
 
     Example:
-        >>> pair = AnsatzPair(first="product", second="qtha", n_qubits=2, n_layers=1)
+        >>> pair = AnsatzPairModel(first="product", second="qtha", n_qubits=2, n_layers=1)
         >>> pair.drawing.rows[0]["family"], pair.drawing.rows[0]["Meyer–Wallach"]
         ('product', '0.000')
     """
 
     STATE = ("first", "second", "n_qubits", "n_layers")
-    DIAGRAMS = ("overlaps",)
     PRESETS: ClassVar = {
         "Does more entanglement reach more states?": START,
         "Do more layers reach more states?": START | {"second": "product", "n_layers": 4},
         "Who is close to random, and at which price?": START
         | {"second": "strongly_entangling", "n_layers": 4},
     }
-    first, second, n_qubits, n_layers = (Choice() for _ in range(4))
+    first, second = Choice(FAMILIES, "first family"), Choice(FAMILIES, "second family")
+    n_qubits, n_layers = (
+        Choice(QUBITS, "qubits", slider=True),
+        Choice(LAYERS, "layers", slider=True),
+    )
 
     def __init__(self, **options: Any):
-        row = {
-            "first": controls.Select(description="first family"),
-            "second": controls.Select(description="second family"),
-            "n_qubits": controls.Slider("qubits", QUBITS),
-            "n_layers": controls.Slider("layers", LAYERS),
-        }
-        super().__init__([row], START | options)
-
-    def offers(self, name: str) -> Sequence:
-        return {"n_qubits": QUBITS, "n_layers": LAYERS}.get(name, FAMILIES)
+        super().__init__(START | options)
 
     def compute(self, state: SimpleNamespace) -> Drawing:
         names = list(dict.fromkeys((state.first, state.second)))
@@ -94,6 +87,12 @@ class AnsatzPair(Explorer):
             for name in names
         )
         return Drawing({"overlaps": overlap_histogram(shares, haar.tolist())}, rows, code)
+
+
+class AnsatzPair(Explorer, AnsatzPairModel):
+    """The box of a `AnsatzPairModel`, which takes the same arguments."""
+
+    ROWS = (("first", "second", "n_qubits", "n_layers"),)
 
 
 @functools.lru_cache(maxsize=128)

@@ -3,7 +3,6 @@
 Counts come from `analysis.parameter_budget`, the picture from `figures.parameter_budget`.
 """
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -17,23 +16,22 @@ from qtha_lab.analysis.parameter_budget import (
 )
 from qtha_lab.figures.parameter_budget import parameter_budget
 
-from ..kit import controls
 from ..kit.choice import Choice
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 RANKS = tuple(range(1, 17))
-BONDS = tuple(range(1, 17))
 LAYERS = tuple(range(1, 9))
 
 
-class BudgetBar(Explorer):
-    """An explorer of the parameters that QTHA and LoRA train on one model.
+class BudgetBarModel(ExplorerModel):
+    """The parameters that QTHA and LoRA train on one model.
 
     Args:
         options: Initial values of its state, such as waist=256.
 
     Example:
-        >>> bar = BudgetBar(waist=16, bond_dim=3)
+        >>> bar = BudgetBarModel(waist=16, bond_dim=3)
         >>> bar.totals
         {'qtha': 6900, 'lora': 7680}
         >>> bar.code.splitlines()[-3]
@@ -41,7 +39,6 @@ class BudgetBar(Explorer):
     """
 
     STATE = ("model", "r", "waist", "bond_dim", "n_layers", "lora_r")
-    DIAGRAMS = ("budget",)
     PRESETS: ClassVar = {
         "Where are the numbers?": {
             "model": "tiny",
@@ -68,31 +65,19 @@ class BudgetBar(Explorer):
             "lora_r": 10,
         },
     }
-    model, r, waist = Choice(), Choice(), Choice()
-    bond_dim, n_layers, lora_r = Choice(), Choice(), Choice()
+    model = Choice(tuple(MODELS))
+    r, lora_r = Choice(RANKS, "r of QTHA", slider=True), Choice(RANKS, "r of LoRA", slider=True)
+    waist, bond_dim = Choice(GRID["waist"], slider=True), Choice(RANKS, "bond", slider=True)
+    n_layers = Choice(LAYERS, "circuit layers", slider=True)
 
     def __init__(self, **options: Any):
-        sizes = {
-            "model": controls.Select(description="model"),
-            "r": controls.Slider("r of QTHA", RANKS),
-            "waist": controls.Slider("waist", GRID["waist"]),
-        }
-        more = {
-            "bond_dim": controls.Slider("bond", BONDS),
-            "n_layers": controls.Slider("circuit layers", LAYERS),
-            "lora_r": controls.Slider("r of LoRA", RANKS),
-        }
-        super().__init__([sizes, more], {**next(iter(self.PRESETS.values())), **options})
+        super().__init__({**next(iter(self.PRESETS.values())), **options})
 
     @property
     def totals(self) -> dict[str, int]:
         """Trained parameters of both methods."""
         qtha, lora = self._budgets(self)
         return {"qtha": qtha.total, "lora": lora.total}
-
-    def offers(self, name: str) -> Sequence:
-        offers = {"model": tuple(MODELS), "waist": GRID["waist"], "bond_dim": BONDS}
-        return offers.get(name) or (LAYERS if name == "n_layers" else RANKS)
 
     def compute(self, state: SimpleNamespace) -> Drawing:
         qtha, lora = self._budgets(state)
@@ -113,6 +98,12 @@ class BudgetBar(Explorer):
 
     def _budgets(self, state: Any):
         return qtha_budget(state.model, **_options(state)), lora_budget(state.model, state.lora_r)
+
+
+class BudgetBar(Explorer, BudgetBarModel):
+    """The box of a `BudgetBarModel`, which takes the same arguments."""
+
+    ROWS = (("model", "r", "waist"), ("bond_dim", "n_layers", "lora_r"))
 
 
 def _options(state: Any) -> dict[str, int]:

@@ -3,18 +3,16 @@
 Estimates come from `experiment.cost.chip`, the picture from `figures.signal_by_layers`.
 """
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from qtha_lab.experiment.cost.chip import ChipBudget, chip_budget
 from qtha_lab.figures.signal_by_layers import SignalLeft, signal_by_layers
 
-from ..kit import controls
 from ..kit.choice import Choice
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
-QUBITS, LAYERS = (2, 3, 4, 5, 6), (1, 2, 3, 4)
 TOPOLOGIES = ("all-to-all", "ring", "line")
 ERRORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 SHOTS = (100, 300, 1000, 3000, 10_000, 100_000)
@@ -29,51 +27,39 @@ START = {
 }
 
 
-class Chip(Explorer):
-    """An explorer of one training step of QTHA's circuit on a chip.
+class ChipModel(ExplorerModel):
+    """One training step of QTHA's circuit on a chip.
 
     Args:
         options: Initial values of its state, such as cz_error=0.01.
 
     Example:
-        >>> chip = Chip(n_qubits=4, n_layers=1, cz_error=0.1)
+        >>> chip = ChipModel(n_qubits=4, n_layers=1, cz_error=0.1)
         >>> round(chip.budget.signal, 2), chip.budget.hardware.two_qubit_gates
         (0.23, 16)
     """
 
     STATE = ("topology", "n_qubits", "n_layers", "cz_error", "shots", "processor")
-    DIAGRAMS = ("signal",)
     PRESETS: ClassVar = {
         "What is left of the published circuit?": START,
         "Do more shots bring the signal back?": START | {"shots": 100_000},
         "What does a line cost against a ring?": START
         | {"topology": "line", "n_layers": 2, "cz_error": 0.01},
     }
-    topology, n_qubits, n_layers = Choice(), Choice(), Choice()
-    cz_error, shots, processor = Choice(), Choice(), Choice()
+    topology = Choice(TOPOLOGIES)
+    n_qubits = Choice((2, 3, 4, 5, 6), "qubits", slider=True)
+    n_layers = Choice((1, 2, 3, 4), "layers", slider=True)
+    cz_error = Choice(ERRORS, "error of a CZ", slider=True, text="{:g}".format)
+    shots = Choice(SHOTS, slider=True, text="{:,}".format)
+    processor = Choice(PROCESSORS, "durations of")
 
     def __init__(self, **options: Any):
-        circuit = {
-            "topology": controls.Select(description="topology"),
-            "n_qubits": controls.Slider("qubits", QUBITS),
-            "n_layers": controls.Slider("layers", LAYERS),
-        }
-        chip = {
-            "cz_error": controls.Slider("error of a CZ", ERRORS, text="{:g}".format),
-            "shots": controls.Slider("shots", SHOTS, text="{:,}".format),
-            "processor": controls.Select(description="durations of"),
-        }
-        super().__init__([circuit, chip], START | options)
+        super().__init__(START | options)
 
     @property
     def budget(self) -> ChipBudget:
         """Budget of the current state."""
         return self._budget(self)
-
-    def offers(self, name: str) -> Sequence:
-        offers = {"topology": TOPOLOGIES, "n_qubits": QUBITS, "n_layers": LAYERS}
-        more = {"cz_error": ERRORS, "shots": SHOTS, "processor": PROCESSORS}
-        return (offers | more)[name]
 
     def compute(self, state: SimpleNamespace) -> Drawing:
         points: list[SignalLeft] = [
@@ -99,6 +85,12 @@ class Chip(Explorer):
     def _budget(self, state: Any, **changes: Any) -> ChipBudget:
         sizes = {"n_qubits": state.n_qubits, "n_layers": state.n_layers}
         return chip_budget(**{**sizes, **_options(state), **changes})
+
+
+class Chip(Explorer, ChipModel):
+    """The box of a `ChipModel`, which takes the same arguments."""
+
+    ROWS = (("topology", "n_qubits", "n_layers"), ("cz_error", "shots", "processor"))
 
 
 def _options(state: Any) -> dict[str, Any]:

@@ -3,28 +3,30 @@
 Ties a `CircuitAtAngles` and the figures of a circuit to controls; up to eight qubits.
 """
 
+import functools
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
+import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.circuits import ansatze
 from qtha_lab.figures.circuit_diagram import GateRow, circuit_diagram
 from qtha_lab.figures.circuit_state import circuit_state
 
-from ..kit import controls, styles
+from ..kit import boxes
 from ..kit.choice import Choice
 from .circuit_at_angles import CircuitAtAngles, rounded
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 MOST = 8  # maximum number of qubits, and of layers
 ROWS = 8  # maximum rows of a circuit diagram
-ANGLES = [k / 100 for k in range(-314, 315)]  # values of the slider, in radians
 
 
-class CircuitExplorer(Explorer):
-    """An explorer in which one angle of a circuit is changed at a time.
+class CircuitModel(ExplorerModel):
+    """A circuit of which one angle is changed at a time.
 
     Args:
         name: An ansatz, one of `ansatze.names()`.
@@ -35,7 +37,7 @@ class CircuitExplorer(Explorer):
         seed: Seed of random angles.
 
     Example:
-        >>> explorer = CircuitExplorer("qtha", n_qubits=2)
+        >>> explorer = CircuitModel("qtha", n_qubits=2)
         >>> explorer.set_angle("p3", 0.5)
         >>> explorer.code.splitlines()[-3]
         "circuit = ansatze.build('qtha', 2, 1, reupload=True)"
@@ -45,11 +47,12 @@ class CircuitExplorer(Explorer):
         "ansatz", "n_qubits", "n_layers", "reupload", "seed", "inputs", "params", "angle",
         "observable",
     )  # fmt: skip
-    DIAGRAMS = ("state", "diagram")
-    ansatz, n_qubits, n_layers = Choice(), Choice(), Choice()
-    reupload, seed = traitlets.Bool(True), traitlets.Int(0)
-    inputs, params = traitlets.List(), traitlets.List()
-    angle, observable = Choice(), Choice()
+    ansatz = Choice()
+    n_qubits = Choice(range(1, MOST + 1), "qubits", slider=True)
+    n_layers = Choice(range(1, MOST + 1), "layers", slider=True)
+    reupload = traitlets.Bool(True).tag(label="data in every layer")
+    seed, inputs, params = traitlets.Int(0), traitlets.List(), traitlets.List()
+    angle, observable = Choice(label="vary"), Choice(label="gradients of")
 
     def __init__(
         self,
@@ -60,28 +63,8 @@ class CircuitExplorer(Explorer):
         params: Sequence[float] | None = None,
         seed: int = 0,
     ):
-        sizes = {
-            "ansatz": controls.Select(description="ansatz"),
-            "n_qubits": controls.Slider("qubits", range(1, MOST + 1)),
-            "n_layers": controls.Slider("layers", range(1, MOST + 1)),
-            "reupload": controls.Checkbox(True, description="data in every layer"),
-        }
-        self.slider = controls.Slider("angle", ANGLES, 0.0, text="{:.2f}".format)
-        gradients = {
-            "angle": controls.Select(description="vary"),
-            "observable": controls.Select(description="gradients of"),
-        }
-        self.draw = controls.Button(description="Draw angles")
-        self.zero = controls.Button(description="All zero")
         values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "seed": seed}
-        super().__init__(
-            [sizes, gradients],
-            values | {"inputs": _floats(inputs), "params": _floats(params)},
-        )
-        self.slider.observe(self.error.guard(self._at_angles), "value")
-        self.draw.on_click(self.error.guard(lambda _: self._draw_angles()))
-        self.zero.on_click(self.error.guard(lambda _: self._take(self.with_angle.zero())))
-        self.add_class("qtha-circuit-explorer")
+        super().__init__(values | {"inputs": _floats(inputs), "params": _floats(params)})
 
     @property
     def with_angle(self) -> CircuitAtAngles:
@@ -91,14 +74,24 @@ class CircuitExplorer(Explorer):
     def set_angle(self, angle: str, value: float) -> None:
         """Select an angle and set its value: `explorer.set_angle("p3", 0.5)`."""
         self.angle = angle
-        self._take(self.with_angle.with_value(angle, value))
+        self._set_angles(self.with_angle.with_value(angle, value))
+
+    def set_zero(self) -> None:
+        """Set every angle to zero."""
+        self._set_angles(self.with_angle.zero())
+
+    def draw_angles(self) -> None:
+        """Draw every angle at random, with the next seed."""
+        with self.hold_trait_notifications():
+            self.seed += 1
+            self.inputs, self.params = [], []
 
     def offers(self, name: str) -> Sequence:
         if name == "ansatz":
             return ansatze.names()
         if name in ("angle", "observable"):
             return getattr(self._bare(), f"{name}s")
-        return range(1, MOST + 1)
+        return super().offers(name)
 
     def settle(self) -> None:
         """Draw new angles if the circuit has changed; refuse an invalid circuit."""
@@ -114,29 +107,47 @@ class CircuitExplorer(Explorer):
         figures = {"state": circuit_state(**trace.at_the_end()), "diagram": diagram}
         return Drawing(figures, [], with_angle.code(state.observable))
 
-    def below_controls(self) -> list[Any]:
-        return [styles.row(self.slider, self.draw, self.zero)]
-
-    def show_more(self) -> None:
-        self.slider.value = self.with_angle[self.angle]
-
     def _bare(self) -> CircuitAtAngles:
         return CircuitAtAngles(
             self.ansatz, self.n_qubits, self.n_layers, self.reupload, seed=self.seed
         )
 
-    def _at_angles(self, change: dict[str, Any]) -> None:
-        if not self.settling:
-            self._take(self.with_angle.with_value(self.angle, change["new"]))
-
-    def _take(self, with_angle: CircuitAtAngles) -> None:
+    def _set_angles(self, with_angle: CircuitAtAngles) -> None:
         with self.hold_trait_notifications():
             self.inputs, self.params = list(with_angle.inputs), list(with_angle.params)
 
-    def _draw_angles(self) -> None:
-        with self.hold_trait_notifications():
-            self.seed += 1
-            self.inputs, self.params = [], []
+
+class CircuitExplorer(Explorer, CircuitModel):
+    """The box of a `CircuitModel`, which takes the same arguments, with a slider of the angle."""
+
+    ROWS = (("ansatz", "n_qubits", "n_layers", "reupload"), ("angle", "observable"))
+
+    def below_controls(self) -> list[Any]:
+        draw, zero = boxes.button("Draw angles"), boxes.button("All zero")
+        draw.on_click(self.error.guard(lambda _: self.draw_angles()))
+        zero.on_click(self.error.guard(lambda _: self.set_zero()))
+        self.slider.observe(self.error.guard(self._rotate), "value")
+        return [boxes.row([self.slider, draw, zero])]
+
+    @functools.cached_property
+    def slider(self) -> ipw.FloatSlider:
+        """The slider of the varied angle, in radians."""
+        slider = ipw.FloatSlider(
+            description="angle",
+            min=-3.142,
+            max=3.142,
+            step=0.01,
+            layout=boxes.layout(width="400px"),
+            style={"description_width": "initial"},
+        )
+        return boxes.classed(slider, "qtha-setting")
+
+    def show_more(self) -> None:
+        self.slider.value = self.with_angle[self.angle]
+
+    def _rotate(self, change: dict[str, Any]) -> None:
+        if not self.settling:
+            self.set_angle(str(self.angle), change["new"])
 
 
 def _floats(angles: Sequence[float] | None) -> list[float]:

@@ -15,9 +15,9 @@ from qtha_lab.analysis.updates.token_path import token_path as path_of
 from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.token_path import token_path
 
-from ..kit import controls
 from ..kit.choice import Choice
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 TEXT = "How do birds know where to fly?"
 SCALES = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
@@ -25,8 +25,8 @@ BRANCHES = ("both", "circuit alone")
 RANKS = tuple(range(2, 9))
 
 
-class DataPath(Explorer):
-    """An explorer of the values of one token at every stage of a QTHA adapter.
+class DataPathModel(ExplorerModel):
+    """The values of one token at every stage of a QTHA adapter.
 
     Args:
         inputs: Inputs of the layer by token; None takes a sentence of the toy model.
@@ -36,14 +36,13 @@ class DataPath(Explorer):
 
     Example:
         >>> import torch
-        >>> path = DataPath({"one": torch.ones(16)}, r=2)
+        >>> path = DataPathModel({"one": torch.ones(16)}, r=2)
         >>> path.stage = "h = A u"
         >>> len(path.path.values["h = A u"]), path.state["init"]
         (2, 'balanced')
     """
 
     STATE = ("token", "init", "r", "input_scale", "branches", "stage")
-    DIAGRAMS = ("path",)
     PRESETS: ClassVar = {
         "Where do angles pass ± π?": {
             "init": "balanced",
@@ -64,7 +63,9 @@ class DataPath(Explorer):
             "stage": "z",
         },
     }
-    token, init, r, input_scale, branches, stage = (Choice() for _ in range(6))
+    token, init, stage = Choice(), Choice(label="initialisation"), Choice()
+    r, branches = Choice(RANKS, slider=True), Choice(BRANCHES)
+    input_scale = Choice(SCALES, "factor before the angles", slider=True, text="{:g}".format)
 
     def __init__(
         self,
@@ -76,18 +77,8 @@ class DataPath(Explorer):
         self.trained = dict(trained or {})
         if not self.inputs:
             raise Refusal("inputs has no token.")
-        first = {
-            "token": controls.Select(description="token"),
-            "init": controls.Select(description="initialisation"),
-            "stage": controls.Select(description="stage"),
-        }
-        second = {
-            "r": controls.Slider("r", RANKS),
-            "input_scale": controls.Slider("factor before the angles", SCALES, text="{:g}".format),
-            "branches": controls.Select(description="branches"),
-        }
         usual = {"init": "balanced", "r": 4, "input_scale": 1.0, "stage": "h = A u"}
-        super().__init__([first, second], usual | options)
+        super().__init__(usual | options)
 
     @property
     def path(self) -> TokenPath:
@@ -97,13 +88,9 @@ class DataPath(Explorer):
     def offers(self, name: str) -> Sequence:
         if name == "stage":
             return [s for s in STAGES if self.branches != "circuit alone" or s != "W_c h"]
-        offers = {
-            "token": list(self.inputs),
-            "init": [start for start in STARTS if start != "gradient"] + list(self.trained),
-            "r": RANKS,
-            "input_scale": SCALES,
-        }
-        return offers.get(name, BRANCHES)
+        if name == "init":
+            return [start for start in STARTS if start != "gradient"] + list(self.trained)
+        return list(self.inputs) if name == "token" else super().offers(name)
 
     def compute(self, state: SimpleNamespace) -> Drawing:
         path = self._path(state)
@@ -142,6 +129,12 @@ class DataPath(Explorer):
 
     def _out_features(self, state: Any) -> int:
         return len(self.inputs[state.token])
+
+
+class DataPath(Explorer, DataPathModel):
+    """The box of a `DataPathModel`, which takes the same arguments."""
+
+    ROWS = (("token", "init", "stage"), ("r", "input_scale", "branches"))
 
 
 def _text(config: QthaConfig) -> str:

@@ -12,9 +12,10 @@ from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.engine_speeds import engine_speeds, number
 from qtha_lab.simulators import engine_speed
 
+from ..kit import boxes
 from ..kit.choice import Choice
-from ..kit.controls import Button, Select, Slider
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 MOST_QUBITS, MOST_LAYERS = 12, 8
 BATCHES = tuple(2**k for k in range(13))
@@ -27,8 +28,8 @@ points = {{name: s.points for name, s in measured.items()}}
 engine_speeds(points, explain(circuit, {batch}).engine)"""
 
 
-class EngineExplorer(Explorer):
-    """An explorer that times every available engine on one circuit and batch.
+class EngineModel(ExplorerModel):
+    """Times of every available engine on one circuit and batch.
 
     All measurements together take a few tenths of a second.
 
@@ -39,7 +40,7 @@ class EngineExplorer(Explorer):
         batch: Number of samples, a power of two up to 4,096.
 
     Example:
-        >>> explorer = EngineExplorer(n_qubits=2, batch=4)
+        >>> explorer = EngineModel(n_qubits=2, batch=4)
         >>> explorer.code.splitlines()[-3]
         'measured = speeds(circuit, 4)'
         >>> explorer.speeds["cpu"].reason
@@ -47,20 +48,14 @@ class EngineExplorer(Explorer):
     """
 
     STATE = ("ansatz", "n_qubits", "n_layers", "batch")
-    ansatz, n_qubits, n_layers, batch = Choice(), Choice(), Choice(), Choice()
+    ansatz = Choice()
+    n_qubits = Choice(range(1, MOST_QUBITS + 1), "qubits", slider=True)
+    n_layers = Choice(range(1, MOST_LAYERS + 1), "layers", slider=True)
+    batch = Choice(BATCHES, slider=True, text="{:,}".format)
 
     def __init__(self, name: str = "qtha", n_qubits: int = 4, n_layers: int = 2, batch: int = 256):
-        controls = {
-            "ansatz": Select(description="ansatz"),
-            "n_qubits": Slider("qubits", range(1, MOST_QUBITS + 1)),
-            "n_layers": Slider("layers", range(1, MOST_LAYERS + 1)),
-            "batch": Slider("batch", BATCHES, text="{:,}".format),
-        }
-        self.again = Button(description="Measure again")
         values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "batch": batch}
-        super().__init__([controls], values)
-        self.again.on_click(self.error.guard(lambda _: self._measure_again()))
-        self.add_class("qtha-engine-explorer")
+        super().__init__(values)
 
     @property
     def speeds(self) -> dict[str, engine_speed.Speed]:
@@ -68,12 +63,7 @@ class EngineExplorer(Explorer):
         return engine_speed.speeds(_circuit(self), self.batch)
 
     def offers(self, name: str) -> Sequence:
-        return {
-            "ansatz": ansatze.names(),
-            "n_qubits": range(1, MOST_QUBITS + 1),
-            "n_layers": range(1, MOST_LAYERS + 1),
-            "batch": BATCHES,
-        }[name]
+        return ansatze.names() if name == "ansatz" else super().offers(name)
 
     def settle(self) -> None:
         """Refuse an invalid circuit."""
@@ -92,12 +82,21 @@ class EngineExplorer(Explorer):
             [f"{name}: {s.reason}" for name, s in measured.items()],
         )
 
-    def below_controls(self) -> list[Any]:
-        return [self.again]
-
-    def _measure_again(self) -> None:
+    def measure_again(self) -> None:
+        """Measure the present circuit anew."""
         engine_speed.forget()
         self.redraw()
+
+
+class EngineExplorer(Explorer, EngineModel):
+    """The box of an `EngineModel`, which takes the same arguments."""
+
+    ROWS = (("ansatz", "n_qubits", "n_layers", "batch"),)
+
+    def below_controls(self) -> list[Any]:
+        again = boxes.button("Measure again")
+        again.on_click(self.error.guard(lambda _: self.measure_again()))
+        return [boxes.row([again])]
 
 
 def _circuit(state) -> Circuit:

@@ -1,279 +1,173 @@
-"""The base class of explorers: traits as state, controls tied to them, figures of them.
+"""The view of an explorer: a box of ipywidgets controls, figures and a table of its model.
 
-A subclass defines the traits, the options of each, and the computed drawing.
+A subclass names its rows of controls. `setting_control` makes each control of the declared trait.
 """
 
-import sys
-from collections.abc import Mapping, Sequence
+import asyncio
+import re
+from collections.abc import Sequence
+from functools import partial
 from types import SimpleNamespace
-from typing import Any, ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar
 
-from qtha_lab.core.errors import Refusal
-from qtha_lab.core.settings import unknown
-from qtha_lab.figures.machinery import static_svg
-from qtha_lab.figures.machinery.figure import Figure
+import ipywidgets as ipw
 
-from ..figures.figure_view import FigureView, Sheet
-from ..figures.picture_view import Picture, PictureView
-from ..figures.save_figure import save_fold
-from ..kit import controls, styles
-from ..kit.choice import Choice, values_of
-from ..kit.display import Shown
-from ..kit.guard import ErrorLine
-from ..kit.latest import Latest
+from qtha_lab.core.settings import Setting
+
+from ..figures.figure_widget import FigureWidget, drawing_of
+from ..figures.save_figure import SaveFigure
+from ..kit import boxes, styles
+from ..kit.choice import Choice, pairs_of
 from ..kit.loop import Background
-from .with_imports import with_imports
+from ..kit.setting_control import setting_control
+from ..kit.static_output import StaticOutput
+from .explorer_model import Drawing, ExplorerModel
+
+NONE = "none"
+"""The value of a control for None, which ipywidgets takes for "nothing is selected"."""
+NOTHING = (("nothing yet", NONE),)
 
 
-class Drawing(NamedTuple):
-    """The content of an explorer: figures by name, table rows, equivalent Python code, notes."""
+class Explorer(ExplorerModel, StaticOutput, ipw.VBox):
+    """A box that always shows the newest state of its model.
 
-    figures: Mapping[str, Figure]
-    rows: list[dict[str, str]]
-    code: str
-    notes: Sequence[str] = ()
-
-
-class Explorer(Shown):
-    """A panel over `state` that always draws the newest state.
-
-    A control, Python code or a link may set the state. `explorer.state` is plain data, and
-    `Explorer.from_state(state, …)` restores the explorer. Two explorers are tied together by
-    `traitlets.link((a, "layer"), (b, "layer"))`. A subclass sets up its sources, then calls
-    `__init__` with its controls, in rows and keyed by the trait that each sets.
+    A control, Python code or a link may set the state. `explorer.controls` holds the controls by
+    trait. A slider sends states faster than figures are drawn; states in between are skipped.
     """
 
-    STATE: ClassVar[tuple[str, ...]] = ()
-    """The traits, each after those that it depends on."""
-    DIAGRAMS: ClassVar[tuple[str, ...]] = ()
-    """Figures drawn as pictures by the kernel, such as diagrams and plots that follow a slider."""
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """States by the question that each poses, with a button each."""
-    drawn: dict[str, Any] | None = None
-    """The state that was drawn last, or is about to be."""
+    ROWS: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """The traits with a control, row by row."""
 
-    def __init__(
-        self, rows: Sequence[Mapping[str, controls.FieldControl]], values: Mapping[str, Any]
-    ):
-        self.controls: dict[str, Any] = {
-            name: control for row in rows for name, control in row.items()
-        }
-        self.settling, self.good = True, {}
-        self.sheets: dict[str, Picture | Sheet] = {}
-        self.error = ErrorLine()
+    def __init__(self, *sources: Any, **options: Any):
+        super().__init__(*sources, **options)
+        self.error = boxes.ErrorText()
         self.background = Background(self.error.report)
-        self.latest = Latest(self._request, self._sheets, self._show, self.background)
-        super().__init__()
-        for name in self.STATE:
-            if values.get(name) is not None:
-                setattr(self, name, values[name])
-            self._fit(name)
-        self.settle()
-        self.settling, self.good = False, self.state
-        request = self._request()
-        self.drawn = request[0]
-        self.drawing, sheets = self._sheets(request)
-        self.views: dict[str, Any] = {
-            name: PictureView(sheet) if isinstance(sheet, Picture) else FigureView(sheet)
-            for name, sheet in sheets.items()
+        self.controls: dict[str, Any] = {
+            name: self._control(name) for row in self.ROWS for name in row
         }
-        self.table, self.code_text = styles.text("", "qtha-table"), styles.text("", "qtha-code")
-        self.notes = styles.text("", "qtha-text")
-        self._show((self.drawing, sheets))
+        self.shown = self.revision
+        self.views = {name: FigureWidget(figure) for name, figure in self.figures.items()}
+        self.table, self.notes = boxes.text("", "qtha-table"), boxes.text()
+        self.code_text: ipw.HTML | None = None
+        self.rows = [boxes.row(self.controls[name] for name in row) for row in self.ROWS]
+        self._show(self.drawing, {})
+        self.children = self._laid_out()
         self._show_controls()
         for name, control in self.controls.items():
-            control.observe(self.error.guard(self._moved(name)), "value")
-        self.observe(self._changed, list(self.STATE))
-        self.children = self._laid_out(rows)
-        self.add_class("qtha-explorer")
+            control.observe(self.error.guard(partial(self._moved, name)), "value")
+        self.observe(self._renew, "revision")
+        own = re.sub("(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+        boxes.classed(self, "qtha-page", "qtha-explorer", f"qtha-{own}")
 
     # ---- hooks of subclasses
-
-    def offers(self, name: str) -> Sequence:
-        """Return the current options of a `Choice`, in the format of ipywidgets."""
-        raise NotImplementedError
-
-    def usual(self, name: str) -> Any:
-        """Return the default of a choice whose value is no longer offered: the first option."""
-        return next(iter(values_of(self.offers(name))), None)
-
-    def prepare(self) -> None:
-        """Load the objects that the state names, before options are computed."""
-
-    def settle(self) -> None:
-        """Adjust the traits that are not choices to the other traits."""
-
-    def compute(self, state: SimpleNamespace) -> Drawing:
-        """Compute the drawing of a state; may run in a thread and changes no control."""
-        raise NotImplementedError
 
     def below_controls(self) -> Sequence[Any]:
         """Return additional widgets below the rows of controls."""
         return ()
 
-    # ---- state
+    def show_more(self) -> None:
+        """Update controls that have no trait of their own from the state."""
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """Every trait as plain data that JSON can hold."""
-        return {name: _plain(getattr(self, name)) for name in self.STATE}
+    # ---- controls
 
-    @state.setter
-    def state(self, state: Mapping[str, Any]) -> None:
-        if wrong := set(state) - set(self.STATE):
-            known = ", ".join(self.STATE)
-            raise Refusal(
-                f"The state of an explorer must hold {known} only, got {', '.join(sorted(wrong))}."
-            )
-        for name in self.STATE:
-            if name in state:
-                setattr(self, name, state[name])
+    def _control(self, name: str) -> Any:
+        trait = self.traits()[name]
+        label = getattr(trait, "label", "") or trait.metadata.get("label", "")
+        if not isinstance(trait, Choice):
+            limits = {"ge": getattr(trait, "min", None), "le": getattr(trait, "max", None)}
+            declared = Setting(name, type(trait.default()), getattr(self, name), **limits)
+            return setting_control(declared, label=label, slider="slider" in trait.metadata)
+        pairs = _pairs(self.offers(name), trait)
+        declared = Setting(name, object, pairs[0][1], choices=dict(pairs).values())
+        control = setting_control(declared, label=label, slider=trait.slider)
+        control.options = pairs
+        return control
 
-    def preset(self, question: str) -> None:
-        """Set the state of a preset, by its question."""
-        if question not in self.PRESETS:
-            raise unknown("preset", question, self.PRESETS)
-        self.state = self.PRESETS[question]
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any], *sources: Any) -> Self:
-        """Create an explorer in a saved state, with the sources of its class."""
-        explorer = cls(*sources)
-        explorer.state = state
-        return explorer
-
-    @property
-    def code(self) -> str:
-        """Python code that gives the same figures without this panel."""
-        return self._complete(self._current().code)
-
-    @property
-    def figures(self) -> Mapping[str, Figure]:
-        """The figures of the current state, even if the page does not show them yet."""
-        return self._current().figures
-
-    def still(self) -> dict[str, str]:
-        """Return the figures one below the other as SVG, with their alt texts."""
-        drawing = self._current()
-        words = " ".join(figure.alt for figure in drawing.figures.values())
-        picture = static_svg.column([figure.svg() for figure in drawing.figures.values()])
-        return {"image/svg+xml": picture, "text/plain": words}
-
-    # ---- updates of the page
-
-    def redraw(self) -> None:
-        """Draw again although the state is the same, for example after new events."""
-        self.drawn = None
-        self._changed()
-
-    def _changed(self, _change: Any = None) -> None:
-        """Adjust dependent traits after a change, then request a drawing of the newest state."""
-        if self.settling:
-            return
-        self.settling = True
-        try:
-            with self.hold_trait_notifications():
-                self._settle_all()
-        finally:
-            self.settling = False
-        self._show_controls()
-        if self.drawn != self.state:
-            self.drawn = self.state
-            self.error.show("")
-            self.latest.ask()
-
-    def _settle_all(self) -> None:
-        try:
-            self.prepare()
-            for name in self.STATE:
-                self._fit(name)
-            self.settle()
-            self.good = self.state
-        except Refusal:
-            for name, value in self.good.items():
-                self.set_trait(name, value)
-            self.settle()
-            raise
-
-    def _fit(self, name: str) -> None:
-        """Replace the value of a choice that is no longer offered."""
-        if isinstance(self.traits()[name], Choice):
-            values = values_of(self.offers(name))
-            if getattr(self, name) not in values:
-                setattr(self, name, self.usual(name) if values else None)
-
-    def _moved(self, name: str):
-        def take(change) -> None:
-            if not self.settling:
-                try:
-                    setattr(self, name, change["new"])
-                finally:
-                    self._show_controls()  # a refused value is reset
-
-        return take
+    def _moved(self, name: str, change: dict[str, Any]) -> None:
+        """Set the trait of a control; the control shows the trait again if that is refused."""
+        if not self.settling:
+            try:
+                setattr(self, name, None if change["new"] == NONE else change["new"])
+            finally:
+                self._show_controls()
 
     def _show_controls(self) -> None:
         """Update the options of the controls, and show the state in them."""
         self.settling, before = True, self.settling
         try:
             for name, control in self.controls.items():
-                if isinstance(self.traits().get(name), Choice) and hasattr(control, "options"):
-                    offers = tuple(self.offers(name)) or (("nothing yet", None),)
-                    if tuple(control.options) != offers:
-                        control.options = offers
-                control.value = getattr(self, name)
+                trait, value = self.traits()[name], getattr(self, name)
+                if isinstance(trait, Choice):
+                    boxes.show_options(control, _pairs(self.offers(name), trait))
+                control.value = NONE if value is None else value
             self.show_more()
         finally:
             self.settling = before
 
-    def show_more(self) -> None:
-        """Update controls that have no trait of their own from the state."""
+    # ---- drawing
 
-    def _request(self) -> tuple[dict[str, Any], SimpleNamespace]:
-        state = self.state
-        return state, SimpleNamespace(**{name: getattr(self, name) for name in self.STATE})
+    def _renew(self, _change: Any = None) -> None:
+        """Show the controls of the new state now, and its figures as soon as they are computed."""
+        self._show_controls()
+        self.error.show("")
+        loop = self.background.loop
+        if loop is not None and loop.is_running():
+            self.background.start_once("draw", self._draw)
+        else:
+            self.error.guard(self._draw_now)()
 
-    def _sheets(self, request: tuple[dict, SimpleNamespace]) -> tuple[Drawing, dict[str, Any]]:
-        drawing, before = self.compute(request[1]), self.sheets
-        self.sheets = {
-            name: before[name]
-            if name in before and before[name].figure is figure
-            else (Picture if name in self.DIAGRAMS else Sheet).of(figure)
+    def _draw_now(self) -> None:
+        self.shown = self.revision
+        self._store(self.state, self._compute(self.snapshot()))
+
+    async def _draw(self) -> None:
+        """Compute in a thread until the newest state is shown."""
+        while self.shown != self.revision:
+            self.shown, state = self.revision, self.state
+            try:
+                self._store(state, await asyncio.to_thread(self._compute, self.snapshot()))
+            except Exception as error:
+                if self.shown == self.revision:
+                    self.error.report(error)
+
+    def _compute(self, state: SimpleNamespace) -> tuple[Drawing, dict[str, Any]]:
+        drawing = self.compute(state)
+        return drawing, {
+            name: drawing_of(figure)
             for name, figure in drawing.figures.items()
+            if self.views[name].figure is not figure
         }
-        return drawing, self.sheets
 
-    def _show(self, result: tuple[Drawing, dict[str, Any]]) -> None:
-        self.drawing, sheets = result
-        for name, sheet in sheets.items():
-            self.views[name].show(sheet)
-        self.table.value = styles.html_table(self.drawing.rows)
-        self.notes.value = styles.lines(self.drawing.notes)
-        self.code_text.value = styles.code(self._complete(self.drawing.code))
+    def _store(self, state: dict[str, Any], result: tuple[Drawing, dict[str, Any]]) -> None:
+        self.drawn = state, result[0]
+        self._show(*result)
 
-    def _complete(self, code: str) -> str:
-        return with_imports(code, vars(sys.modules[type(self).__module__]))
+    def _show(self, drawing: Drawing, drawings: dict[str, Any]) -> None:
+        for name, plain in drawings.items():
+            self.views[name].show(drawing.figures[name], plain)
+        self.table.value = styles.html_table(drawing.rows)
+        self.notes.value = styles.lines(drawing.notes)
+        if self.code_text is not None:
+            self.code_text.value = styles.code(self.complete(drawing.code))
 
-    def _current(self) -> Drawing:
-        if self.latest.busy or self.latest.waiting:
-            return self.compute(self._request()[1])
-        return self.drawing
+    def _laid_out(self) -> list[Any]:
+        presets = [boxes.row(map(self._preset_button, self.PRESETS))] if self.PRESETS else []
+        save = boxes.fold("Save figure", lambda: SaveFigure(lambda: self.figures))
+        python = boxes.fold("The same in Python", self._code)
+        below = [self.error.panel, self.table, *self.views.values(), self.notes, save, python]
+        return [*presets, *self.rows, *self.below_controls(), *below]
 
-    def _laid_out(self, rows: Sequence[Mapping[str, controls.FieldControl]]) -> list[Any]:
-        above = [styles.row(*cast(Sequence, row.values())) for row in rows]
-        if self.PRESETS:
-            above.insert(0, styles.row(*map(self._preset_button, self.PRESETS)))
-        python = controls.Fold("The same in Python", self.code_text)
-        return [
-            *above, *self.below_controls(), self.error.panel, self.table,
-            *self.views.values(), self.notes, save_fold(self), python,
-        ]  # fmt: skip
+    def _code(self) -> ipw.HTML:
+        self.code_text = boxes.text(styles.code(self.code), "qtha-code")
+        return self.code_text
 
-    def _preset_button(self, question: str) -> controls.Button:
-        button = controls.Button(question)
+    def _preset_button(self, question: str) -> ipw.Button:
+        button = boxes.button(question)
         button.on_click(self.error.guard(lambda _: self.preset(question)))
         return button
 
 
-def _plain(value: Any) -> Any:
-    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+def _pairs(offers: Sequence, trait: Choice) -> tuple[tuple[str, Any], ...]:
+    """Return options in the format of ipywidgets; at least one."""
+    pairs = pairs_of(offers, trait.text)
+    return tuple((label, NONE if value is None else value) for label, value in pairs) or NOTHING

@@ -19,9 +19,9 @@ from qtha_lab.lessons.paper_figures import KINDS, caption_needs, paper_figure
 from qtha_lab.lessons.recordings import recording_names
 from qtha_lab.studies.comparison.compared import NAMES
 
-from ..kit import controls
 from ..kit.choice import Choice
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 START = {
     "recording": "confirm-qa",
@@ -32,44 +32,33 @@ START = {
 }
 
 
-class FigureBench(Explorer):
-    """An explorer of the figures of a recorded comparison, as a venue prints them.
+class FigureBenchModel(ExplorerModel):
+    """The figures of a recorded comparison, as a venue prints them.
 
     Args:
         options: Initial values of its state, such as kind="seeds".
 
     Example:
-        >>> bench = FigureBench(kind="seeds", target="one-column")
+        >>> bench = FigureBenchModel(kind="seeds", target="one-column")
         >>> bench.drawing.rows[0]["width"]
         '3.5 in'
     """
 
     STATE = ("recording", "kind", "target", "names", "sight")
-    DIAGRAMS = ("figure",)
     PRESETS: ClassVar = {
         "Which figure carries the claim?": START,
         "Does it survive a grey printer?": START | {"kind": "curves", "sight": "greyscale"},
         "Does it fit into one column?": START | {"kind": "seeds", "target": "one-column"},
     }
-    recording, kind, target, names, sight = (Choice() for _ in range(5))
+    recording, kind = Choice(), Choice(tuple(KINDS), "figure")
+    target, names = Choice(tuple(TARGETS), "venue"), Choice(tuple(NAMES))
+    sight = Choice(tuple(SIGHTS), "seen")
 
     def __init__(self, **options: Any):
-        figure = {
-            "recording": controls.Select(description="recording"),
-            "kind": controls.Select(description="figure"),
-        }
-        page = {
-            "target": controls.Select(description="venue"),
-            "names": controls.Select(description="names"),
-            "sight": controls.Select(description="seen"),
-        }
-        super().__init__([figure, page], START | options)
+        super().__init__(START | options)
 
     def offers(self, name: str) -> Sequence:
-        if name == "recording":
-            return recording_names()
-        offers = {"kind": KINDS, "target": TARGETS, "names": NAMES, "sight": SIGHTS}
-        return tuple(offers[name])
+        return recording_names() if name == "recording" else super().offers(name)
 
     def compute(self, state: SimpleNamespace) -> Drawing:
         figure = paper_figure(state.kind, state.recording, state.names)
@@ -86,6 +75,12 @@ class FigureBench(Explorer):
             f".export('figure.pdf', target={state.target!r})"
         )
         return Drawing({"figure": _at(figure, state)}, [row], code, notes)
+
+
+class FigureBench(Explorer, FigureBenchModel):
+    """The box of a `FigureBenchModel`, which takes the same arguments."""
+
+    ROWS = (("recording", "kind"), ("target", "names", "sight"))
 
 
 def _at(figure: Figure, state: Any) -> Figure:

@@ -3,7 +3,6 @@
 Shares come from `analysis.false_wins`, the picture from `figures.false_wins`.
 """
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -13,33 +12,27 @@ from qtha_lab.analysis.false_wins import RULES, STUDIES, Freedoms
 from qtha_lab.analysis.false_wins import false_wins as shares_of
 from qtha_lab.figures.false_wins import false_wins
 
-from ..kit import controls
 from ..kit.choice import Choice
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
-RANGES = {
-    "seeds": range(3, 21),
-    "rates": range(1, 7),
-    "measures": range(1, 5),
-    "subsets": range(1, 6),
-}
+RATES = "rates tried for QTHA"
 HONEST = {"seeds": 5, "rates": 1, "measures": 1, "subsets": 1, "stops": False, "rule": RULES[0]}
 
 
-class FoolingMachine(Explorer):
-    """An explorer of the freedoms with which a study without any effect claims a win.
+class FoolingMachineModel(ExplorerModel):
+    """The freedoms with which a study without any effect claims a win.
 
     Args:
         options: Initial values of its state, such as rates=5.
 
     Example:
-        >>> machine = FoolingMachine(rates=5, stops=True)
+        >>> machine = FoolingMachineModel(rates=5, stops=True)
         >>> machine.shares["as planned"] < 0.05 < machine.shares["+ stopping"]
         True
     """
 
     STATE = ("rule", "seeds", "rates", "measures", "subsets", "stops")
-    DIAGRAMS = ("wins",)
     PRESETS: ClassVar = {
         "How often does a plan kept to the letter claim a win?": HONEST,
         "What if only one method is tuned?": HONEST | {"rates": 6},
@@ -52,26 +45,18 @@ class FoolingMachine(Explorer):
             "stops": True,
         },
     }
-    rule, seeds, rates, measures, subsets = (Choice() for _ in range(5))
-    stops = traitlets.Bool(False)
+    rule = Choice(RULES, "a win is")
+    seeds, rates = Choice(range(3, 21), slider=True), Choice(range(1, 7), RATES, slider=True)
+    measures, subsets = Choice(range(1, 5), slider=True), Choice(range(1, 6), slider=True)
+    stops = traitlets.Bool(False).tag(label="stop at the first win")
 
     def __init__(self, **options: Any):
-        first = {
-            "rule": controls.Select(description="a win is"),
-            "seeds": controls.Slider("seeds", RANGES["seeds"]),
-            "stops": controls.Checkbox(False, description="stop at the first win"),
-        }
-        titles = {"rates": "rates tried for QTHA", "measures": "measures", "subsets": "subsets"}
-        second = {name: controls.Slider(title, RANGES[name]) for name, title in titles.items()}
-        super().__init__([first, second], HONEST | options)
+        super().__init__(HONEST | options)
 
     @property
     def shares(self) -> dict[str, float]:
         """Share of the studies that claim a win, as freedoms are added."""
         return shares_of(self._freedoms(self))
-
-    def offers(self, name: str) -> Sequence:
-        return RULES if name == "rule" else RANGES[name]
 
     def compute(self, state: SimpleNamespace) -> Drawing:
         freedoms = self._freedoms(state)
@@ -83,3 +68,9 @@ class FoolingMachine(Explorer):
 
     def _freedoms(self, state: Any) -> Freedoms:
         return Freedoms(**{name: getattr(state, name) for name in self.STATE})
+
+
+class FoolingMachine(Explorer, FoolingMachineModel):
+    """The box of a `FoolingMachineModel`, which takes the same arguments."""
+
+    ROWS = (("rule", "seeds", "stops"), ("rates", "measures", "subsets"))

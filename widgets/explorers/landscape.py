@@ -4,7 +4,6 @@ Values come from `analysis.circuits`, the picture from `figures.angle_landscape`
 """
 
 import functools
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -13,9 +12,9 @@ from qtha_lab.analysis.circuits.landscape import READ_OUTS, landscape_of, observ
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.angle_landscape import angle_landscape
 
-from ..kit import controls
 from ..kit.choice import Choice
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 ANSATZE = ("qtha", "product", "basic_entangler", "strongly_entangling")
 QUBITS, LAYERS = tuple(range(2, 9)), (1, 2, 3, 4)
@@ -23,44 +22,37 @@ SAMPLES = 300
 START = {"ansatz": "product", "n_qubits": 4, "n_layers": 1, "read_out": "one wire"}
 
 
-class Landscape(Explorer):
-    """An explorer of ⟨O⟩ over two angles of a circuit.
+class LandscapeModel(ExplorerModel):
+    """⟨O⟩ over two angles of a circuit.
 
     Args:
         options: Initial values of its state, such as read_out="all wires".
 
     Example:
-        >>> land = Landscape(n_qubits=6, read_out="all wires")
-        >>> land.variance < Landscape(n_qubits=2, read_out="all wires").variance / 8
+        >>> land = LandscapeModel(n_qubits=6, read_out="all wires")
+        >>> land.variance < LandscapeModel(n_qubits=2, read_out="all wires").variance / 8
         True
     """
 
     STATE = ("ansatz", "n_qubits", "n_layers", "read_out")
-    DIAGRAMS = ("landscape",)
     PRESETS: ClassVar = {
         "Is one wire enough to be steep?": START | {"n_qubits": 8},
         "Does reading all wires flatten it?": START | {"n_qubits": 8, "read_out": "all wires"},
         "Does depth flatten it?": START | {"ansatz": "qtha", "n_qubits": 8, "n_layers": 4},
     }
-    ansatz, n_qubits, n_layers, read_out = (Choice() for _ in range(4))
+    ansatz, read_out = Choice(ANSATZE), Choice(READ_OUTS, "read-out")
+    n_qubits, n_layers = (
+        Choice(QUBITS, "qubits", slider=True),
+        Choice(LAYERS, "layers", slider=True),
+    )
 
     def __init__(self, **options: Any):
-        row = {
-            "ansatz": controls.Select(description="ansatz"),
-            "n_qubits": controls.Slider("qubits", QUBITS),
-            "n_layers": controls.Slider("layers", LAYERS),
-            "read_out": controls.Select(description="read-out"),
-        }
-        super().__init__([row], START | options)
+        super().__init__(START | options)
 
     @property
     def variance(self) -> float:
         """Variance of the gradient at random angles."""
         return variance_of(ansatze.build(self.ansatz, self.n_qubits, self.n_layers), self.read_out)
-
-    def offers(self, name: str) -> Sequence:
-        offers = {"ansatz": ANSATZE, "n_qubits": QUBITS, "n_layers": LAYERS}
-        return offers.get(name, READ_OUTS)
 
     def compute(self, state: SimpleNamespace) -> Drawing:
         circuit = ansatze.build(state.ansatz, state.n_qubits, state.n_layers)
@@ -82,6 +74,12 @@ class Landscape(Explorer):
         )
         figure = angle_landscape(found.angles.tolist(), found.values.tolist(), observable)
         return Drawing({"landscape": figure}, [row], code)
+
+
+class Landscape(Explorer, LandscapeModel):
+    """The box of a `LandscapeModel`, which takes the same arguments."""
+
+    ROWS = (("ansatz", "n_qubits", "n_layers", "read_out"),)
 
 
 @functools.lru_cache(maxsize=256)

@@ -3,16 +3,15 @@
 Counts come from `analysis.method_map`, the picture from `figures.parameters_by_width`.
 """
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from qtha_lab.analysis.method_map import MappedMethod, method_map
 from qtha_lab.figures.parameters_by_width import SizeAtWidth, parameters_by_width
 
-from ..kit import controls
 from ..kit.choice import Choice
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 WIDTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 RANKS = (2, 4, 8)
@@ -25,41 +24,33 @@ KINDS = {
 }
 
 
-class MethodMap(Explorer):
-    """An explorer of LoRA and its quantum relatives on one square layer.
+class MethodMapModel(ExplorerModel):
+    """LoRA and its quantum relatives on one square layer.
 
     Args:
         options: Initial values of its state, such as width=4096.
 
     Example:
-        >>> MethodMap(width=4096, r=4).smallest
+        >>> MethodMapModel(width=4096, r=4).smallest
         'quantum_peft'
     """
 
     STATE = ("kind", "width", "r")
-    DIAGRAMS = ("sizes",)
     PRESETS: ClassVar = {
         "Who is small on the toy?": {"kind": "all", "width": 256, "r": 4},
         "Who is small on a large layer?": {"kind": "all", "width": 4096, "r": 4},
         "Who can exceed rank r?": {"kind": "those not bounded by r", "width": 1024, "r": 4},
     }
-    kind, width, r = Choice(), Choice(), Choice()
+    kind = Choice(tuple(KINDS), "methods")
+    width, r = Choice(WIDTHS, "width of the layer", slider=True), Choice(RANKS, slider=True)
 
     def __init__(self, **options: Any):
-        row = {
-            "kind": controls.Select(description="methods"),
-            "width": controls.Slider("width of the layer", WIDTHS),
-            "r": controls.Slider("r", RANKS),
-        }
-        super().__init__([row], {**next(iter(self.PRESETS.values())), **options})
+        super().__init__({**next(iter(self.PRESETS.values())), **options})
 
     @property
     def smallest(self) -> str:
         """Name of the shown method with the fewest trained parameters."""
         return min(self._shown(self.width, self), key=lambda method: method.parameters).name
-
-    def offers(self, name: str) -> Sequence:
-        return {"kind": tuple(KINDS), "width": WIDTHS, "r": RANKS}[name]
 
     def compute(self, state: SimpleNamespace) -> Drawing:
         points: list[SizeAtWidth] = [
@@ -82,3 +73,9 @@ class MethodMap(Explorer):
 
     def _shown(self, width: int, state: Any) -> list[MappedMethod]:
         return list(filter(KINDS[state.kind], method_map(width, state.r)))
+
+
+class MethodMap(Explorer, MethodMapModel):
+    """The box of a `MethodMapModel`, which takes the same arguments."""
+
+    ROWS = (("kind", "width", "r"),)

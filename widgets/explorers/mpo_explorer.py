@@ -15,22 +15,23 @@ from torch import Tensor
 
 from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import Setting
 from qtha_lab.figures.mpo_diagram import mpo_diagram
 from qtha_lab.figures.truncation_error import truncation_error
 
-from ..kit import styles
+from ..kit import boxes
 from ..kit.choice import Choice
-from ..kit.closing import put
-from ..kit.controls import Select, Slider
-from .explorer import Drawing, Explorer
+from ..kit.setting_control import setting_control
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 SITES = (2, 3, 4)
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 ON_CURVE = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
-class MpoExplorer(Explorer):
-    """An explorer with choices of weight, cores and order, and one slider per bond.
+class MpoModel(ExplorerModel):
+    """A weight, its number of cores, their order, and one bond dimension per cut.
 
     Args:
         weights: Matrices by name, of at most a few thousand rows and columns.
@@ -40,7 +41,7 @@ class MpoExplorer(Explorer):
 
     Example:
         >>> import torch
-        >>> explorer = MpoExplorer({"swap": torch.eye(4)[[0, 2, 1, 3]]})
+        >>> explorer = MpoModel({"swap": torch.eye(4)[[0, 2, 1, 3]]})
         >>> print(explorer.code)
         from qtha_lab.analysis.networks.decomposed import Decomposed
         <BLANKLINE>
@@ -51,8 +52,7 @@ class MpoExplorer(Explorer):
     """
 
     STATE = ("weight", "n_sites", "order", "bonds")
-    DIAGRAMS = ("chain",)
-    weight, n_sites, order = Choice(), Choice(), Choice()
+    weight, n_sites, order = Choice(), Choice(SITES, "cores"), Choice()
     bonds = traitlets.List()
 
     def __init__(self, weights: Mapping[str, Tensor]):
@@ -61,14 +61,7 @@ class MpoExplorer(Explorer):
             raise Refusal("The explorer has no weight.")
         self.decomposed = functools.lru_cache(maxsize=64)(self._decompose)
         self._curve = functools.lru_cache(maxsize=64)(self._trace)
-        self.sliders = styles.column()
-        controls = {
-            "weight": Select(description="weight"),
-            "n_sites": Select(description="cores"),
-            "order": Select(description="order"),
-        }
-        super().__init__([controls], {})
-        self.add_class("qtha-mpo-explorer")
+        super().__init__({})
 
     @property
     def point(self):
@@ -76,8 +69,14 @@ class MpoExplorer(Explorer):
         return self.decomposed(self.weight, self.order).cut(self.bonds)
 
     def offers(self, name: str) -> Sequence:
-        choices = {"weight": list(self.weights), "n_sites": SITES}
-        return choices[name] if name in choices else _orders(self.n_sites)
+        if name == "order":
+            return _orders(self.n_sites)
+        return list(self.weights) if name == "weight" else super().offers(name)
+
+    @property
+    def widest(self) -> Sequence[int]:
+        """The bond dimensions of the chain without truncation."""
+        return self.decomposed(self.weight, self.order).widths
 
     def settle(self) -> None:
         """Reset the bonds for a new chain, and check them.
@@ -85,7 +84,7 @@ class MpoExplorer(Explorer):
         A new chain starts untruncated. A bond lies between 1 and the full bond dimension of its
         chain.
         """
-        widest = self.decomposed(self.weight, self.order).widths
+        widest = self.widest
         if (self.good.get("weight"), self.good.get("order")) != (self.weight, list(self.order)):
             self.bonds = list(widest)
         if len(self.bonds) != len(widest):
@@ -112,30 +111,6 @@ class MpoExplorer(Explorer):
         cut = f"{len(state.order)}, order={state.order}).cut({state.bonds})"
         return Drawing(figures, [row], f"Decomposed.of(weights[{state.weight!r}], {cut}")
 
-    def below_controls(self) -> list[Any]:
-        return [self.sliders]
-
-    def show_more(self) -> None:
-        """Show one slider per bond."""
-        widest = self.decomposed(self.weight, self.order).widths
-        if len(self.sliders.children) != len(widest):
-            put(self.sliders, [self._slider(place) for place in range(len(widest))])
-        for slider, bond, most in zip(self.sliders.children, self.bonds, widest, strict=True):
-            options = tuple(sorted({*(w for w in WIDTHS if w < most), most, bond}))
-            if slider.options != options:
-                slider.options = options
-            slider.value = bond
-
-    def _slider(self, place: int) -> Slider:
-        slider = Slider(f"bond {place + 1}", [1])
-
-        def drag(change: dict[str, Any]) -> None:
-            if not self.settling:
-                self.bonds = [*self.bonds[:place], change["new"], *self.bonds[place + 1 :]]
-
-        slider.observe(self.error.guard(drag), "value")
-        return slider
-
     def _decompose(self, weight: str, order: tuple[int, ...]) -> Decomposed:
         return Decomposed.of(self.weights[weight], len(order), order)
 
@@ -143,6 +118,40 @@ class MpoExplorer(Explorer):
         whole = self.decomposed(weight, order)
         widths = [width for width in ON_CURVE if width <= max(whole.widths)] + [max(whole.widths)]
         return [(point.n_parameters, point.relative_error) for point in whole.curve(widths)]
+
+
+class MpoExplorer(Explorer, MpoModel):
+    """The box of an `MpoModel`, which takes the same arguments, with a slider per bond."""
+
+    ROWS = (("weight", "n_sites", "order"),)
+
+    def below_controls(self) -> list[Any]:
+        return [self.sliders]
+
+    @functools.cached_property
+    def sliders(self) -> Any:
+        """The row of sliders, one per bond."""
+        return boxes.row()
+
+    def show_more(self) -> None:
+        widest = self.widest
+        if len(self.sliders.children) != len(widest):
+            self.sliders.children = [self._slider(place) for place in range(len(widest))]
+        for slider, bond, most in zip(self.sliders.children, self.bonds, widest, strict=True):
+            options = sorted({*(w for w in WIDTHS if w < most), most, bond})
+            boxes.show_options(slider, [(str(width), width) for width in options])
+            slider.value = bond
+
+    def _slider(self, place: int) -> Any:
+        declared = Setting("bond", int, 1, choices=(1,))
+        slider = setting_control(declared, label=f"bond {place + 1}", slider=True)
+
+        def drag(change: dict[str, Any]) -> None:
+            if not self.settling:
+                self.bonds = [*self.bonds[:place], change["new"], *self.bonds[place + 1 :]]
+
+        slider.observe(self.error.guard(drag), "value")
+        return slider
 
 
 def _orders(n_sites: int) -> list[tuple[str, tuple[int, ...]]]:

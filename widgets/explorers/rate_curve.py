@@ -16,29 +16,28 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.lessons.recordings import RecordedComparison, recorded, recording_names
 from qtha_lab.studies.comparison.paired import PairedDifference
 
-from ..kit import controls
 from ..kit.choice import Choice
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 MEASURES = ("test_loss", "eval_loss", "train_loss")
 OWN = "each its own best"
 QTHA, CONTROL = "qtha(r=4,waist=16,bond_dim=3)", "qtha(r=4,waist=16,bond_dim=3,use_circuit=false)"
 
 
-class RateCurve(Explorer):
-    """An explorer of two recorded methods at shared or own learning rates.
+class RateCurveModel(ExplorerModel):
+    """Two recorded methods at shared or own learning rates.
 
     Args:
         options: Initial values of its state, such as recording="smollm2-qa".
 
     Example:
-        >>> curve = RateCurve(recording="tiny-chat", learning_rate=0.03)
+        >>> curve = RateCurveModel(recording="tiny-chat", learning_rate=0.03)
         >>> f"{curve.difference.mean:+.2f}"
         '-0.12'
     """
 
     STATE = ("recording", "first", "second", "learning_rate", "measure")
-    DIAGRAMS = ("rates", "curves")
     PRESETS: ClassVar = {
         "Who wins at one shared rate?": {
             "recording": "tiny-chat",
@@ -62,20 +61,12 @@ class RateCurve(Explorer):
             "measure": "test_loss",
         },
     }
-    recording, first, second, learning_rate, measure = (Choice() for _ in range(5))
+    recording, first, second = Choice(), Choice(label="method"), Choice(label="minus")
+    learning_rate, measure = Choice(label="learning rate"), Choice(MEASURES)
 
     def __init__(self, **options: Any):
-        rows = {
-            "recording": controls.Select(description="recording"),
-            "first": controls.Select(description="method"),
-            "second": controls.Select(description="minus"),
-        }
-        more = {
-            "learning_rate": controls.Select(description="learning rate"),
-            "measure": controls.Select(description="measure"),
-        }
         usual = {"recording": "tiny-chat", "first": QTHA, "second": "lora(r=8)"}
-        super().__init__([rows, more], usual | options)
+        super().__init__(usual | options)
 
     @property
     def difference(self) -> PairedDifference:
@@ -129,6 +120,12 @@ class RateCurve(Explorer):
 
     def _runs(self, state: Any) -> RecordedComparison:
         return recorded(state.recording or "tiny-chat")
+
+
+class RateCurve(Explorer, RateCurveModel):
+    """The box of a `RateCurveModel`, which takes the same arguments."""
+
+    ROWS = (("recording", "first", "second"), ("learning_rate", "measure"))
 
 
 @functools.lru_cache(maxsize=8)

@@ -21,11 +21,11 @@ from qtha_lab.figures.updates_side_by_side import updates_side_by_side
 from qtha_lab.runs import run
 from qtha_lab.studies.comparison import run_data
 
-from ..kit import styles
+from ..kit import boxes, styles
 from ..kit.choice import Choice
-from ..kit.controls import Select, Slider
 from ..runs.follower import Follower
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 RANKS = {
     "rank": lambda s: str(s.numerical_rank()),
@@ -38,8 +38,8 @@ RULE = "Launch with spectrum_every above 0."
 Records = dict[str, run_data.SpectrumHistory]
 
 
-class UpdateExplorer(Follower, Explorer):
-    """An explorer of updates by layer and step.
+class UpdateModel(Follower, ExplorerModel):
+    """Updates of several runs by layer and step.
 
     `await explorer.follow()` returns when every run has ended.
 
@@ -53,14 +53,17 @@ class UpdateExplorer(Follower, Explorer):
 
     Example:
         >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
-        >>> explorer = UpdateExplorer({"lora": [event]})
+        >>> explorer = UpdateModel({"lora": [event]})
         >>> explorer.code.splitlines()[-1]
         "spectra({'lora': [2.0, 1.0]}, of='the linear path of 0.q, step 5')"
     """
 
     STATE = ("runs", "layer", "step", "leading", "history")
     runs = traitlets.List()
-    layer, step, leading, history = Choice(), Choice(), Choice(16), Choice("")
+    progress = traitlets.List(traitlets.Unicode())
+    """The progress of each run, in words."""
+    layer, step, leading = Choice(), Choice(slider=True), Choice(LEADING)
+    history = Choice(label="history of")
 
     def __init__(self, sources: Mapping[str, Any] | Iterable):
         pairs = sources.items() if isinstance(sources, Mapping) else [("", run) for run in sources]
@@ -71,21 +74,11 @@ class UpdateExplorer(Follower, Explorer):
         self.records = {key: run_data.spectra(events) for key, events in self.events.items()}
         if not self.sources:
             raise Refusal("The explorer has no run.")
-        self.progress = styles.text("", "qtha-text")
         self._follow_all()
         self.catch_up()
         if not self.live_runs and not any(self.records.values()):
             raise Refusal(f"No source of {len(self.sources)} has spectra. {RULE}")
-        controls = {
-            "layer": Select(description="layer"),
-            "step": Slider("step", [0]),
-            "leading": Select(description="leading"),
-            "history": Select(description="history of"),
-        }
-        super().__init__([controls], {"runs": list(self.sources)})
-        self.add_class("qtha-update-explorer")
-        if self.live_runs:
-            self.background.start("follow", self.follow)
+        super().__init__({"runs": list(self.sources), "leading": 16})
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], *sources: Any) -> Self:
@@ -110,19 +103,19 @@ class UpdateExplorer(Follower, Explorer):
         return {label: values[last[label]] for label, (_, values) in records if last[label] >= 0}
 
     def feed(self, news: dict[str, list[dict]]) -> None:
-        """Add events; a slider at the newest step follows them."""
+        """Add events; the newest step stays the newest."""
+        newest = self.good and self.step == self.offers("step")[-1]
         for key, events in news.items():
             self.events[key] = history([*self.events.get(key, []), *events])
             self.records[key] = run_data.spectra(self.events[key])
-        if self.drawn and any(e["kind"] == "spectrum" for events in news.values() for e in events):
-            newest = self.step == self.controls["step"].options[-1]
+        if self.good and any(e["kind"] == "spectrum" for events in news.values() for e in events):
             with self.hold_trait_notifications():
                 if newest and self.layer:
                     self.step = self.offers("step")[-1]
             self.redraw()
 
     def look_at(self, statuses: dict[str, Any]) -> None:
-        """Show the progress of each run."""
+        """Record the progress of each run."""
         lines = [
             f"{self._label(k)}: {s.state}, step {s.step} of {s.steps}{self._skipped(k, s.step)}"
             for k, s in statuses.items()
@@ -130,7 +123,7 @@ class UpdateExplorer(Follower, Explorer):
         ended = all(status.ended for status in statuses.values())
         if ended and not any(self.records.values()):
             lines.append(f"No run holds spectra. {RULE}")
-        self.progress.value = styles.lines(lines)
+        self.progress = lines
 
     def _skipped(self, key: str, step: int) -> str:
         """Return the number of due spectra before a step that were skipped, in words."""
@@ -151,7 +144,7 @@ class UpdateExplorer(Follower, Explorer):
             of_layer = self.histories(self.layer).values()
             return sorted({step for steps, _ in of_layer for step in steps}) or [0]
         if name == "leading":
-            return LEADING
+            return super().offers(name)
         return [("all runs", ""), *((self._label(key), key) for key in self.runs)]
 
     def usual(self, name: str) -> Any:
@@ -193,9 +186,6 @@ class UpdateExplorer(Follower, Explorer):
         }
         return updates_side_by_side(leading, of, state.step)
 
-    def below_controls(self) -> list[Any]:
-        return [self.progress]
-
     def _follow_all(self) -> None:
         """Follow the sources that are runs, and read their events from the beginning."""
         self.follow_runs(s for s in self.sources.values() if _is_run(s))
@@ -214,6 +204,22 @@ class UpdateExplorer(Follower, Explorer):
             s.experiment.method.label for k, s in self.sources.items() if k != key and _is_run(s)
         ]
         return f"{label} seed {seed}" if label in others else label
+
+
+class UpdateExplorer(Explorer, UpdateModel):
+    """The box of an `UpdateModel`, which takes the same arguments and follows its runs."""
+
+    ROWS = (("layer", "step", "leading", "history"),)
+
+    def __init__(self, *sources: Any):
+        super().__init__(*sources)
+        if self.live_runs:
+            self.background.start("follow", self.follow)
+
+    def below_controls(self) -> list[Any]:
+        line = boxes.text(styles.lines(self.progress))
+        self.observe(lambda _: line.set_trait("value", styles.lines(self.progress)), "progress")
+        return [line]
 
 
 SpectrumExplorer = UpdateExplorer

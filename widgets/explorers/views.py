@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core import paths
@@ -28,76 +29,46 @@ from qtha_lab.studies.comparison.findings import PAGE, draw_of
 from qtha_lab.studies.comparison.over_settings import measures_of, points_of
 from qtha_lab.studies.comparison.over_training import ALONG, OVER_TRAINING, history_of
 
-from ..figures.curves_view import CurvesView
-from ..figures.figure_view import FigureView, Sheet
+from ..figures.figure_widget import FigureWidget
 from ..figures.sentence_figure import nothing
-from ..kit import styles
+from ..kit import boxes
 from ..kit.choice import Choice
-from ..kit.controls import Button, Checkbox, Select, Slider, TextField
-from .explorer import Drawing, Explorer
+from .explorer import Explorer
+from .explorer_model import Drawing, ExplorerModel
 
 if TYPE_CHECKING:
     import pandas
 
 TICK_SECONDS = 0.5
-SMOOTHING = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
-class Views(Explorer):
-    """Linked views of runs; set `runs` to ids, or link it to the table's `ticked`.
+class ViewsModel(ExplorerModel):
+    """Runs and the view that shows them.
 
-    `brushed` holds the ids that a brush selected. Unfinished runs are followed, at most twice a
-    second. A run is found by its id in the runs folder, or by the path of its directory.
+    `brushed` holds the ids that a brush selected. A run is found by its id in the runs folder, or
+    by the path of its directory.
 
     Example:
-        >>> views = Views()
+        >>> views = ViewsModel()
         >>> views.view, views.figures["view"].alt
         ('curves', 'Runs to draw must be at least one, got none. Tick some runs.')
     """
 
     STATE = ("runs", "view", "y", "x", "smoothing", "log_x", "log_y", "bands", "brushed")
     runs, brushed = traitlets.Tuple(), traitlets.Tuple()
-    view, y, x = Choice("curves"), Choice(), Choice()
-    smoothing = traitlets.Float(0.0)
-    log_x, log_y, bands = traitlets.Bool(False), traitlets.Bool(False), traitlets.Bool(True)
+    view, y, x = Choice(), Choice(), Choice()
+    smoothing = traitlets.Float(0.0, min=0.0, max=0.99).tag(slider=True)
+    bands = traitlets.Bool(True).tag(label="seeds as a band")
+    log_x = traitlets.Bool(False).tag(label="log x")
+    log_y = traitlets.Bool(False).tag(label="log y")
 
     def __init__(self, runs: Iterable[str] = (), **state: Any):
         runs = tuple(runs)
         self.found_runs: dict[str, Any] = {}
         self.events: dict[str, tuple[int, list[dict]]] = {}
         self.stamps: dict[str, Stamp] = {}
-        self.curves_view = CurvesView(nothing("Tick some runs to draw."))
-        self.clear = Button(
-            description="Clear brush",
-            icon="eraser",
-            disabled=True,
-        )
-        self.clear.on_click(lambda _: self._unbrush())
-        self.where = TextField(
-            description="brush where",
-            placeholder="eval_loss < 4.2 and r >= 4",
-            continuous_update=False,
-        )
-        controls: list[dict[str, Any]] = [
-            {
-                "view": Select(description="view"),
-                "y": Select(description="y"),
-                "x": Select(description="x"),
-            },
-            {
-                "smoothing": Slider("smoothing", SMOOTHING, text="{:g}".format),
-                "bands": Checkbox(description="seeds as a band"),
-                "log_x": Checkbox(description="log x"),
-                "log_y": Checkbox(description="log y"),
-            },
-        ]
         self._find(runs)
-        super().__init__(controls, {"runs": runs, **state})
-        self.plot.observe(self.error.guard(self._brush), "brush")
-        self.where.observe(self.error.guard(lambda _: self._brush_where()), "value")
-        self.observe(lambda _: self._follow_all(), "runs")
-        self.add_class("qtha-views")
-        self._follow_all()
+        super().__init__({"runs": runs, **state})
 
     # ---- reading of runs
 
@@ -187,64 +158,90 @@ class Views(Explorer):
         )
         return Drawing({"view": figure}, [], code)
 
-    def show_more(self) -> None:
-        """Show the controls that the view uses."""
-        for name, control in self.controls.items():
-            if name != "view":
-                control.visible = bool(self._asks(name))
-        can_brush, count = self._asks("brushed"), len(self.brushed)
-        for part in (self.clear, self.where):
-            part.visible = bool(can_brush)
-        self.clear.disabled = not count
-        self.clear.description = (
-            f"Clear brush ({count} run{'s' if count > 1 else ''})" if count else "Clear brush"
-        )
+    # ---- brushing
 
-    def below_controls(self) -> list[Any]:
-        return [styles.row(self.where, self.clear), self.curves_view]
-
-    @property
-    def plot(self) -> FigureView:
-        """The figure view that draws every view except the curves."""
-        return self.views["view"]
-
-    def _show(self, result: tuple[Drawing, dict[str, Sheet]]) -> None:
-        """Draw curves in the growing chart, and redraw all other views."""
-        self.drawing = result[0]
-        figure, grows = self.drawing.figures["view"], self.view == "curves"
-        if grows:
-            self.curves_view.draw(figure)
-        else:
-            super()._show(result)
-        self.code_text.value = styles.code(self.drawing.code)
-        self.curves_view.visible = bool(grows)
-        self.plot.visible = not (grows)
-
-    # ---- brushing and following
-
-    def _brush(self, change: Any) -> None:
-        """Convert boxes on the page to run ids.
+    def brush(self, ranges: list[list[float]], ids: Sequence[str]) -> None:
+        """Select runs by boxes on the page.
 
         On parallel axes, these are the runs that cross all boxes; otherwise those inside any box.
+
+        Args:
+            ranges: Boxes as x from, x to, y from, y to.
+            ids: Runs whose points are inside a box.
         """
-        boxes, ids = change["new"].get("boxes", []), change["new"].get("ids", [])
         if self.view == "parallel":
             points = points_of(self.frame, short_labels(self.frame))
             names = [*varied(self.frame), cast(str, self.y)]
             scales = {n: scale(n, [point["values"].get(n) for point in points]) for n in names}
             at = {
-                name: [(low, high) for left, right, low, high in boxes if left <= place <= right]
+                name: [(low, high) for left, right, low, high in ranges if left <= place <= right]
                 for place, name in enumerate(names)
             }
-            at = {name: ranges for name, ranges in at.items() if ranges}
+            at = {name: limits for name, limits in at.items() if limits}
             ids = [point["id"] for point in points if at and inside(point, scales, at)]
         self.brushed = tuple(dict.fromkeys(key for key in ids if key))
 
-    def _brush_where(self) -> None:
-        """Brush by keyboard: select runs by an expression like that of `qtha-lab runs --where`."""
-        expression = self.where.value.strip()
+    def brush_where(self, expression: str) -> None:
+        """Select runs by an expression like that of `qtha-lab runs --where`."""
         chosen = matching(self.found_runs.values(), expression) if expression else []
         self.brushed = tuple(run.id for run in chosen if run.id in self.readable)
+
+    def all_ended(self) -> bool:
+        """Return True if no run adds values any more."""
+        return all(run.status().ended for run in list(self.found_runs.values()))
+
+    def has_news(self) -> bool:
+        """Return True if a run has new values."""
+        runs = list(self.found_runs.items())
+        return any(stamp(run.path) != self.stamps.get(key) for key, run in runs)
+
+
+class Views(Explorer, ViewsModel):
+    """The box of a `ViewsModel`; set `runs` to ids, or link it to the table's `ticked`.
+
+    Unfinished runs are followed, at most twice a second.
+    """
+
+    ROWS = (("view", "y", "x"), ("smoothing", "bands", "log_x", "log_y"))
+
+    def __init__(self, runs: Iterable[str] = (), **state: Any):
+        super().__init__(runs, **state)
+        self.plot.observe(self.error.guard(self._brush), "brush")
+        self.observe(lambda _: self._follow_all(), "runs")
+        self._follow_all()
+
+    @property
+    def plot(self) -> FigureWidget:
+        """The figure of the view."""
+        return self.views["view"]
+
+    def below_controls(self) -> list[Any]:
+        self.clear = boxes.button("Clear brush", icon="eraser")
+        self.clear.on_click(lambda _: self._unbrush())
+        self.where = boxes.classed(
+            ipw.Text(
+                description="brush where",
+                placeholder="eval_loss < 4.2 and r >= 4",
+                continuous_update=False,
+            ),
+            "qtha-setting",
+        )
+        self.where.observe(self.error.guard(lambda _: self.brush_where(self.where.value)), "value")
+        self.brushing = boxes.row()
+        return [self.brushing]
+
+    def show_more(self) -> None:
+        """Show the controls that the view uses."""
+        for row, names in zip(self.rows, self.ROWS, strict=True):
+            row.children = [self.controls[n] for n in names if n == "view" or self._asks(n)]
+        count = len(self.brushed)
+        self.brushing.children = [self.where, self.clear] if self._asks("brushed") else []
+        self.clear.disabled = not count
+        runs = f" ({count} run{'s' if count > 1 else ''})" if count else ""
+        self.clear.description = f"Clear brush{runs}"
+
+    def _brush(self, change: dict[str, Any]) -> None:
+        self.brush(change["new"].get("boxes", []), change["new"].get("ids", []))
 
     def _unbrush(self) -> None:
         self.where.value, self.brushed = "", ()
@@ -254,24 +251,13 @@ class Views(Explorer):
 
     async def follow(self) -> None:
         """Draw new values at most twice a second, until every run has ended."""
-        self.curves_view.expect(True)
-        try:
-            while True:
-                ended = await asyncio.to_thread(self._all_ended)
-                if await asyncio.to_thread(self._has_news):
-                    self.redraw()
-                if ended:
-                    return
-                await asyncio.sleep(TICK_SECONDS)
-        finally:
-            self.curves_view.expect(False)
-
-    def _all_ended(self) -> bool:
-        return all(run.status().ended for run in list(self.found_runs.values()))
-
-    def _has_news(self) -> bool:
-        runs = list(self.found_runs.items())
-        return any(stamp(run.path) != self.stamps.get(key) for key, run in runs)
+        while True:
+            ended = await asyncio.to_thread(self.all_ended)
+            if await asyncio.to_thread(self.has_news):
+                self.redraw()
+            if ended:
+                return
+            await asyncio.sleep(TICK_SECONDS)
 
 
 def _path(key: str) -> Path:

@@ -5,9 +5,11 @@ Ties `qtha_lab.figures.machinery.export` to controls. The headless equivalent is
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
+
+import ipywidgets as ipw
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery import static_svg
@@ -16,9 +18,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.legends import labels_in, short_names
 from qtha_lab.figures.machinery.page_style import LEGENDS, TARGETS, PageStyle
 
-from ..kit import controls, styles
-from ..kit.closing import put
-from ..kit.guard import ErrorLine
+from ..kit import boxes, styles
 from ..kit.loop import Background
 from .saved_file import download_link, free_path
 
@@ -41,7 +41,7 @@ FOLDER = "figures"
 PAUSE_SECONDS = 0.3
 
 
-class SaveFigure(controls.Box):
+class SaveFigure(ipw.VBox):
     """Controls under the figures of a panel; "Save" writes a file and offers a download.
 
     Args:
@@ -57,38 +57,29 @@ class SaveFigure(controls.Box):
 
     def __init__(self, figures: Callable[[], Mapping[str, Figure]], folder: Path | str = FOLDER):
         self.figures, self.folder = figures, Path(folder)
-        self.error, self.done = ErrorLine(), styles.text("", "qtha-text")
+        self.error, self.done = boxes.ErrorText(), boxes.text()
         self.background = Background(self.error.report)
-        self.form = controls.Select(options=list(FORMS.items()), description="as")
-        self.target = controls.Select(
-            options=[n for n in TARGETS if n != "screen"], description="size"
-        )
-        self.font = controls.Select(options=list(FONTS.items()), description="font")
-        self.points = controls.NumberField(8.0, min=4, max=40, step=0.5, description="points")
-        self.legend = controls.Select(options=LEGENDS, description="legend")
-        self.theme = controls.Select(options=("light", "dark"), description="theme")
-        self.which = controls.Select(description="figure")
-        self.button = controls.Button(description="Save", icon="download", primary=True)
-        self.short = controls.Button(description="Short names", icon="compress")
-        self.fields = styles.column()
-        self.preview = styles.text("", "qtha-preview")
+        self.which = _list("figure", ())
+        self.form, self.font = _list("as", FORMS.items()), _list("font", FONTS.items())
+        self.target = _list("size", [name for name in TARGETS if name != "screen"])
+        self.legend, self.theme = _list("legend", LEGENDS), _list("theme", ("light", "dark"))
+        self.points = ipw.BoundedFloatText(8.0, min=4, max=40, step=0.5, description="points")
+        self.points.layout.width = "140px"
+        self.button = boxes.button("Save", icon="download", button_style="primary")
+        self.short = boxes.button("Short names", icon="compress")
+        self.fields, self.preview = boxes.row(), boxes.text("", "qtha-preview")
         for control in (self.which, self.target, self.font, self.points, self.legend, self.theme):
             control.observe(lambda _: self.background.start("preview", self.show_preview), "value")
         self.button.on_click(lambda _: self.background.start_once("save", self.save))
-        self.short.on_click(lambda _: self.error.guard(lambda: self.offer_names(short=True))())
+        self.short.on_click(self.error.guard(lambda _: self.offer_names(short=True)))
         self.target.observe(lambda _: self._usual_points(), "value")
-        self.which.observe(lambda _: self.error.guard(self.offer_names)(), "value")
+        self.which.observe(self.error.guard(lambda _: self.offer_names()), "value")
+        self.first = boxes.row()
+        style = boxes.row([self.font, self.points, self.legend, self.theme, self.short])
         super().__init__(
-            [
-                styles.row(self.which, self.form, self.target, self.button),
-                self.error.panel,
-                self.done,
-                styles.row(self.font, self.points, self.legend, self.theme, self.short),
-                self.fields,
-                self.preview,
-            ]
+            [self.first, self.error.panel, self.done, style, self.fields, self.preview]
         )
-        self.add_class("qtha-save")
+        boxes.classed(self, "qtha-save")
         self.offer()
 
     # ---- choices
@@ -100,7 +91,8 @@ class SaveFigure(controls.Box):
             self.which.options = tuple(names)
         if names and self.which.value not in names:
             self.which.value = names[0]
-        self.which.visible = not (len(names) < 2)
+        several = [self.which] if len(names) > 1 else []
+        self.first.children = (*several, self.form, self.target, self.button)
         self.offer_names()
         self.background.start("preview", self.show_preview)
 
@@ -127,13 +119,12 @@ class SaveFigure(controls.Box):
         before = {field.description: field.value for field in self.fields.children}
         names = short_names(labels)
         fields = [
-            controls.TextField(
-                value=names[label] if short else before.get(label, label),
-                description=label,
-            )
+            ipw.Text(names[label] if short else before.get(label, label), description=label)
             for label in labels
         ]
-        put(self.fields, fields)
+        for field in fields:
+            field.style.description_width = "initial"
+        self.fields.children = fields
 
     @property
     def figure(self) -> Figure:
@@ -180,18 +171,15 @@ class SaveFigure(controls.Box):
         )
 
 
-def save_fold(panel: Any) -> Any:
+def save_fold(panel: Any) -> ipw.VBox:
     """Return a folded `SaveFigure` of a panel that has `figures`; built on first opening."""
-    body = styles.column()
-    fold = controls.Fold(
-        "Save figure", body, classes=("qtha-save-fold",), tooltip="Save this figure"
+    return boxes.fold("Save figure", lambda: SaveFigure(lambda: panel.figures))
+
+
+def _list(description: str, options: Iterable[Any]) -> ipw.Dropdown:
+    return ipw.Dropdown(
+        options=list(options),
+        description=description,
+        style={"description_width": "initial"},
+        layout=boxes.layout(width="auto"),
     )
-
-    def open_(change: Any) -> None:
-        if change["new"] and not body.children:
-            body.children = (SaveFigure(lambda: panel.figures),)
-        elif change["new"]:
-            body.children[0].offer()
-
-    fold.observe(open_, "unfolded")
-    return fold

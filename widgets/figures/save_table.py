@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import ipywidgets as ipw
+
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, write_atomically
 from qtha_lab.figures.machinery.table import Table
 
-from ..kit import controls, styles
-from ..kit.guard import ErrorLine
+from ..kit import boxes
 from ..kit.loop import Background
 from .saved_file import download_link, free_path
 
@@ -21,7 +22,7 @@ FORMS = {"CSV": "csv", "LaTeX": "tex", "Markdown": "md"}
 FOLDER = "tables"
 
 
-class SaveTable(controls.Box):
+class SaveTable(ipw.VBox):
     """Controls under a table; "Save table" writes a file and offers a download.
 
     Args:
@@ -44,16 +45,13 @@ class SaveTable(controls.Box):
         folder: Path | str = FOLDER,
     ):
         self.name, self.exact, self.written, self.folder = name, exact, written, Path(folder)
-        self.error, self.done = ErrorLine(), styles.text("", "qtha-text")
+        self.error, self.done = boxes.ErrorText(), boxes.text()
         self.background = Background(self.error.report)
-        self.form = controls.Select(
-            options=list(FORMS.items()),
-            description="as",
-        )
-        self.button = controls.Button(description="Save table", icon="download")
+        self.form = ipw.Dropdown(options=list(FORMS.items()), description="as")
+        self.button = boxes.button("Save table", icon="download")
         self.button.on_click(lambda _: self.background.start_once("save", self.save))
-        super().__init__([styles.row(self.button, self.form, self.done), self.error.panel])
-        self.add_class("qtha-save-table")
+        super().__init__([boxes.row([self.button, self.form, self.done]), self.error.panel])
+        boxes.classed(self, "qtha-save-table")
 
     async def save(self) -> None:
         """Write the file in a thread, and show its path."""

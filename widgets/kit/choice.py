@@ -1,6 +1,6 @@
-"""A trait whose value must be one of the options that its panel offers."""
+"""A trait whose value must be one of the options that its model offers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import traitlets
@@ -11,10 +11,24 @@ MOST_NAMED = 8  # options listed in a refusal
 
 
 class Choice(traitlets.TraitType):
-    """A trait checked against its panel's `offers(name)`; a list counts as a tuple."""
+    """A trait checked against its model's `offers(name)`; a list counts as a tuple.
 
-    def __init__(self, default: Any = None):
-        super().__init__(default, allow_none=True)
+    Args:
+        options: The options; without them the model overrides `offers`.
+        label: Label of the control; default the name.
+        slider: True if the control is a slider.
+        text: Formats an option.
+    """
+
+    def __init__(
+        self,
+        options: Sequence = (),
+        label: str = "",
+        slider: bool = False,
+        text: Callable[[Any], str] = str,
+    ):
+        super().__init__(None, allow_none=True)
+        self.options, self.label, self.slider, self.text = options, label, slider, text
 
     def validate(self, obj: Any, value: Any) -> Any:
         """Return the value if it is offered.
@@ -38,5 +52,17 @@ def values_of(offers: Sequence) -> list:
         >>> values_of([("all", None), ("16", 16)]), values_of([1, 2])
         ([None, 16], [1, 2])
     """
-    pairs = [isinstance(offer, tuple) and isinstance(offer[0], str) for offer in offers]
-    return [offer[1] if pair else offer for offer, pair in zip(offers, pairs, strict=True)]
+    return [value for _, value in pairs_of(offers)]
+
+
+def pairs_of(offers: Sequence, text: Callable[[Any], str] = str) -> list[tuple[str, Any]]:
+    """Return options as (label, value) pairs.
+
+    Example:
+        >>> pairs_of([("all", None), ("16", 16)]), pairs_of([0.5], "{:.2f}".format)
+        ([('all', None), ('16', 16)], [('0.50', 0.5)])
+    """
+    is_pair = [isinstance(offer, tuple) and isinstance(offer[0], str) for offer in offers]
+    return [
+        offer if pair else (text(offer), offer) for offer, pair in zip(offers, is_pair, strict=True)
+    ]

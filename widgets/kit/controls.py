@@ -439,27 +439,6 @@ def reveal(control: Element, within: Any) -> bool:
     return False
 
 
-def words_of(name: str) -> str:
-    """Return the name of a setting in words.
-
-    Example:
-        >>> words_of("learning_rate"), words_of("n_qubits"), words_of("eval_every")
-        ('learning rate', 'number of qubits', 'evaluate every')
-    """
-    parts = name.replace("method.", "").replace("task.", "").split("_")
-    return " ".join(_WORDS.get(part, part) for part in parts).replace(
-        "evaluation every", "evaluate every"
-    )
-
-
-_WORDS = {
-    "n": "number of", "dim": "dimension", "dims": "dimensions", "init": "initialisation",
-    "max": "maximum",
-    "eval": "evaluation", "lr": "learning rate", "seq": "sequence", "distil": "distillation",
-    "grad": "gradient", "norm": "norm",
-}  # fmt: skip
-
-
 @functools.cache
 def _defaults(kind: type[Element]) -> dict[str, Any]:
     """Return the default of each trait that a page shows."""

@@ -84,7 +84,8 @@ class Background:
             on_loop(self.loop, call, *operands)
 
     def _start_once(self, name: str, work: Callable[[], Coroutine]) -> None:
-        if name not in self.tasks:
+        task = self.tasks.get(name)
+        if task is None or task.done():
             self._start(name, work)
 
     def _cancel(self, name: str) -> None:

@@ -4,7 +4,6 @@
 const LOOK = 20_000; // between two questions whether a change was missed
 const FIRST_WAIT = 1_500, LONGEST_WAIT = 20_000; // until an unanswered question is repeated
 const WIDE = 820; // pixels from which setup and results stand side by side
-const SHOWN = 10_000; // milliseconds in which the content of a fold may arrive
 const FIND_MODEL = 200; // milliseconds until a widget that is not here yet is looked for again
 
 function make(name, properties = {}, ...children) {
@@ -101,7 +100,6 @@ class Fold extends Box {
     this.button.addEventListener("click", () => {
       this.open(!this.values.unfolded);
       this.take("unfolded", this.values.unfolded);
-      if (this.values.unfolded && this.dom.matches(".qtha-save-fold")) this.panel.keepInSight(SHOWN, () => this.dom);
     });
     this.tooled = [];
   }

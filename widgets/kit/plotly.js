@@ -1,5 +1,4 @@
-// plotly.js, once for the page: whichever view needs it first asks its kernel, and all are served.
-// Stands before the script of every view that draws (see plotly_js.py).
+// plotly.js, once per page, from the kernel of the first view; it stands before the script of every view that draws.
 
 function shared() {
   if (!globalThis.__qthaPlotly) {
@@ -14,16 +13,11 @@ async function evaluate(packed) {
   const page = shared();
   if (page.source) return;
   page.source = packed;
-  try {
-    page.resolve(await load(packed));
-  } catch {
-    page.source = undefined; // it is asked for again
-  }
+  await load(packed).then(page.resolve, () => { page.source = undefined; }); // it is asked for again
 }
 
 async function load(packed) {
-  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const text = await new Response(unpacked).text();
+  const text = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
   const before = globalThis.Plotly;
   const tag = Object.assign(document.createElement("script"), { src: url });
@@ -45,14 +39,10 @@ function request(send) {
   send({ kind: "script" });
 }
 
-const LATE = 10_000; // without plotly.js, until the place of a drawing says so
-
-// Say in an empty drawing that it is still loading.
+// Say in an empty drawing, after ten seconds, that it is still loading.
 function sayLate(view) {
-  setTimeout(() => {
-    if (view.plotly || view.plot.childElementCount) return;
-    view.plot.textContent = "This chart is still loading. Reload the page if it stays empty.";
-  }, LATE);
+  const words = "This chart is still loading. Reload the page if it stays empty.";
+  setTimeout(() => { if (!view.plotly && !view.plot.childElementCount) view.plot.textContent = words; }, 10_000);
 }
 
 // The height of a figure: its own, or what its place has room for.

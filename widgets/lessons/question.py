@@ -1,4 +1,4 @@
-"""The panel of one prediction: buttons, a number field or a curve.
+"""The box of one prediction: buttons, a text field or a curve of sliders.
 
 Shown by `qtha_lab.lessons.predict`. The answer is stored at once.
 """
@@ -6,17 +6,20 @@ Shown by `qtha_lab.lessons.predict`. The answer is stored at once.
 from collections.abc import Callable
 from typing import Any
 
+import ipywidgets as ipw
+
 from qtha_lab.core.errors import Refusal
-from qtha_lab.lessons.predictions import SKIP
+from qtha_lab.lessons.predictions import SKIP, Prediction
 from qtha_lab.lessons.questions import Question, as_text
 
-from ..kit import controls, styles
-from ..kit.display import Shown
-from ..kit.guard import ErrorLine
-from .sketch import SketchView
+from ..figures.figure_widget import CSS
+from ..kit import boxes, styles
+from ..kit.static_output import StaticOutput
+
+STEPS = 40  # of a slider between the limits
 
 
-class QuestionPanel(Shown):
+class QuestionPanel(StaticOutput, ipw.VBox):
     """A question with its answer controls and "skip".
 
     Args:
@@ -31,19 +34,18 @@ class QuestionPanel(Shown):
     """
 
     def __init__(self, question: Question, answer: Any = None):
-        self.question, self.error = question, ErrorLine()
-        self.status = controls.Announcer()
-        self.message = styles.text("", "qtha-text")
-        self.buttons: list[controls.Button] = []
-        super().__init__()
-        self.children = [
-            styles.text(f"<p><b>{styles.lines([question.declared.question])}</b></p>"),
+        self.question, self.error = question, boxes.ErrorText()
+        self.message = boxes.classed(boxes.text(), "qtha-message")
+        self.buttons: list[ipw.Button] = []
+        title = f"<style>{CSS}</style><b>{styles.lines([question.declared.question])}</b>"
+        parts = [
+            boxes.text(title, "qtha-title"),
             *self._answer_controls(),
             self.message,
             self.error.panel,
-            self.status,
         ]
-        self.add_class("qtha-question")
+        super().__init__(parts)
+        boxes.classed(self, "qtha-page", "qtha-question")
         self._show(answer)
 
     def still(self) -> dict[str, str]:
@@ -65,25 +67,65 @@ class QuestionPanel(Shown):
         if declared.options:
             options = [self._button(option, lambda o=option: o) for option in declared.options]
             self.buttons = [*options, skip]
-            return [styles.row(*self.buttons)]
+            return [boxes.row(self.buttons)]
         if declared.sketch:
-            sketch = SketchView(declared)
-            self.buttons = [self._button("Keep this curve", lambda: list(sketch.values)), skip]
-            return [sketch, styles.row(*self.buttons)]
-        entry = controls.TextField(description="your number", continuous_update=True)
+            curve = CurveSliders(declared)
+            self.buttons = [self._button("Keep this curve", lambda: list(curve.values)), skip]
+            return [curve, boxes.row(self.buttons)]
+        entry = boxes.classed(ipw.Text(description="your number"), "qtha-setting")
         self.buttons = [self._button("Keep", lambda: entry.value), skip]
-        return [styles.row(entry, *self.buttons)]
+        return [boxes.row([entry, *self.buttons])]
 
-    def _button(self, description: str, value: Callable[[], Any]) -> controls.Button:
-        button = controls.Button(description, primary=description != SKIP)
+    def _button(self, description: str, value: Callable[[], Any]) -> ipw.Button:
+        style = "" if description == SKIP else "primary"
+        button = boxes.button(description, button_style=style)
         button.on_click(lambda _: self.take_answer(value()))
         return button
 
     def _show(self, answer: Any) -> None:
         if answer is None:
             return
-        said = "Skipped." if answer == SKIP else f"You said {as_text(answer)}. It is kept."
-        self.message.value = styles.lines([said])
-        self.status.say(said)
+        kept = "Skipped." if answer == SKIP else f"You said {as_text(answer)}. It is kept."
+        self.message.value = f'<span role="status">{styles.lines([kept])}</span>'
         for button in self.buttons:
             button.disabled = True
+
+
+class CurveSliders(ipw.HBox):
+    """A curve of five points, each the height of an upright slider.
+
+    Args:
+        declared: Prediction with the places, labels and limits of the curve.
+
+    Example:
+        >>> declared = Prediction("1.a", "Draw it.", sketch=(1, 2, 4, 8, 16), limits=(0, 2))
+        >>> curve = CurveSliders(declared)
+        >>> curve.children[1].value = 1.5
+        >>> curve.values
+        [1.0, 1.5, 1.0, 1.0, 1.0]
+    """
+
+    def __init__(self, declared: Prediction):
+        low, high = map(float, declared.limits)
+        across, up = declared.labels
+        super().__init__(
+            [
+                ipw.FloatSlider(
+                    (low + high) / 2,
+                    min=low,
+                    max=high,
+                    step=(high - low) / STEPS,
+                    description=f"{across} {place:g}",
+                    tooltip=f"{up} at {across} {place:g}",
+                    orientation="vertical",
+                    readout_format=".3g",
+                )
+                for place in declared.sketch
+            ]
+        )
+        boxes.classed(self, "qtha-curve")
+
+    @property
+    def values(self) -> list[float]:
+        """The heights of the curve."""
+        return [slider.value for slider in self.children]

@@ -13,7 +13,7 @@ from qtha_lab.experiment import MethodChoice, Sweep, Training
 from qtha_lab.experiment.axes import Axis
 from qtha_lab.experiment.sweep import place_of
 
-from ..kit import controls
+from ..kit.setting_control import words_of
 from .banner import Fault
 from .field import is_number
 from .form import Form
@@ -90,7 +90,7 @@ def faults_of_axes(cards: Iterable[MethodCard], training: Form, grid: bool) -> l
     forms = {card.name: [c.form for c in cards if c.name == card.name] for card in cards}
     faults = [
         Fault(
-            f"{controls.words_of(name)} is swept for every {method} or for none: enter "
+            f"{words_of(name)} is swept for every {method} or for none: enter "
             "the same values in each",
             form[name].control,
         )
@@ -108,4 +108,4 @@ def _uncut(form: Form) -> Iterable[Fault]:
         try:
             Axis.of(values).grid()
         except Refusal as refused:
-            yield Fault(f"{controls.words_of(name)}: {refused}", form[name].control)
+            yield Fault(f"{words_of(name)}: {refused}", form[name].control)

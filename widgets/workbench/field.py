@@ -15,9 +15,9 @@ from qtha_lab.core.settings import Setting
 from qtha_lab.experiment.axes import MOST_VALUES, RANGE, Axis
 
 from ..kit import controls
+from ..kit.setting_control import UNSET, help_of, placeholder, read_entry, words_of, write_entry
 from .name_picker import NamePicker
 
-UNSET = "not set"
 DECIMAL_COMMA = re.compile(r"\s*[-+]?[0-9]+,[0-9]+\s*")
 THOUSANDS = re.compile(r"\s*[0-9]{1,3}(,[0-9]{3})+\s*")
 MOST_COUNTED = 10**9  # of a whole number without a limit of its own
@@ -47,7 +47,7 @@ class Field:
         self.axis: Axis | None = None
         self.error = ""
         self.control: Any = (
-            NamePicker(declared.name, known, _help(declared)) if known else _control(declared)
+            NamePicker(declared.name, known, help_of(declared)) if known else _control(declared)
         )
         self.control.add_class("qtha-field")
         self.value = declared.default if value is None else value
@@ -56,11 +56,11 @@ class Field:
     @property
     def value(self) -> Any:
         """The entry in the declared type; the default if swept; text if unreadable."""
-        return self.declared.default if self.axis else _read(self.declared, self.control.value)
+        return self.declared.default if self.axis else read_entry(self.declared, self.control.value)
 
     @value.setter
     def value(self, value: Any) -> None:
-        entry = _write(value) if isinstance(self.control, controls.TextField) else value
+        entry = write_entry(value) if isinstance(self.control, controls.TextField) else value
         if self.declared.with_options and isinstance(self.control, controls.Select):
             options = list(self.control.options)
             if entry not in dict(options).values():
@@ -81,7 +81,7 @@ class Field:
         except Exception as error:
             self.error = self._in_words(fault_log.fault_sentence(error))
         self.control.error = self.error
-        self.control.help = _help(self.declared)
+        self.control.help = help_of(self.declared)
         if self.sweepable:
             self.control.note = _swept(self.axis) if self.axis else ""
 
@@ -89,11 +89,11 @@ class Field:
         """Return a sentence with the label of the field for the name of the setting."""
         name = self.declared.name
         of_name = sentence.startswith((f"{name} ", f"{name}: "))
-        return controls.words_of(name) + sentence.removeprefix(name) if of_name else sentence
+        return words_of(name) + sentence.removeprefix(name) if of_name else sentence
 
     def _check_commas(self) -> None:
         """Refuse a decimal comma and thousands separators, which would read as several values."""
-        entry, name = self.control.value, controls.words_of(self.declared.name)
+        entry, name = self.control.value, words_of(self.declared.name)
         if not isinstance(entry, str):
             return
         if self.declared.type is float and DECIMAL_COMMA.fullmatch(entry):
@@ -139,47 +139,14 @@ def is_number(declared: Setting) -> bool:
 
 def _control(declared: Setting) -> controls.Select | controls.Checkbox | controls.TextField:
     """Return a dropdown for choices, a checkbox for booleans, else a text field."""
-    name: dict[str, Any] = {"description": controls.words_of(declared.name), "code": declared.name}
+    name: dict[str, Any] = {"description": words_of(declared.name), "code": declared.name}
     if declared.choices:
         options = [(str(choice), choice) for choice in declared.choices]
         unset = [(UNSET, None)] if declared.optional else []
         return controls.Select(options=[*unset, *options], **name)
     if declared.type is bool and not declared.optional:
         return controls.Checkbox(**name)
-    placeholder = "auto" if declared.auto else UNSET if declared.optional else ""
-    return controls.TextField(placeholder=placeholder, **name)
-
-
-def _read(declared: Setting, entry: Any) -> Any:
-    """Parse a text entry in the command-line syntax; return other entries unchanged."""
-    if not isinstance(entry, str) or declared.choices:
-        return entry
-    entry = entry.strip()
-    if declared.type is str and not (declared.optional and not entry):
-        return entry
-    if not entry and declared.optional:
-        return None
-    try:
-        if declared.type is dict:
-            return call_syntax.parse_options(entry)
-        if declared.type in (list, tuple):
-            return declared.type(map(call_syntax.read_value, call_syntax.split_list(entry)))
-    except ValueError:
-        return entry
-    value = call_syntax.read_value(entry)
-    is_whole = declared.type is int and isinstance(value, float) and value.is_integer()
-    return int(value) if is_whole else value  # 1e3 is a whole number
-
-
-def _write(value: Any) -> str:
-    """Write a value as text that `_read` parses."""
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        return call_syntax.write_options(value)
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(call_syntax.write_value, value))
-    return value if isinstance(value, str) else call_syntax.write_value(value)
+    return controls.TextField(placeholder=placeholder(declared), **name)
 
 
 def _swept(axis: Axis) -> str:
@@ -195,12 +162,3 @@ def _swept(axis: Axis) -> str:
     if len(values) > MOST_SHOWN:
         values = [*values[: MOST_SHOWN - 2], "…", *values[-2:]]
     return f"swept: {axis.size:,} values, {', '.join(map(shortened, values))}"
-
-
-def _help(declared: Setting) -> str:
-    """Return unit, meaning and limits of a setting; None is written as "empty"."""
-    limits = {"at least": declared.ge, "above": declared.gt, "at most": declared.le}
-    rule = ", ".join(f"{words} {limit:g}" for words, limit in limits.items() if limit is not None)
-    unit = f"[{declared.unit}] " if declared.unit else ""
-    meaning = re.sub(r"\bNone\b", "empty", declared.help)
-    return unit + meaning + (f" ({rule})" if rule else "")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import traitlets
 
 from ..kit import controls
+from ..kit.setting_control import words_of
 
 OTHER = "other …"
 
@@ -31,7 +32,7 @@ class NamePicker(controls.Box):
 
     def __init__(self, name: str, known: Iterable[str], help: str = ""):
         self.known = list(known)
-        label = controls.words_of(name)
+        label = words_of(name)
         self.pick = controls.Select([*self.known, OTHER], description=label, code=name, help=help)
         self.entry = controls.TextField(description=f"other {label}", code=name, help=help)
         super().__init__([self.pick, self.entry])

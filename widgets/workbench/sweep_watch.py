@@ -23,7 +23,7 @@ from qtha_lab.figures.run_scatter import run_scatter
 from qtha_lab.studies.sweep import TrialRecord, Trials, attach
 from qtha_lab.studies.sweep.folder import SweepDir, list_sweeps
 
-from ..figures.figure_view import FigureView, Sheet
+from ..figures.figure_widget import FigureWidget
 from ..figures.sentence_figure import nothing
 from ..kit import controls, styles
 from ..kit.loop import with_libraries
@@ -57,7 +57,7 @@ class SweepWatch(SchedulerWatch[Trials]):
 
     def parts(self) -> list[Any]:
         self.bar = controls.Progress()
-        self.picture = FigureView(Sheet.of(nothing("no trial has ended yet")))
+        self.picture = FigureWidget(nothing("no trial has ended yet"))
         self.best = styles.text("", "qtha-table")
         self.table = styles.text("", "qtha-table")
         self.extend = self.button("Give it more trials", "plus", self._extend)
@@ -105,7 +105,7 @@ class SweepWatch(SchedulerWatch[Trials]):
         ended = [record for record in records if record.state != "running"]
         self.bar.max, self.bar.value = max(view.planned, 1), len(ended)
         self.bar.style = BAR_STYLES.get(state, "")
-        self.picture.show(Sheet.of(picture_of(described, records)))
+        self.picture.show(picture_of(described, records))
         self.best.value = styles.html_table(best_rows(view, records))
         self.table.value = styles.html_table([_row(described, record) for record in records])
         self.runs = tuple(name for record in records for name in record.runs)

@@ -15,7 +15,7 @@ from qtha_lab.studies import comparison
 from qtha_lab.studies.comparison.differences import forest_of
 from qtha_lab.studies.comparison.explain import Findings, NextStep, change, explain
 
-from ..figures.figure_view import FigureView, Sheet
+from ..figures.figure_widget import FigureWidget
 from ..figures.save_figure import save_fold
 from ..kit import controls, styles
 from .history import RunGroup, each_once, is_comparison
@@ -122,11 +122,10 @@ class VerdictPane(controls.Box):
         self.forest.visible = bool(figures)
         if not figures:
             return
-        sheet = Sheet.of(figures["forest"])
         if self.forest.children:
-            self.forest.children[0].show(sheet)
+            self.forest.children[0].show(figures["forest"])
         else:
-            self.forest.children = (FigureView(sheet), save_fold(self))
+            self.forest.children = (FigureWidget(figures["forest"]), save_fold(self))
 
     @property
     def sentence(self) -> str:

@@ -1,0 +1,41 @@
+"""The how-to "Compose your own page": its page is short, and its parts follow each other."""
+
+import re
+from pathlib import Path
+
+import ipywidgets as ipw
+import pytest
+
+from widgets.explorers.chip import ChipModel
+
+GUIDE = Path(__file__).parents[2] / "docs" / "howto" / "compose.md"
+
+
+@pytest.fixture
+def page():
+    code = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.S)[0]
+    assert len([line for line in code.splitlines() if line]) <= 15
+    names: dict = {}
+    exec(code, names)
+    return names
+
+
+def test_the_page_is_a_box_of_explorers_links_and_figures(page):
+    assert isinstance(page["page"], ipw.VBox)
+    assert page["page"].children[0].children == (page["chip"], page["land"])
+    assert page["link"].source == (page["layers"], "index")
+
+
+def test_an_observed_slider_shows_another_figure(page):
+    before = page["spread"].alt
+    page["loss"].value = 3.5
+    assert page["spread"].alt != before
+    assert "3.5" in page["spread"].alt
+
+
+def test_a_control_sets_the_state_and_the_state_sets_the_control(page):
+    page["layers"].value = 2
+    assert page["chip"].n_layers == 2
+    page["chip"].n_layers = 3
+    assert page["layers"].value == 3
+    assert ChipModel.from_state(page["chip"].state).code == page["chip"].code

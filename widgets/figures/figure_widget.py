@@ -1,0 +1,119 @@
+"""The figure widget: a plotly figure for any box of ipywidgets, lengthened by new points.
+
+plotly's own `FigureWidget` stores plotly.js (4 MB) in the state of each figure, and has no
+alternative text and no static output.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from qtha_lab.core.io import read
+from qtha_lab.figures.machinery.export import TOOLBAR
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.page_style import PageStyle
+
+from ..kit.static_output import StaticOutput
+from . import plotly_js
+
+PAGE = PageStyle("page")
+FOLDER = Path(__file__).parent
+KIT = FOLDER.parent / "kit"
+CSS = read(KIT / "style_sheet.css")
+
+
+class FigureWidget(StaticOutput, anywidget.AnyWidget):
+    """A widget that shows one figure at a time; `widget.show(figure)` replaces it.
+
+    Only new points are sent if the new figure has the same lines, with more points.
+
+    Args:
+        figure: The first figure.
+
+    Example:
+        >>> from qtha_lab.figures import seed_spread
+        >>> widget = FigureWidget(seed_spread({"lora": [4.0, 4.2]}))
+        >>> widget.alt
+        'Evaluation loss of every seed: lora 4 to 4.2, mean 4.1 (2 seeds).'
+    """
+
+    _esm = read(KIT / "plotly.js") + read(FOLDER / "figure_widget.js")
+    _css = CSS
+    drawing = traitlets.Dict().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+    brush = traitlets.Dict().tag(sync=True)
+    """The last selection: `boxes` (x from, x to, y from, y to) and `ids` of the points inside."""
+
+    def __init__(self, figure: Figure):
+        self.figure = figure
+        super().__init__(drawing=drawing_of(figure), alt=figure.alt)
+        self.on_msg(self._answer)
+
+    def show(self, figure: Figure, drawing: dict[str, Any] | None = None) -> None:
+        """Show another figure.
+
+        Args:
+            figure: The figure.
+            drawing: Its `drawing_of`, if a thread has computed it.
+        """
+        now = drawing or drawing_of(figure)
+        news = _new_points(self.drawing, now)
+        self.figure = figure
+        with self.hold_sync():
+            self.alt = figure.alt
+            if news is None:
+                self.drawing = now
+        if news:
+            self._append(news)
+
+    def still(self) -> dict[str, str]:
+        return {"image/svg+xml": self.figure.svg(), "text/plain": self.figure.alt}
+
+    @property
+    def traces(self) -> list[dict[str, Any]]:
+        """The traces as the page holds them."""
+        return self.drawing["data"]
+
+    def _append(self, news: list[list[Any]]) -> None:
+        """Add points to the stored traces and send them alone."""
+        for number, _, x, y in news:
+            self.traces[number]["x"] += x
+            self.traces[number]["y"] += y
+        self.send({"kind": "append", "parts": news})
+
+    def _answer(self, _: Any, question: dict[str, Any], _buffers: list) -> None:
+        if question["kind"] == "script":
+            self.send({"kind": "script"}, [plotly_js.script()])
+        elif question["kind"] == "whole":
+            self.send_state("drawing")
+
+
+def drawing_of(figure: Figure) -> dict[str, Any]:
+    """Return a figure as plain data for the page; a thread may call it."""
+    drawing = figure.drawing(PAGE)
+    layout = {name: value for name, value in drawing["layout"].items() if name != "meta"}
+    layout |= {"modebar": plotly_js.MODEBAR, "uirevision": figure.name}
+    return {"data": drawing["data"], "layout": layout, "config": TOOLBAR}
+
+
+def _new_points(before: dict[str, Any], now: dict[str, Any]) -> list[list[Any]] | None:
+    """Return number, start, x and y of each lengthened trace; None if anything else differs."""
+    pairs = list(zip(before["data"], now["data"], strict=False))
+    if before["layout"] != now["layout"] or len(before["data"]) != len(now["data"]):
+        return None
+    news = []
+    for number, (old, new) in enumerate(pairs):
+        if _without_points(old) != _without_points(new):
+            return None
+        start = len(old.get("x", []))
+        if any(list(new.get(axis, []))[:start] != list(old.get(axis, [])) for axis in "xy"):
+            return None
+        if start < len(new.get("x", [])):
+            news.append([number, start, list(new["x"])[start:], list(new["y"])[start:]])
+    return news
+
+
+def _without_points(trace: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in trace.items() if name not in ("x", "y")}

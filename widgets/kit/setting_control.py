@@ -1,0 +1,178 @@
+"""The ipywidgets control of a declared setting: type, limits, unit, help and choices.
+
+Every form and explorer takes its controls from here. This module names no setting.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import ipywidgets as ipw
+
+from qtha_lab.core import call_syntax
+from qtha_lab.core.settings import Setting
+
+from .boxes import classed, layout
+
+UNSET = "not set"
+SLIDERS, SLIDER_WIDTH = (ipw.IntSlider, ipw.FloatSlider, ipw.SelectionSlider), "280px"
+WORDS = {
+    "n": "number of", "dim": "dimension", "dims": "dimensions", "init": "initialisation",
+    "max": "maximum", "eval": "evaluation", "lr": "learning rate", "seq": "sequence",
+    "distil": "distillation", "grad": "gradient", "norm": "norm",
+}  # fmt: skip
+
+
+def setting_control(
+    declared: Setting,
+    value: Any = None,
+    label: str = "",
+    known: Iterable[str] = (),
+    sweepable: bool = False,
+    slider: bool = False,
+    text: Callable[[Any], str] = str,
+) -> Any:
+    """Return the control of a setting; `read_entry` converts its value.
+
+    Args:
+        declared: Declaration of the setting.
+        value: Initial value; default that of the declaration.
+        label: Label; default the name in words.
+        known: Names to pick from, for a setting that also takes a path or an id.
+        sweepable: True if a number may be several, such as `0.001, 0.003`.
+        slider: True for a slider where limits or choices allow one.
+        text: Formats a choice.
+
+    Example:
+        >>> control = setting_control(Setting("r", int, 4, "Bottleneck.", ge=1, le=16))
+        >>> type(control).__name__, control.description, control.tooltip
+        ('BoundedIntText', 'r', 'Bottleneck. (at least 1, at most 16)')
+        >>> setting_control(Setting("steps", int, 10), sweepable=True).value
+        '10'
+    """
+    value = declared.default if value is None else value
+    kind, options = _kind(declared, tuple(known), sweepable, slider, text)
+    control = kind(
+        description=label or words_of(declared.name),
+        tooltip=help_of(declared) or None,
+        style={"description_width": "initial"},
+        layout=layout(width=SLIDER_WIDTH if issubclass(kind, SLIDERS) else "auto"),
+        **options,
+    )
+    if isinstance(control, ipw.Text | ipw.Combobox):
+        value = write_entry(value)
+    elif declared.with_options and value not in dict(control.options).values():
+        control.options = (*control.options, (str(value), value))
+    control.value = "" if value is None else value
+    return classed(control, "qtha-setting")
+
+
+def _kind(
+    declared: Setting, known: Sequence[str], sweepable: bool, slider: bool, text: Callable
+) -> tuple[type, dict[str, Any]]:
+    """Return class and options of the control of a declaration."""
+    limits = {"min": declared.ge, "max": declared.le}
+    bounded = None not in limits.values() and not declared.optional
+    number = declared.type in (int, float) and not (sweepable or declared.optional)
+    if known:
+        return ipw.Combobox, {"options": known, "placeholder": placeholder(declared)}
+    if declared.choices:
+        unset = [(UNSET, "")] if declared.optional else []
+        options = unset + [(text(choice), choice) for choice in declared.choices]
+        return (ipw.SelectionSlider if slider else ipw.Dropdown), {"options": options}
+    if declared.type is bool and not declared.optional:
+        return ipw.Checkbox, {"indent": False}
+    if number and bounded:
+        kinds = (ipw.IntSlider, ipw.BoundedIntText, ipw.FloatSlider, ipw.BoundedFloatText)
+        return kinds[2 * (declared.type is float) + (not slider)], limits
+    if number:
+        return (ipw.IntText if declared.type is int else ipw.FloatText), {}
+    return ipw.Text, {"placeholder": placeholder(declared), "continuous_update": False}
+
+
+def placeholder(declared: Setting) -> str:
+    """Return the text of an empty field."""
+    return "auto" if declared.auto else UNSET if declared.optional else ""
+
+
+def read_entry(declared: Setting, entry: Any) -> Any:
+    """Parse a text entry in the command-line syntax; return other entries unchanged.
+
+    Example:
+        >>> read_entry(Setting("steps", int, 10), "1e3")
+        1000
+        >>> read_entry(Setting("r", int, None, optional=True), "") is None
+        True
+    """
+    if not isinstance(entry, str):
+        return entry
+    if declared.choices:
+        return None if declared.optional and not entry else entry
+    entry = entry.strip()
+    if declared.type is str and not (declared.optional and not entry):
+        return entry
+    if not entry and declared.optional:
+        return None
+    try:
+        if declared.type is dict:
+            return call_syntax.parse_options(entry)
+        if declared.type in (list, tuple):
+            return declared.type(map(call_syntax.read_value, call_syntax.split_list(entry)))
+    except ValueError:
+        return entry
+    value = call_syntax.read_value(entry)
+    is_whole = declared.type is int and isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else value
+
+
+def write_entry(value: Any) -> str:
+    """Write a value as text that `read_entry` parses."""
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return call_syntax.write_options(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(call_syntax.write_value, value))
+    return value if isinstance(value, str) else call_syntax.write_value(value)
+
+
+def help_of(declared: Setting) -> str:
+    """Return unit, meaning and limits of a setting; None is written as "empty"."""
+    limits = {"at least": declared.ge, "above": declared.gt, "at most": declared.le}
+    rule = ", ".join(f"{words} {limit:g}" for words, limit in limits.items() if limit is not None)
+    unit = f"[{declared.unit}] " if declared.unit else ""
+    meaning = re.sub(r"\bNone\b", "empty", declared.help)
+    return unit + meaning + (f" ({rule})" if rule else "")
+
+
+def with_help(control: Any) -> ipw.VBox:
+    """Return a control with a `?` that shows its tooltip below.
+
+    Example:
+        >>> box = with_help(setting_control(Setting("r", int, 4, "Bottleneck size.")))
+        >>> box.children[0].children[1].value = True
+        >>> box.children[1].value
+        'Bottleneck size.'
+    """
+    ask = classed(ipw.ToggleButton(description="?", layout=layout(width="24px")), "qtha-ask")
+    ask.tooltip = f"help on {control.description}"
+    hint = classed(ipw.Label(control.tooltip or ""), "qtha-hint")
+    box = ipw.VBox([ipw.HBox([control, ask])])
+
+    def press(change: dict[str, Any]) -> None:
+        box.children = (box.children[0], hint) if change["new"] else box.children[:1]
+
+    ask.observe(press, "value")
+    return box
+
+
+def words_of(name: str) -> str:
+    """Return the name of a setting in words.
+
+    Example:
+        >>> words_of("learning_rate"), words_of("n_qubits"), words_of("eval_every")
+        ('learning rate', 'number of qubits', 'evaluate every')
+    """
+    parts = name.replace("method.", "").replace("task.", "").split("_")
+    words = " ".join(WORDS.get(part, part) for part in parts)
+    return words.replace("evaluation every", "evaluate every")
