@@ -1,8 +1,10 @@
-"""CPU cores of this process, and commands of further processes."""
+"""CPU cores of this process, commands of further processes, and ranks that torchrun assigns."""
 
 import os
 import sys
 from multiprocessing import spawn
+
+from qtha_lab.core.io import whole_number
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
@@ -27,3 +29,14 @@ def allowed_cores() -> list[int]:
     if sys.platform == "linux":
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+def rank() -> int:
+    """Return the rank that torchrun gave this process; 0 decides, measures and writes."""
+    return whole_number(os.environ.get("RANK", "")) or 0
+
+
+def world_size(*, local: bool = False) -> int:
+    """Return the number of processes that torchrun started, here or on all hosts."""
+    name = "LOCAL_WORLD_SIZE" if local else "WORLD_SIZE"
+    return whole_number(os.environ.get(name, "")) or 1

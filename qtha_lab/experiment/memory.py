@@ -98,8 +98,7 @@ def bytes_needed(
     """Estimate the minimum bytes in use at once during a training step.
 
     Args:
-        training: Training settings: rows per batch, precision, recomputation, and processes. Each
-            process has its own model, on a GPU of its own if there are GPUs.
+        training: Training settings: rows per batch, precision, and recomputation.
         model: Base model; may be on the meta device.
         config: Adapter config; states the engine of its circuits.
         trainable: Number of trained parameters.
@@ -111,10 +110,9 @@ def bytes_needed(
     """
     tokens = training.rows_per_pass * width
     models = 2 if training.teacher_run else 1
-    copies = training.processes if device().type == "cpu" else 1
     return {
-        "the model's weights": copies * models * model.num_parameters() * BYTES[training.precision],
-        "the adapter and its optimiser": copies * TRAINED_BYTES * trainable,
+        "the model's weights": models * model.num_parameters() * BYTES[training.precision],
+        "the adapter and its optimiser": TRAINED_BYTES * trainable,
         "activations": tokens * _activation_bytes(model, training),
         "circuits": _circuit_bytes(config, circuits, tokens),
     }

@@ -39,19 +39,6 @@ def check_threads(threads: int | None) -> None:
         raise Refusal(f"threads must be at most {cores}, the cores of this machine, got {threads}.")
 
 
-def check_processes(processes: int) -> None:
-    """Refuse more processes than this machine has GPUs, if it has any."""
-    if processes == 1:
-        return
-    import torch
-
-    gpus = torch.accelerator.device_count() if torch.accelerator.is_available() else processes
-    if processes > gpus:
-        raise Refusal(
-            f"processes must be at most {gpus}, the GPUs of this machine, got {processes}."
-        )
-
-
 def check_steps(plan: Plan) -> None:
     """Refuse both steps and epochs."""
     training = plan.experiment.training
@@ -123,7 +110,6 @@ def check_seq2seq(plan: Plan) -> None:
         return
     settings = {
         "objective": not isinstance(training.objective, Supervised),
-        "processes": training.processes > 1,
         "gradient_accumulation": training.gradient_accumulation > 1,
     }
     if names := [name for name, value in settings.items() if value]:

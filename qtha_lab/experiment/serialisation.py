@@ -135,6 +135,9 @@ def _description_of(
     try:
         if not isinstance(fields, dict):
             raise Refusal(f"A description must be a mapping of settings, got {fields!r:.60}.")
+        training = fields.get("training")
+        if isinstance(training, dict) and training.pop("processes", None):  # of version 0.3
+            log.warning("processes is ignored: torchrun sets the number of processes of a run")
         return description(**fields)
     except Refusal as refused:
         place = getattr(refused, "place", "")

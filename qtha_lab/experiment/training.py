@@ -109,8 +109,6 @@ class Training(Declared, init=False):
     threads: int | None = Field(default=None, ge=1, json_schema_extra=HARDWARE)
     """CPU threads; empty uses the run's share of the cores, and free cores too where the number
     does not change the results (Intel, float32, no quantised base)."""
-    processes: int = Field(default=1, ge=1, json_schema_extra=HARDWARE)
-    """Processes that share the rows of every batch; the losses of one, up to rounding."""
     objective: Objective = Field(default_factory=Supervised, json_schema_extra=OBJECTIVE)
     """Training objective; each but supervised has settings of its own."""
     phases: list[Phase] = Field(default_factory=list[Phase], json_schema_extra=OBJECTIVE)
@@ -212,25 +210,6 @@ class Training(Declared, init=False):
             total = " + ".join(map(str, counts))
             raise Refusal(
                 f"phases must have steps={self.steps} together, got {total} = {sum(counts)}."
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _of_several_processes(self) -> Self:
-        if self.processes == 1:
-            return self
-        single = {
-            f"objective={self.objective.kind}": not isinstance(self.objective, Supervised),
-            "phases": self.phases,
-            "patience": self.patience,
-        }
-        for name, value in single.items():
-            if value:
-                raise Refusal(f"processes must be 1 with {name}, got {self.processes}.")
-        if self.processes > self.batch_size:
-            raise Refusal(
-                f"processes must be at most batch_size={self.batch_size}, whose rows they share, "
-                f"got {self.processes}."
             )
         return self
 

@@ -74,7 +74,6 @@ def check_names(plan: Plan) -> None:
     requirements.check_tracker(training.report_to)
     requirements.check_scorer(training)
     requirements.check_threads(training.threads)
-    requirements.check_processes(training.processes)
     check_teacher(experiment)
 
 

@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from qtha_lab.core import fault_log, paths
+from qtha_lab.core import fault_log, paths, processes
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import whole_number
 from qtha_lab.experiment.run_directory import (
@@ -30,7 +30,6 @@ from qtha_lab.experiment.run_directory import (
 from qtha_lab.experiment.run_directory.events import EventLog, read_tail
 from qtha_lab.experiment.run_directory.status import last_step
 from qtha_lab.experiment.run_directory.thread_share import FreeThreads
-from qtha_lab.runs import distributed_workers
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.exit(REFUSED, f"{run.path} is not a run directory: it has no experiment.yaml\n")
     if options.tether:
         threading.Thread(target=_die_with, args=(_tether(),), daemon=True).start()
-    if distributed_workers.rank() > 0:
+    if processes.rank() > 0:
         return assist(run)
     lock = queue.hold(run.lock, patience=1) if options.lock is None else options.lock
     if lock is None:
@@ -170,18 +169,15 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
     try:
         training = run.experiment.training
         chosen = training.threads
-        threads = max(queue.n_threads(chosen), training.processes)
+        threads = max(queue.n_threads(chosen), processes.world_size(local=True))
         is_chosen, own = queue.is_chosen(chosen), queue.slots_of(threads)
         folder = queue.shared_folder(paths.runs_dir(), run.path.parent)
         held = _wait_for_slots(run, events, folder, own, stop)
         if held is None:
             state, step, message = "stopped", _last_step(run), "stopped while it waited for a slot"
         else:
-            threads //= training.processes
+            threads //= processes.world_size(local=True)
             use_threads(threads)
-            distributed_workers.start_distributed_workers(
-                run, lambda problem: _give_up(run, problem)
-            )
             log.info("%s: loading libraries, %d threads", run.path.name, threads)
             events.append("status", state="loading", step=_last_step(run), message="libraries")
             from qtha_lab.training.finetune import fine_tune
@@ -206,14 +202,6 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
     return state
 
 
-def _give_up(run: RunDir, problem: str) -> None:
-    """Record a failure and exit, because this process waits for one that has ended."""
-    events = EventLog(run.events)
-    events.append("status", state="failed", step=_last_step(run), message=problem)
-    events.close()
-    os._exit(EXIT_CODES["failed"])
-
-
 def _wait_for_slots(
     run: RunDir, events: EventLog, folder: Path, count: int, stop: StopRequest
 ) -> dict[Path, int] | None:
@@ -223,7 +211,7 @@ def _wait_for_slots(
     """
     files = queue.queue_places(folder)
     by_file = gpus.visible_gpus(folder) if queue.is_counted() else {}
-    n_cards = min(len(by_file), run.experiment.training.processes)
+    n_cards = min(len(by_file), processes.world_size(local=True))
     of = f"{'one' if count == 1 else count} of {len(files)} slots"
     on = f" and {n_cards} of {len(by_file)} cards" if by_file else ""
     events.append("status", state="queued", step=_last_step(run), message=f"waiting for {of}{on}")

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from transformers import TrainerCallback
 
 from qtha_lab import adapters
+from qtha_lab.core import processes
 from qtha_lab.core.io import remove, scratch_folder, sync_tree
 from qtha_lab.experiment.run_directory import RunDir, checkpoints, disk
 from qtha_lab.experiment.run_directory.events import EventLog
@@ -75,14 +76,14 @@ def fine_tune(
     Raises:
         Refusal: If no checkpoint is intact, a plugin was changed or the disk is full.
     """
-    alone = run.experiment.training.processes == 1
+    alone = processes.world_size() == 1
     free = free if free is not None and alone and same_bits(run.experiment) else lambda: threads
     session = Session.begin(run, log, stop_requested, Threads(threads, free, log, beside), queue)
     session.threads.adjust(session.start.step)
     step = session.start.step
     try:
         loaded = loader(session)
-        session = together(session)
+        session = together(session, loaded)
         artifacts.write_environment(session, loaded)
         if session.training.generate_rows:
             load_scorers()
@@ -158,12 +159,12 @@ def advice(rate: float, usual: float) -> str:
     return f"a learning rate below {rate:g} may help"
 
 
-def together(session: Session) -> Session:
+def together(session: Session, loaded: Loaded) -> Session:
     """Join the process group and return the session with its group.
 
     Blocks until all processes have loaded. A single process joins no group.
     """
-    group = ProcessGroup.join(session.training.processes)
+    group = ProcessGroup.join(session.training, is_seq2seq=loaded.task.is_seq2seq)
     group.agree(session.start.step)
     return dataclasses.replace(session, group=group)
 
@@ -182,7 +183,7 @@ def _take_steps(run: RunDir, threads: int, log: EventLog) -> None:
     )
     alone.threads.adjust(0)
     loaded = load_session(alone)
-    group = ProcessGroup.join(alone.training.processes)
+    group = ProcessGroup.join(alone.training, is_seq2seq=loaded.task.is_seq2seq)
     step = group.agree(0)
     checkpoint = checkpoints.place(run.checkpoints, step) if step else None
     session = dataclasses.replace(alone, group=group, start=ResumePoint(checkpoint, step))

@@ -1,7 +1,7 @@
 """Process group of one run; each process takes its share of every batch.
 
-The first process decides, measures and writes; the others follow. Starts no process (see
-`qtha_lab.runs.distributed_workers`).
+The first process decides, measures and writes; the others follow. torchrun starts them all:
+`torchrun --nproc_per_node 2 -m qtha_lab.runs.worker RUN_DIR`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ import torch
 from accelerate import PartialState
 from torch import Tensor, distributed
 
+from qtha_lab.core import processes
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.objectives import Supervised
+from qtha_lab.experiment.training import Training
 from qtha_lab.tasks.task import IGNORED
 
 T = TypeVar("T")
@@ -34,10 +38,15 @@ class ProcessGroup:
     size: int = 1
 
     @classmethod
-    def join(cls, size: int) -> ProcessGroup:
-        """Connect all processes and wait for them: gloo on CPUs, NCCL on GPUs."""
-        if size == 1:
+    def join(cls, training: Training, *, is_seq2seq: bool = False) -> ProcessGroup:
+        """Connect all processes of torchrun and wait for them: gloo on CPUs, NCCL on GPUs.
+
+        Raises:
+            Refusal: If several processes cannot share this training.
+        """
+        if processes.world_size() == 1:
             return cls()
+        check_shared(training, is_seq2seq)
         is_cpu = not torch.accelerator.is_available()
         state = PartialState(cpu=is_cpu, timeout=LONGEST_WAIT)
         return cls(state.process_index, state.num_processes)
@@ -80,3 +89,35 @@ class ProcessGroup:
             return {name: values[self.rank :: self.size] for name, values in batch.items()}
         row = {name: values[:1] for name, values in batch.items()}
         return row | {"labels": torch.full_like(row["labels"], IGNORED)}
+
+
+def check_shared(training: Training, is_seq2seq: bool) -> None:
+    """Refuse a training that the processes of torchrun cannot share.
+
+    Args:
+        training: Training settings.
+        is_seq2seq: True for an encoder with a decoder.
+
+    Raises:
+        Refusal: With the setting that needs one process, or the largest number of processes.
+    """
+    single = {
+        f"objective={training.objective.kind}": not isinstance(training.objective, Supervised),
+        "phases": bool(training.phases),
+        "patience": training.patience > 0,
+        "an encoder with a decoder": is_seq2seq,
+    }
+    size = processes.world_size()
+    for name in [name for name, is_set in single.items() if is_set]:
+        raise Refusal(f"torchrun's processes must be 1 with {name}, got {size}.")
+    if size > training.batch_size:
+        raise Refusal(
+            f"torchrun's processes must be at most batch_size={training.batch_size}, whose rows "
+            f"they share, got {size}."
+        )
+    gpus, here = torch.accelerator.device_count(), processes.world_size(local=True)
+    if gpus and here > gpus:
+        raise Refusal(
+            f"torchrun's nproc_per_node must be at most {gpus}, the GPUs of this machine, "
+            f"got {here}."
+        )

@@ -78,7 +78,6 @@ LONG = "x" * 100_000
         lambda: remote_backend_named(f"ray({LONG}=1)"),
         lambda: remote_backend_named(f"ray(cpus={LONG})"),
         lambda: remote_backend_named(f"slurm(cluster={LONG})"),
-        lambda: remote_backend_named(f"slurm(store={LONG}://x,cluster=local)"),
         lambda: load_plugins([f"{LONG}.py"]),
         lambda: load_plugins([LONG]),
         lambda: fingerprints([f"a/{LONG}.py"]),

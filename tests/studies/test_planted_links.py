@@ -14,20 +14,19 @@ from support.planted_links import (
     state_of,
     with_adapter,
 )
-from support.run_folders import finish, run_folder, write
+from support.run_folders import finish, run_folder
 
 from qtha_lab import Comparison, Sweep
 from qtha_lab.core.io import write_json
 from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.experiment import Federation
-from qtha_lab.experiment.run_directory import checkpoints, queue, trash
+from qtha_lab.experiment.run_directory import queue, trash
 from qtha_lab.experiment.run_directory.scheduler_process import start_scheduler
 from qtha_lab.lessons.copying import copy_notebooks
 from qtha_lab.lessons.kit.assignment import write_assignments
 from qtha_lab.lessons.kit.classroom import share_progress, write_classroom
 from qtha_lab.lessons.kit.lesson_page import lesson_page
 from qtha_lab.runs.export import export_run
-from qtha_lab.runs.remote.store import Store
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.run_comparison import run_comparison
 from qtha_lab.studies.federated.rounds import federate
@@ -171,15 +170,6 @@ def test_an_export_copies_nothing_from_behind_a_link(received, victim, tmp_path,
     plant(link, victim, "own" if level == "adapter" else "file")
     assert attempt(lambda: export_run(received, kind, tmp_path / "out"), link)
     assert not (tmp_path / "out").exists()
-
-
-def test_no_checkpoint_behind_a_link_is_put_into_a_store(tmp_path, received, victim):
-    link = checkpoints.place(received.files.checkpoints, 5)
-    plant(link, victim, "own")
-    write(received, {"kind": "checkpoint", "step": 5})
-    stored = Store(f"file://{tmp_path}/store").run(received.id)
-    assert attempt(lambda: stored.push(received.files), link)
-    assert not [path for path in (tmp_path / "store").rglob("*") if path.name == "file"]
 
 
 # ---- what a kill leaves

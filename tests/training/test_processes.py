@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 from support.refusals import refused
@@ -37,8 +36,20 @@ ROUNDING = 5e-5  # of losses near 4.5 after nine steps; measured: below 1e-6
 LONG = TRAINING | {"steps": 100_000, "generate_rows": 0}
 
 
-def finished(method, folder, **training):
-    run = launch(Experiment(method=method, training=TRAINING | training), folder)
+def torchrun(run, processes):
+    command = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    command = [sys.executable, "-m", *command, "-m", "qtha_lab.runs.worker", str(run.path)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finished(experiment, folder, processes=1):
+    if processes == 1:
+        run = launch(experiment, folder)
+    else:
+        run = Run(RunDir.create(experiment, folder).path)
+        ended = torchrun(run, processes)
+        output = ended.communicate(timeout=PATIENCE)[0]
+        assert ended.returncode == 0, output
     status = run.wait(PATIENCE)
     assert status.state == "finished", f"{status}\n{run.log_tail(60)}"
     return run
@@ -66,9 +77,24 @@ def test_a_process_without_a_row_has_no_label():
     assert ProcessGroup(1, 2).share(batch)["labels"].eq(-100).all()
 
 
-def test_more_processes_than_rows_are_refused():
-    with refused("processes", "3"):
-        Training(processes=3, batch_size=2)
+@pytest.mark.parametrize(
+    ("training", "setting"),
+    [
+        ({"batch_size": 2}, "processes"),
+        ({"patience": 2}, "processes"),
+        ({"objective": "reinforce"}, "processes"),
+        ({"phases": "all(steps=100)"}, "processes"),
+    ],
+)
+def test_a_training_that_processes_cannot_share_is_refused(training, setting, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with refused(setting, "3"):
+        ProcessGroup.join(Training(**training))
+
+
+def test_a_description_of_version_0_3_with_processes_is_read():
+    experiment = Experiment.from_yaml("model: tiny\ntraining:\n  processes: 2\n  steps: 7\n")
+    assert experiment == Experiment(steps=7)
 
 
 @pytest.mark.slow
@@ -76,81 +102,44 @@ def test_more_processes_than_rows_are_refused():
     ("method", "processes"), [("lora(r=2)", 2), ("qtha(r=3,waist=8,bond_dim=2,n_layers=2)", 3)]
 )
 def test_several_processes_give_the_losses_of_one(method, processes, tmp_path):
-    one, several = finished(method, tmp_path), finished(method, tmp_path, processes=processes)
+    experiment = Experiment(method=method, training=TRAINING)
+    one, several = finished(experiment, tmp_path), finished(experiment, tmp_path, processes)
     alone, together = measured(one), measured(several)
     assert alone.keys() == together.keys()
     assert max(abs(alone[key] - together[key]) for key in alone) < ROUNDING
     if processes == 2:  # a process without a row counts the one that it has in its place
         assert tokens(one) == tokens(several)
     kinds = [{e["kind"] for e in run.valid_events()} for run in (one, several)]
-    assert kinds[0] == kinds[1]  # one speaks for all, and says as much
+    assert kinds[0] == kinds[1]
     assert several.summary["test_loss"] == pytest.approx(one.summary["test_loss"], abs=ROUNDING)
 
 
 @pytest.mark.slow
 def test_classes_are_trained_by_two_processes_as_by_one(tmp_path):
-    options = {"task": "supersense", "method": "lora(r=2)"}
-    losses = []
-    for processes in (1, 2):
-        training = TRAINING | {"processes": processes, "gradient_accumulation": 2}
-        run = launch(Experiment(**options, training=training), tmp_path)
-        assert run.wait(PATIENCE).state == "finished", run.log_tail(60)
-        losses.append(measured(run))
-    assert max(abs(losses[0][key] - losses[1][key]) for key in losses[0]) < ROUNDING
+    training = TRAINING | {"gradient_accumulation": 2}
+    experiment = Experiment(task="supersense", method="lora(r=2)", training=training)
+    one, two = (measured(finished(experiment, tmp_path, processes)) for processes in (1, 2))
+    assert max(abs(one[key] - two[key]) for key in one) < ROUNDING
 
 
 @pytest.mark.slow
-def test_a_run_of_two_processes_is_stopped_resumed_and_killed_as_one(tmp_path):
-    run = launch(Experiment(method="lora(r=2)", training=LONG | {"processes": 2}), tmp_path)
+def test_a_run_of_two_processes_is_stopped_and_resumed_as_one(tmp_path):
+    run = Run(RunDir.create(Experiment(method="lora(r=2)", training=LONG), tmp_path).path)
+    launched = torchrun(run, 2)
     wait_until(lambda: run.status().step >= 4 or run.status().ended, run.log_tail)
     assert run.stop().state == "stopped"
+    launched.communicate(timeout=PATIENCE)
     reached = run.status().step
     folder = checkpoints.place(run.files.checkpoints, reached)
-    assert {path.name for path in folder.glob("rng_state*")} == {
-        "rng_state_0.pth",
-        "rng_state_1.pth",
-    }
-    run.resume()
-    wait_until(lambda: run.status().step > reached + 3 or run.status().ended, run.log_tail)
+    states = {path.name for path in folder.glob("rng_state*")}
+    assert states == {"rng_state_0.pth", "rng_state_1.pth"}
+    launched = torchrun(run, 2)
+    wait_until(lambda: run.status().step > reached + 3, launched.poll)
     steps = [e["step"] for e in run.valid_events() if e["kind"] == "train"]
     assert steps == [*range(1, len(steps) + 1)]
-    # the other process is lost: the run says so, and goes on from its checkpoint
-    worker = psutil.Process(queue.holder(run.files.lock))
-    other = next(child for child in worker.children() if "qtha_lab.runs.worker" in child.cmdline())
-    other.kill()
-    status = run.wait(PATIENCE)
-    assert status.state == "failed"
-    assert "\n" not in status.message
-    run.resume()
-    wait_until(lambda: run.status().step > steps[-1] + 3 or run.status().ended, run.log_tail)
-    # the worker is lost: nobody is left over
-    worker = psutil.Process(queue.holder(run.files.lock))
-    others = [child for child in worker.children() if "qtha_lab.runs.worker" in child.cmdline()]
-    assert len(others) == 1
-    os.kill(worker.pid, signal.SIGKILL)
-    psutil.wait_procs(others, timeout=PATIENCE)
-    assert not others[0].is_running() or others[0].status() == psutil.STATUS_ZOMBIE
+    os.kill(queue.holder(run.files.lock), signal.SIGKILL)  # torchrun ends the other process
+    assert launched.wait(PATIENCE) != 0
     assert run.status().state == "dead"
-
-
-@pytest.mark.slow
-def test_torchrun_starts_the_processes_of_a_run_too(tmp_path):
-    experiment = Experiment(method="lora(r=2)", training=TRAINING | {"steps": 3, "processes": 2})
-    run = Run(RunDir.create(experiment, tmp_path).path)
-    command = [
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        "2",
-        "-m",
-        "qtha_lab.runs.worker",
-    ]
-    ended = subprocess.run(
-        [sys.executable, "-m", *command, run.path], capture_output=True, text=True
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert run.status().state == "finished"
-    assert [e["step"] for e in run.valid_events() if e["kind"] == "train"] == [1, 2, 3]
 
 
 @pytest.mark.slow

@@ -201,7 +201,6 @@ def test_a_reward_that_makes_no_sense_is_refused(fields, training, setting, valu
     ("training", "setting", "value"),
     [
         ({"teacher": "RUN"}, "teacher", "objective=reinforce"),
-        ({"processes": 2}, "processes", "2"),
         (
             {"objective": "supervised", "reward": "rouge1"},
             "reward",

@@ -1,6 +1,6 @@
 """Remote backends for runs: `--on ray`, `--on "ray(address=…,cpus=4)"` or `--on slurm`.
 
-Each kind of backend is a file `on_NAME.py`. All machines see one folder of runs, or share a store.
+Each kind of backend is a file `on_NAME.py`. All machines see one folder of runs.
 A run stays a directory: it is followed, stopped and resumed like a local one.
 """
 

@@ -19,9 +19,9 @@ from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.settings import setting
 from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.runs.remote.commands import Ended, Ends
+from qtha_lab.runs.remote import host
 from qtha_lab.runs.remote.registry import RemoteBackend, name_of, remote_backend
-from qtha_lab.runs.remote.store import Store, opened
+from qtha_lab.runs.remote.send import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +47,6 @@ class Ray:
     cpus: int = setting(1, "Cores of a run, and its threads.", ge=1)
     gpus: float = setting(0.0, "GPUs of a run; a part of one is shared.", ge=0.0)
     memory: float | None = setting(None, "Memory reserved for a run.", gt=0.0, unit="GiB")
-    store: str | None = setting(
-        None,
-        "Address for fsspec, such as s3://bucket/runs; none if the machines share the runs folder.",
-    )
     retries: int = setting(3, "Further tries of a run whose machine was lost.", ge=0)
 
     def connect(self) -> RemoteBackend:
@@ -69,11 +65,10 @@ class Ray:
         require_extra("remote", "A run on Ray", "ray")
         import ray
 
-        store = opened(self.store)
         is_new = not ray.is_initialized()
         if is_new:
             _connect(address)
-        return _Cluster(self, is_new, store)
+        return _Cluster(self, is_new)
 
 
 def _connect(address: str | None) -> None:
@@ -123,26 +118,24 @@ def _check_that_it_listens(address: str) -> None:
 class _Cluster:
     """A connected cluster and its submitted tasks."""
 
-    def __init__(self, described: Ray, is_ours: bool, store: Store | None) -> None:
+    def __init__(self, described: Ray, is_ours: bool) -> None:
         import ray
 
         resources: dict[str, Any] = {"num_cpus": described.cpus, "num_gpus": described.gpus}
         if described.memory:
             resources["memory"] = int(described.memory * 2**30)
-        self.threads, self.is_ours, self.store = described.cpus, is_ours, store
+        self.threads, self.is_ours = described.cpus, is_ours
         address = ray.get_runtime_context().gcs_address  # also of a cluster created just now
         self.name = name_of("ray", described, address=address)
-        self.ends = Ends(store)
-        self.task: Any = ray.remote(max_retries=described.retries, **resources)(self.ends.work)
+        self.task: Any = ray.remote(max_retries=described.retries, **resources)(host.work_here)
         self.tasks: dict[Any, Future] = {}
 
     def start(self, files: RunDir) -> None:
         """Submit one task for a run."""
-        ended = self.ends.wait_for(files)
-        order = self.ends.order(files, self.threads)
-        reference = self.task.remote(*order)
+        waiting = Waiting(files)
+        reference = self.task.remote(str(files.path), self.threads, host.variables())
         self.tasks[reference] = reference.future()
-        self.tasks[reference].add_done_callback(functools.partial(_ended, files.path.name, ended))
+        self.tasks[reference].add_done_callback(functools.partial(_ended, waiting))
 
     def close(self) -> None:
         """Cancel all tasks, wait until their runs have saved, and disconnect from the cluster."""
@@ -152,20 +145,19 @@ class _Cluster:
             if not future.done():
                 ray.cancel(reference)
         wait(self.tasks.values())
-        self.ends.close()
         if self.is_ours:
             ray.shutdown()
 
 
-def _ended(name: str, ended: Ended, future: Future) -> None:
+def _ended(waiting: Waiting, future: Future) -> None:
     """Report the result of a task."""
     from ray.exceptions import RayError, TaskCancelledError
 
     try:
-        ended(future.result())
+        waiting.ended(future.result())
     except TaskCancelledError as reason:
-        log.debug("%s was called back: %s", name, reason)
-        ended(cancelled=True)
+        log.debug("%s was called back: %s", waiting.files.path.name, reason)
+        waiting.ended(cancelled=True)
     except RayError as problem:
-        log.warning("%s: %s", name, problem)
-        ended(f"Ray gave it up: {message_of(problem)}")
+        log.warning("%s: %s", waiting.files.path.name, problem)
+        waiting.ended(f"Ray gave it up: {message_of(problem)}")

@@ -9,7 +9,6 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Literal
 
 from qtha_lab.core.errors import Refusal
@@ -19,9 +18,9 @@ from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.settings import setting
 from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.runs.remote.commands import Ended, Ends
+from qtha_lab.runs.remote import host
 from qtha_lab.runs.remote.registry import RemoteBackend, name_of, remote_backend
-from qtha_lab.runs.remote.store import Store, opened
+from qtha_lab.runs.remote.send import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +42,6 @@ class Slurm:
     cpus: int = setting(1, "Cores of a run, and its threads.", ge=1)
     gpus: int = setting(0, "GPUs of a run.", ge=0)
     memory: float | None = setting(None, "Memory of a run.", gt=0.0, unit="GiB")
-    store: str | None = setting(
-        None,
-        "Address for fsspec, such as s3://bucket/runs; none if the machines share the runs folder.",
-    )
 
     def connect(self) -> RemoteBackend:
         """Check that Slurm's commands are available.
@@ -62,22 +57,15 @@ class Slurm:
                 "Slurm must be installed on this machine, got no srun. Start from a login node, "
                 "or use slurm(cluster=local)."
             )
-        return _Jobs(self, opened(self.store))
+        return _Jobs(self)
 
 
 class Job:
-    """The function of a job; Slurm requeues the same function after preemption.
-
-    Args:
-        work: `host.work_here` or `mirror.work_mirrored`.
-    """
-
-    def __init__(self, work: Callable[..., str]) -> None:
-        self.work = work
+    """The function of a job; Slurm requeues the same function after preemption."""
 
     def __call__(self, *arguments: Any) -> str:
         """Run the worker of a run."""
-        return self.work(*arguments)
+        return host.work_here(*arguments)
 
     def checkpoint(self, *arguments: Any) -> Any:
         """Return the same job for requeueing; the run itself records its progress."""
@@ -89,8 +77,8 @@ class Job:
 class _Jobs:
     """The submitted jobs."""
 
-    def __init__(self, described: Slurm, store: Store | None) -> None:
-        self.described, self.store, self.ends = described, store, Ends(store)
+    def __init__(self, described: Slurm) -> None:
+        self.described = described
         self.name = name_of("slurm", described)
         self.jobs: list[tuple[Any, RunDir, threading.Thread]] = []
 
@@ -118,10 +106,10 @@ class _Jobs:
             **({"mem_gb": d.memory} if d.memory else {}),
             **{name: value for name, value in slurm.items() if value},
         )
-        ended = self.ends.wait_for(files)
-        job = executor.submit(Job(self.ends.work), *self.ends.order(files, d.cpus))
+        waiting = Waiting(files)
+        job = executor.submit(Job(), str(files.path), d.cpus, host.variables())
         log.info("%s is job %s", files.path.name, job.job_id)
-        thread = threading.Thread(target=_follow, args=(job, ended), daemon=True)
+        thread = threading.Thread(target=_follow, args=(job, waiting), daemon=True)
         thread.start()
         self.jobs.append((job, files, thread))
 
@@ -134,18 +122,17 @@ class _Jobs:
                     job.cancel()
         for *_, thread in self.jobs:
             thread.join()
-        self.ends.close()
 
 
-def _follow(job: Any, ended: Ended) -> None:
+def _follow(job: Any, waiting: Waiting) -> None:
     """Wait for a job, and report its result."""
     while not job.done():
         time.sleep(POLL_SECONDS)
     if job.state == "CANCELLED":
-        return ended(cancelled=True)
+        return waiting.ended(cancelled=True)
     problem = job.exception()
     if problem is None:
-        return ended(job.result())
+        return waiting.ended(job.result())
     log.warning("job %s failed: %s", job.job_id, problem)
     last = shortened((str(problem).strip() or type(problem).__name__).splitlines()[-1], 160)
-    return ended(f"its job {job.job_id} failed: {last}; details in {job.paths.stderr}")
+    return waiting.ended(f"its job {job.job_id} failed: {last}; details in {job.paths.stderr}")

@@ -9,7 +9,6 @@ from qtha_lab.core import call_syntax
 from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings import check_settings, settings_of, unknown
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.runs.remote.store import Store
 
 
 class RemoteBackend(Protocol):
@@ -17,11 +16,9 @@ class RemoteBackend(Protocol):
 
     Attributes:
         name: Text that connects another process to the same backend (`remote_backend_named`).
-        store: Store of the runs; None if the machines see the folder of runs.
     """
 
     name: str
-    store: Store | None
 
     def start(self, files: RunDir) -> None:
         """Start a worker on a run as soon as resources are free; return at once.

@@ -12,10 +12,9 @@ import os
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import read_tail
-from qtha_lab.experiment.run_directory.status import Status, last_status
+from qtha_lab.experiment.run_directory.status import last_status
 from qtha_lab.runs.process_start import record_status, taken_over
 from qtha_lab.runs.remote.registry import RemoteBackend
-from qtha_lab.runs.remote.store import StoredRun, failure
 
 log = logging.getLogger(__name__)
 
@@ -33,38 +32,9 @@ def send(files: RunDir, backend: RemoteBackend, *, anew: bool = False) -> None:
     """
     if queue.is_locked(files.sent):
         raise Refusal(f"Run {files.path.name} must be sent once, got a second time.")
-    stored = backend.store.run(files.path.name) if backend.store else None
-    if stored and _has_finished(stored, files) and not anew:
-        return
     with taken_over(files, "waiting for a machine", anew=anew):
         pass
-    if stored:
-        _put(stored, files)
     backend.start(files)
-
-
-def _has_finished(stored: StoredRun, files: RunDir) -> bool:
-    """Copy the result of an earlier job; return True if the run has finished."""
-    try:
-        stored.pull(files)
-    except Exception as problem:  # any exception of the store's library
-        raise Refusal(failure(problem)) from problem
-    status = _logged(files)
-    return status is not None and status.state == "finished"
-
-
-def _logged(files: RunDir) -> Status | None:
-    """Return the last status in the log of a run."""
-    return last_status(read_tail(files.events), files.experiment.training.steps)
-
-
-def _put(stored: StoredRun, files: RunDir) -> None:
-    try:
-        stored.request_stop(False)
-        stored.push(files)
-    except Exception as problem:  # any exception of the store's library
-        record_status(files, "failed", failure(problem))
-        raise Refusal(failure(problem)) from problem
 
 
 class Waiting:
@@ -90,7 +60,8 @@ class Waiting:
             return
         log.info("%s: its job has ended; %s", self.files.path.name, problem or "by itself")
         try:
-            status = _logged(self.files)
+            training = self.files.experiment.training
+            status = last_status(read_tail(self.files.events), training.steps)
             if status is not None and status.ended:
                 log.debug("%s reported: %s", self.files.path.name, status.state)
             elif cancelled:

@@ -39,7 +39,7 @@ from qtha_lab.studies.comparison.run_data import find_runs
 from qtha_lab.studies.comparison.tuning import family
 
 NO_EFFECT = {
-    "threads", "processes", "report_to", "checkpoint_every", "eval_every", "spectrum_every",
+    "threads", "report_to", "checkpoint_every", "eval_every", "spectrum_every",
     "generate_rows", "max_new_tokens",
 }  # fmt: skip
 """Training settings without effect on the compared losses."""

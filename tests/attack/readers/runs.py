@@ -1,4 +1,4 @@
-"""Read the files of run folders, indexes, sweeps and stores, and show them as a person sees them."""
+"""Read the files of run folders, indexes and sweeps, and show them as a person sees them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ..mutation import LARGEST, documents, words_of
+from ..mutation import LARGEST, documents
 from ..outcome import command
 from .registry import TRAINING, lines_of, move, put, reader
 from .texts import EXPERIMENT
@@ -169,81 +169,6 @@ def journals(file: Path) -> None:
     trials = sweep.attach(folder)
     _ = trials.state
     trials.records(), trials.best(), trials.table()
-
-
-NAMES = words_of(
-    "experiment.yaml events.jsonl summary.json adapter/adapter_config.json ../../../outside"
-    " /tmp/outside //tmp/outside checkpoints/step-1/../../../outside"
-    " checkpoints/000001/manifest.json ~/outside a/../../outside .hidden con taken_by.json stop"
-    " adapter checkpoints"
-)
-
-
-def _stored() -> st.SearchStrategy[bytes]:
-    """Names and contents of the files of a run in a store."""
-    joined = st.lists(st.sampled_from((*NAMES, "..", "/")), max_size=4).map("/".join)
-    content = st.sampled_from(("", "{}", "seed: 3", lines_of(EVENTS).decode()))
-    files = st.dictionaries(st.sampled_from(NAMES) | joined, content)
-    return files.map(lambda drawn: json.dumps({"experiment.yaml": "seed: 3\n", **drawn}).encode())
-
-
-@reader({"experiment.yaml": "seed: 3\n", "../../outside": "x"}, grammar=_stored)
-def stores(text: str) -> None:
-    """A store whose keys and contents are somebody else's.
-
-    Nothing is written outside the run's folder.
-    """
-    from qtha_lab.core.errors import Refusal
-    from qtha_lab.experiment.run_directory import RunDir
-    from qtha_lab.runs.remote.store import Store
-
-    try:
-        files = json.loads(text)
-        assert isinstance(files, dict)
-    except (ValueError, AssertionError, RecursionError):
-        files = {"experiment.yaml": text, "events.jsonl": text, "taken_by.json": text}
-    files = {n: c for n, c in files.items() if n.count("..") < 4 and "\0" not in n and _harmless(n)}
-    store = Store("memory://bucket")
-    store.files.store.clear()
-    for name, content in files.items():
-        store.files.store[f"/bucket/run/{name}"] = _memory_file(store, name, content)
-    shutil.rmtree("deep", ignore_errors=True)
-    run = RunDir(Path("deep/er/run").absolute())
-    run.path.mkdir(parents=True)
-    try:
-        stored = store.run("run")
-        stored.pull(run)
-        stored.taken_by()
-    finally:
-        strays = [
-            p
-            for p in Path("deep").rglob("*")
-            if not p.absolute().is_relative_to(run.path) and p.is_file()
-        ]
-        strays += [p for p in (Path("outside"), Path("/tmp/outside")) if p.exists()]
-        for stray in strays:
-            stray.unlink()
-        if strays:
-            raise AssertionError(f"a store wrote outside the run's folder: {strays}")
-    if "taken_by.json" not in files and stored.taken_by():
-        raise Refusal("never")
-
-
-def _harmless(name: str) -> bool:
-    """Check that a name outside the folder reaches nothing of value."""
-    absolute = name.lstrip("/") if name.startswith("/") or "//" in name else ""
-    return (
-        not absolute
-        or absolute.partition("//")[2].startswith("tmp/")
-        or absolute.startswith("tmp/")
-    )
-
-
-def _memory_file(store: Any, name: str, content: Any) -> Any:
-    from fsspec.implementations.memory import MemoryFile
-
-    data = (content if isinstance(content, str) else json.dumps(content)).encode("utf-8", "replace")
-    return MemoryFile(store.files, f"/bucket/run/{name}", data)
 
 
 @reader(*MARKS, {"name": "x" * 201, "tags": ["a" * 61], "note": "\x1b"}, share=0.2)
