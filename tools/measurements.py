@@ -30,10 +30,10 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
+from qtha_lab.studies.comparison import ComparisonStudy
 from qtha_lab.studies.comparison.claims import Claim, claims
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.contenders import contender_records
-from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.report import Report
 from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.studies.comparison.summary import summary_of
@@ -104,7 +104,7 @@ def write(name: str, folder: Path) -> None:
 
 def update_summary(folder: Path, rates_from: str = "") -> None:
     """Write `summary.json` again from the runs that it lists; start no run."""
-    place, before = ComparisonDir(folder), Compared.of(folder)
+    place, before = ComparisonStudy(folder), Compared.of(folder)
     comparison = before.comparison.replace(rates_from=rates_from)
     if comparison != before.comparison:
         place.write(comparison)
@@ -118,7 +118,7 @@ def update_summary(folder: Path, rates_from: str = "") -> None:
     ended, expected = before.runs.values(), before.summary["expected"]
     summary = summary_of(comparison, contenders, before.summary["runs"], ended, repeats, expected)
     if summary != before.summary:
-        write_json(place.summary, summary)
+        write_json(place.summary_file, summary)
 
 
 def runs_without_rows(folder: Path, every_rate: Collection[str] | None = ()) -> set[str]:

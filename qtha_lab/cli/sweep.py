@@ -61,7 +61,7 @@ def sweep(
             remote_backend_named(on).close()  # refuse here, where the user sees it
         trials = launch(described, out, on=on)
     if detach:
-        show(f"{trials.folder.path}: started; `qtha-lab sweep {trials.folder.path}` follows it")
+        show(f"{trials.path}: started; `qtha-lab sweep {trials.path}` follows it")
         return
     _follow(trials)
     if confirm and trials.state == "finished":
@@ -131,7 +131,7 @@ def print_result(trials, json: bool) -> None:
     states = [record.state for record in records]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     show(f"{trials.state}: {len(records)} of {trials.planned} trials, {counts}")
-    show(f"in {trials.folder.path}")
+    show(f"in {trials.path}")
 
 
 def _written(value: Any) -> str:

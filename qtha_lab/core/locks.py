@@ -67,7 +67,9 @@ def release(fd: int) -> None:
     unlock_descriptor(fd)
 
 
-def start_holding(command: Sequence[str], lock: int, **options: Any) -> subprocess.Popen:
+def start_holding(
+    command: Sequence[str], lock: int, *others: int, **options: Any
+) -> subprocess.Popen:
     """Start a process that holds a lock, in a session of its own.
 
     It inherits the lock as `--lock DESCRIPTOR`. Where no lock can be inherited, it is released, and
@@ -76,13 +78,14 @@ def start_holding(command: Sequence[str], lock: int, **options: Any) -> subproce
     Args:
         command: Program and arguments.
         lock: Descriptor that holds the lock.
+        others: Further descriptors that the process inherits, which the command names.
         options: Further options of `subprocess.Popen`.
     """
     if not INHERITS:
         release(lock)
         return subprocess.Popen(command, **options)
     inherited = [*command, "--lock", str(lock)]
-    return subprocess.Popen(inherited, pass_fds=[lock], start_new_session=True, **options)
+    return subprocess.Popen(inherited, pass_fds=[lock, *others], start_new_session=True, **options)
 
 
 def acquire_within(fd: int, path: Path, patience: float) -> None:

@@ -336,14 +336,6 @@ class Comparison(MethodsAndSeeds, init=False):
         """True if any setting of the methods is chosen among several values."""
         return self.tuning is not None or bool(self.learning_rates)
 
-    @property
-    def in_stages(self) -> bool:
-        """True if some runs can start only after others have ended.
-
-        Such a comparison needs a scheduler process.
-        """
-        return self.tuning is not None or self.rounding > 0
-
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse invalid experiments (see `Experiment.check`) and tuning trials that cannot run."""
         for experiment in self.typical().values():

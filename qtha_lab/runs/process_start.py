@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,6 +58,7 @@ DEVICES = {  # device files of the driver, by backend as in `torch.version`
     "hip": ("/dev/kfd", "/dev/dxg"),
     "xpu": ("/dev/dri/renderD128", "/dev/dxg"),
 }
+POLL_SECONDS = 0.1
 FORK_SAFE = {"jemalloc_bg_thd"}  # thread of pyarrow's allocator, which handles forks itself
 
 
@@ -98,6 +100,11 @@ class Forks:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         log.info("process %d is forked for %s", pid, files.path.name)
         return True
+
+    def wait(self) -> None:
+        """Wait until the exit of each worker is recorded."""
+        while self.workers:
+            time.sleep(POLL_SECONDS)
 
     def reap(self, *_: object) -> None:
         """Record the exit of each ended worker, then release its run."""

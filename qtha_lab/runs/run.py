@@ -6,6 +6,7 @@ done by `qtha_lab.runs.worker`, in a process and session of its own.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import time
@@ -39,7 +40,7 @@ from qtha_lab.experiment.run_directory.status import RESUMABLE, Status
 from qtha_lab.experiment.run_directory.trash import delete
 from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.kill import KILL, record_kill, send_signal
-from qtha_lab.runs.process_start import start_workers
+from qtha_lab.runs.process_start import start_workers, taken_over
 from qtha_lab.runs.remote import RemoteBackend, send
 
 if TYPE_CHECKING:
@@ -402,14 +403,35 @@ def launch_all(
     if check:
         for experiment in described:
             experiment.check(folder)
-    every = []
-    for experiment, origin in zip(described, origins or [None] * len(described), strict=True):
-        files = RunDir.create(experiment, folder, origin)
-        record_plugins(files)
-        log.info("launching %s in %s", experiment.method.label, files.path)
-        every.append(files)
+    pairs = zip(described, origins or [None] * len(described), strict=True)
+    every = [_created(experiment, folder, origin) for experiment, origin in pairs]
     _start(every, on)
     return [Run(files.path) for files in every]
+
+
+def create_all(
+    experiments: Sequence[Experiment], folder: Path, held: contextlib.ExitStack
+) -> dict[Path, int]:
+    """Create queued runs for a scheduler process that inherits their locks.
+
+    Args:
+        experiments: Experiments of the runs.
+        folder: Parent folder of their directories.
+        held: Releases the locks, which the scheduler process then holds alone.
+
+    Returns:
+        The descriptor of each run's lock, by directory.
+    """
+    every = [_created(with_absolute_paths(each), folder, None) for each in experiments]
+    return {files.path: held.enter_context(taken_over(files, "starting")) for files in every}
+
+
+def _created(experiment: Experiment, folder: Path, origin: Mapping[str, Any] | None) -> RunDir:
+    """Create the directory of a run, whose plugins this user thereby trusts."""
+    files = RunDir.create(experiment, folder, origin)
+    record_plugins(files)
+    log.info("launching %s in %s", experiment.method.label, files.path)
+    return files
 
 
 def resume_all(runs: Sequence[Run], *, anew: bool = False, on: RemoteBackend | None = None) -> None:

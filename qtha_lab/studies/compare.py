@@ -8,6 +8,7 @@ from typing import Any
 
 from qtha_lab.experiment import Comparison, MethodChoice
 from qtha_lab.studies import comparison
+from qtha_lab.studies.launch import launch
 
 Methods = Comparison | str | Sequence[MethodChoice | dict[str, Any] | str]
 
@@ -17,12 +18,12 @@ class Compare:
 
     PivotTable = comparison.PivotTable
     Report = comparison.Report
-    RunSet = comparison.RunSet
-    ScheduledRuns = comparison.ScheduledRuns
+    Study = comparison.ComparisonStudy
     aggregate = staticmethod(comparison.aggregate)
     attach = staticmethod(comparison.attach)
     check_edit = staticmethod(comparison.check_edit)
-    launch = staticmethod(comparison.launch)
+    findings = staticmethod(comparison.findings)
+    launch = staticmethod(launch)
     numbers = staticmethod(comparison.numbers)
     report = staticmethod(comparison.report)
     rows = staticmethod(comparison.rows)
@@ -32,7 +33,7 @@ class Compare:
 
     def __call__(
         self, methods: Methods = "lora,qtha", out: Path | str | None = None, **settings: Any
-    ) -> comparison.RunSet:
+    ) -> comparison.ComparisonStudy:
         """Launch all runs of a comparison and return at once.
 
         Args:
@@ -47,7 +48,7 @@ class Compare:
         """
         if not isinstance(methods, Comparison):
             methods = Comparison(methods=methods, **settings)
-        return comparison.launch(methods, out)
+        return launch(methods, out)
 
 
 compare = Compare()

@@ -1,16 +1,18 @@
-"""Launch function for a run, the runs of a comparison, or tuning trials."""
+"""Launch function for a run, or for a study: comparison, sweep or federation."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 from qtha_lab.core import paths
 from qtha_lab.experiment import Comparison, Experiment, Sweep
+from qtha_lab.runs import run
 from qtha_lab.runs.run import Run
-from qtha_lab.studies import comparison, sweep
-from qtha_lab.studies.comparison import RunSet
-from qtha_lab.studies.sweep import Trials
+from qtha_lab.studies.comparison.comparison_study import ComparisonStudy
+from qtha_lab.studies.kinds import class_for
+from qtha_lab.studies.study import Study
+from qtha_lab.studies.sweep.sweep_study import SweepStudy
 
 
 @overload
@@ -20,25 +22,23 @@ def launch(
 @overload
 def launch(
     described: Comparison, folder: Path | str | None = None, *, check: bool = True
-) -> RunSet: ...
+) -> ComparisonStudy: ...
 @overload
-def launch(described: Sweep, folder: Path | str | None = None, *, check: bool = True) -> Trials: ...
 def launch(
-    described: Experiment | Comparison | Sweep,
-    folder: Path | str | None = None,
-    *,
-    check: bool = True,
-) -> Run | RunSet | Trials:
+    described: Sweep, folder: Path | str | None = None, *, check: bool = True
+) -> SweepStudy: ...
+def launch(described: Any, folder: Path | str | None = None, *, check: bool = True) -> Run | Study:
     """Start the described runs and return at once; queue runs without a free slot.
 
     Args:
-        described: Experiment, comparison or sweep to run.
-        folder: Folder of the run directories, or directory of the sweep; None is the default.
+        described: Experiment, or description of a study: comparison, sweep or federation.
+        folder: Folder of the run directories of an experiment or comparison, or folder of another
+            study; None is the default.
         check: Validate the description first; otherwise errors appear in the worker.
 
     Returns:
-        A `Run` of an experiment, a `RunSet` of a comparison, or the `Trials` of a sweep. Each can
-        be waited for, stopped and resumed, and continues after this process ends.
+        A `Run` of an experiment, or the `Study`. Each can be waited for, stopped and resumed, and
+        continues after this process ends.
 
     Raises:
         Refusal: If the description cannot run; no run is started then.
@@ -51,6 +51,9 @@ def launch(
         qtha_lab.core.errors.Refusal: Unknown method 'lroa': did you mean 'lora'?
     """
     paths.working_folder()  # fails early if the worker cannot start in this folder
-    if isinstance(described, Sweep):
-        return sweep.launch(described, folder, check=check)
-    return comparison.launch(described, folder, check=check)
+    if isinstance(described, Experiment):
+        return run.launch(described, folder, check=check)
+    study = class_for(described)
+    if folder is not None and isinstance(described, Comparison):
+        folder = study.new_place(Path(folder))
+    return study.begin(described, folder, check=check)

@@ -16,7 +16,8 @@ from qtha_lab.core.io import write_json
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.description import ModelTask, by_model_task
 from qtha_lab.figures.regimes import Regime
-from qtha_lab.studies.comparison.run_comparison import Progress, run_comparison
+from qtha_lab.studies.comparison.comparison_study import run_comparison
+from qtha_lab.studies.work import Progress
 
 LEAST_CELLS = 2
 

@@ -157,10 +157,10 @@ def _scheduler(folder: Path) -> int | None:
 
 def _sweep(folder: Path) -> None:
     from qtha_lab.experiment import Sweep
-    from qtha_lab.studies.sweep import scheduler as scheduler
-    from qtha_lab.studies.sweep.folder import SweepDir
+    from qtha_lab.studies import scheduler
+    from qtha_lab.studies.sweep import SweepStudy
 
-    SweepDir.create(Sweep(**_several(), axes={"learning_rate": [0.001, 0.01]}), folder)
+    SweepStudy.create(Sweep(**_several(), axes={"learning_rate": [0.001, 0.01]}), folder)
     scheduler.main([str(folder)])
 
 
@@ -179,17 +179,15 @@ def _trials(folder: Path) -> Any:
 
 def _compare(folder: Path) -> None:
     from qtha_lab import Comparison
-    from qtha_lab.studies.comparison import scheduler as scheduler
-    from qtha_lab.studies.comparison.folder import ComparisonDir
+    from qtha_lab.studies import scheduler
+    from qtha_lab.studies.comparison import ComparisonStudy
 
     described = Comparison(
         **{**_several(), "methods": "lora(r=1),lora(r=2)"},
         seeds=[0],
         tuning={"axes": {"learning_rate": [0.001, 0.01]}, "seeds": [7]},
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    if not ComparisonDir(folder).exists:
-        ComparisonDir(folder).write(described)
+    ComparisonStudy.create(described, folder)
     scheduler.main([str(folder)])
 
 

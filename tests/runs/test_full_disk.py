@@ -13,8 +13,8 @@ from qtha_lab.experiment import Comparison, Experiment, Sweep
 from qtha_lab.experiment.run_directory import RunDir, disk
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
 from qtha_lab.runs.run import Run, launch
-from qtha_lab.studies.comparison.folder import ComparisonDir
-from qtha_lab.studies.sweep.folder import SweepDir
+from qtha_lab.studies.comparison import ComparisonStudy
+from qtha_lab.studies.sweep import SweepStudy
 
 TRAINING = {
     "steps": 6, "batch_size": 2, "max_length": 48, "train_rows": 12, "eval_rows": 4, "test_rows": 4, "eval_every": 3,
@@ -125,16 +125,17 @@ def test_a_line_that_a_full_disk_cut_spoils_no_later_line(small_disk):
 def test_a_full_disk_ends_a_scheduler_with_one_sentence(small_disk, kind):
     place, tuning = small_disk / "out", {"axes": {"learning_rate": [0.01]}}
     if kind == "sweep":
-        SweepDir.create(Sweep(methods="lora(r=2)", training=TRAINING, **tuning), place)
+        SweepStudy.create(Sweep(methods="lora(r=2)", training=TRAINING, **tuning), place)
     else:
-        place.mkdir()
-        ComparisonDir(place).write(
-            Comparison(methods="lora(r=2)", training=TRAINING, tuning=tuning)
+        ComparisonStudy.create(
+            Comparison(methods="lora(r=2)", training=TRAINING, tuning=tuning), place
         )
     fill(small_disk)
-    module = f"qtha_lab.studies.{kind}.scheduler"
     done = subprocess.run(
-        [sys.executable, "-m", module, str(place)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "qtha_lab.studies.scheduler", str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

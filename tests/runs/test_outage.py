@@ -9,7 +9,7 @@ from support.waiting import wait_until
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import outage
 from qtha_lab.runs.run import Run, launch
-from qtha_lab.studies.comparison import run_comparison
+from qtha_lab.studies.work import wait_for
 
 
 def test_a_run_that_is_out_of_sight_is_away_and_not_ended(tmp_path):
@@ -38,13 +38,13 @@ def test_a_folder_that_does_not_come_back_is_given_up(tmp_path, monkeypatch, cap
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_comparison_waits_for_its_folder_and_says_so_once(tmp_path, caplog):
+def test_a_study_waits_for_its_folder_and_says_so_once(tmp_path, caplog):
     out = tmp_path / "share" / "out"
     out.mkdir(parents=True)
     (tmp_path / "share").rename(tmp_path / "elsewhere")
     back = threading.Timer(1.0, (tmp_path / "elsewhere").rename, [tmp_path / "share"])
     back.start()
-    run_comparison._wait_for(out)
+    wait_for(out)
     back.join()
     assert out.is_dir()
     assert len([r for r in caplog.records if "goes on when it is back" in r.getMessage()]) == 1

@@ -6,7 +6,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.studies.comparison import brief_table
 from qtha_lab.studies.comparison.compared import Compared
-from qtha_lab.studies.comparison.run_comparison import summarise_runs
+from qtha_lab.studies.comparison.results_of_runs import summarise_runs
 
 
 def compared(folder, *, title="") -> Compared:

@@ -16,7 +16,7 @@ from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.studies.comparison import check_edit
 from qtha_lab.studies.comparison import run as run_comparison
 from qtha_lab.studies.comparison.tuned_methods import folder_of
-from qtha_lab.studies.sweep.folder import SweepDir
+from qtha_lab.studies.sweep import SweepStudy
 from qtha_lab.studies.sweep.study import MethodStudy, open_journal
 
 TRAINING = {
@@ -33,7 +33,7 @@ TRAINING = {
 }
 
 
-LAUNCHED_BY = "qtha_lab.studies.comparison.run_comparison.launch_all"
+LAUNCHED_BY = "qtha_lab.studies.work.launch_all"
 
 
 def comparison(methods="lora(r=2),lora(r=3)", seeds=(0, 1), **changes):
@@ -204,7 +204,9 @@ def test_trials_that_would_be_done_again_are_counted(tmp_path):
     before = tuned()
     (tmp_path / "comparison.yaml").write_text(before.to_yaml())
     for contender in before.contenders():
-        folder = SweepDir.create(before.sweep_of(contender), folder_of(before, contender, tmp_path))
+        folder = SweepStudy.create(
+            before.sweep_of(contender), folder_of(before, contender, tmp_path)
+        )
         study = MethodStudy(folder.sweep, 0, open_journal(folder.journal))
         for loss in (4.2, 4.1):
             study.study.tell(study.ask(), loss)

@@ -17,9 +17,9 @@ from qtha_lab.cli import load_commands
 from qtha_lab.experiment import Comparison, MethodChoice
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
+from qtha_lab.studies.comparison import ComparisonStudy
 from qtha_lab.studies.comparison.claims import against_the_first
 from qtha_lab.studies.comparison.explain import change, explain, findings_of
-from qtha_lab.studies.comparison.folder import ComparisonDir
 
 METHODS = ("lora", "qtha", "dora")
 
@@ -213,7 +213,7 @@ def test_equal_sizes_are_not_offered_where_the_rule_holds(tmp_path):
 @pytest.mark.parametrize("is_shared", [False, True])
 def test_a_tuned_choice_within_the_noise_of_its_trials_is_named(tmp_path, is_shared):
     place = tmp_path / "comparisons" / "one" if is_shared else tmp_path
-    folder = ComparisonDir(place)
+    folder = ComparisonStudy(place)
     folder.path.mkdir(parents=True, exist_ok=True)
     axes = {"learning_rate": [0.01, 0.03]}
     folder.write(Comparison(methods="lora,dora", tuning={"axes": axes}))
@@ -229,7 +229,7 @@ def test_a_tuned_choice_within_the_noise_of_its_trials_is_named(tmp_path, is_sha
         for name, other in (("lora", near), ("dora", far), ("vera", near))
     ]  # fmt: skip
     damaged = [None, {}, contenders[0] | {"tried": {"learning_rate=0.01": "?"}}]
-    write_json(folder.summary, {"contenders": [*contenders, *damaged]})
+    write_json(folder.summary_file, {"contenders": [*contenders, *damaged]})
     sentences = explain([folder.runs_dir]).sentences
     stated = [sentence for sentence in sentences if "within the noise" in sentence]
     assert [sentence.split(" is as good")[0] for sentence in stated] == [

@@ -15,7 +15,7 @@ from qtha_lab import Comparison, launch, list_runs
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.studies import comparison
-from qtha_lab.studies.comparison.launched import ScheduledRuns
+from qtha_lab.studies.comparison import ComparisonStudy
 from widgets.workbench.comparison_watch import ComparisonWatch
 
 TRAINING = {
@@ -40,12 +40,6 @@ TUNED = Comparison(
 )
 
 
-def test_it_is_in_stages_only_where_runs_have_to_wait_for_others():
-    assert TUNED.in_stages
-    assert TUNED.replace(tuning=None).in_stages
-    assert not TUNED.replace(tuning=None, rounding=0).in_stages
-
-
 def test_what_cannot_run_is_refused_before_anything_is_made(tmp_path):
     wrong = TUNED.replace(methods="lora(r=2,target_modules=[nowhere])")
     with pytest.raises(Refusal):
@@ -64,10 +58,8 @@ def killed(tmp_path_factory):
         stranger = launch(TUNED.experiments()[0])
         scheduled = launch(TUNED)
         wait_until(lambda: any(view.records() for view in scheduled.trials()), scheduled.why)
-        (view,) = scheduled.trials()
-        for folder in (scheduled.folder, view.folder):
-            os.kill(queue.holder(folder.lock), signal.SIGKILL)
-            wait_until(lambda folder=folder: not folder.at_work)
+        os.kill(queue.holder(scheduled.lock), signal.SIGKILL)
+        wait_until(lambda: not scheduled.at_work)
         stranger.wait()
         yield scheduled, stranger
 
@@ -77,7 +69,7 @@ def test_a_panel_finds_it_dead_and_resumes_it_and_its_runs_stand_among_the_other
     killed, monkeypatch
 ):
     scheduled, stranger = killed
-    monkeypatch.setenv("QTHA_LAB_RUNS", str(scheduled.folder.runs_dir))
+    monkeypatch.setenv("QTHA_LAB_RUNS", str(scheduled.runs_dir))
     monkeypatch.setenv("QTHA_LAB_SLOTS", "1")
     assert scheduled.state == "dead"
 
@@ -94,22 +86,22 @@ def test_a_panel_finds_it_dead_and_resumes_it_and_its_runs_stand_among_the_other
         return panel, state, may_resume
 
     panel, state, may_resume = asyncio.run(asyncio.wait_for(work(), PATIENCE))
-    assert panel.comparison == scheduled.folder.path.name
+    assert panel.comparison == scheduled.path.name
     assert state.startswith("dead · ")
     assert may_resume
     assert (
         "finished · 2 of 2 trials · 1 of 1 runs · 5 of 5 rounding repeats" in panel.state.value
     ), scheduled.why()
     assert panel.resume.disabled
-    (run,) = scheduled.runs
+    (run,) = list(scheduled)
     assert panel.runs == (run.id,)
-    assert run.experiment.name == scheduled.folder.path.name
+    assert run.experiment.name == scheduled.path.name
     # nobody else's run of the same experiment was taken for its own
     assert {run.id, stranger.id} == {r.id for r in list_runs()}
     (view,) = scheduled.trials()
     assert run.experiment.method.learning_rate == view.best()["lora(r=2)"].point["learning_rate"]
-    assert scheduled.folder.page.is_file()
-    assert str(scheduled.folder.page) in panel.findings.value
+    assert scheduled.page.is_file()
+    assert str(scheduled.page) in panel.findings.value
     assert scheduled.summary()["expected"] == 1
     assert list(scheduled.table()["method"]) == [run.experiment.method.label]
     assert "finished" in panel._repr_mimebundle_()["text/plain"]
@@ -122,11 +114,11 @@ def test_it_stops_softly_and_goes_on(monkeypatch):
     monkeypatch.setenv("QTHA_LAB_SLOTS", "1")
     moved = TUNED.replace(tuning=None, training={**TRAINING, "steps": 20, "eval_every": 20})
     scheduled = launch(moved)
-    wait_until(lambda: scheduled.runs and scheduled.runs[0].status().step > 0, scheduled.why)
+    wait_until(lambda: list(scheduled) and next(iter(scheduled)).status().step > 0, scheduled.why)
     scheduled.stop()
     assert scheduled.state == "stopped", scheduled.why()
-    assert scheduled.runs[0].status().state == "stopped"
-    again = ScheduledRuns(scheduled.folder.path).resume().wait()
+    assert next(iter(scheduled)).status().state == "stopped"
+    again = ComparisonStudy(scheduled.path).resume().wait()
     assert again.state == "finished", again.why()
     assert [stage[1:] for stage in again.stages()] == [(1, 1), (5, 5)]
-    assert len(again.runs) == 1
+    assert len(again) == 1

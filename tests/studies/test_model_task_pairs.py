@@ -29,8 +29,8 @@ from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import protocol_sentences
+from qtha_lab.studies.comparison.results_of_runs import summarise_runs
 from qtha_lab.studies.comparison.rounding_noise import repeats_of
-from qtha_lab.studies.comparison.run_comparison import summarise_runs
 from qtha_lab.studies.comparison.table import numbers, rows
 from qtha_lab.studies.comparison.tuned_methods import first_trials, folder_of, winner
 from qtha_lab.studies.comparison.tuning import at_their_best

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from qtha_lab.experiment import Comparison
+from qtha_lab.studies.comparison import ComparisonStudy
 from qtha_lab.studies.comparison.claims import against_the_first
-from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.neighbouring_rates import (
     neighbouring_rates,
     robustness_sentences,
@@ -90,7 +90,7 @@ def test_a_second_best_trial_is_named_where_its_seeds_cannot_tell_it_from_the_be
 def test_three_trial_seeds_are_the_default_and_are_always_stated(tmp_path):
     tuned = Comparison(methods="lora,qtha", tuning={"axes": {"learning_rate": [0.01, 0.03]}})
     assert len(tuned.tuning.seeds) == 3
-    place = ComparisonDir(tmp_path)
+    place = ComparisonStudy(tmp_path)
     place.write(tuned)
     assert place.comparison.tuning.seeds == tuned.tuning.seeds
     text = place.description.read_text()

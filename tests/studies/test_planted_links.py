@@ -21,16 +21,15 @@ from qtha_lab.core.io import write_json
 from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.experiment import Federation
 from qtha_lab.experiment.run_directory import queue, trash
-from qtha_lab.experiment.run_directory.scheduler_process import start_scheduler
 from qtha_lab.lessons.copying import copy_notebooks
 from qtha_lab.lessons.kit.assignment import write_assignments
 from qtha_lab.lessons.kit.classroom import share_progress, write_classroom
 from qtha_lab.lessons.kit.lesson_page import lesson_page
 from qtha_lab.runs.export import export_run
-from qtha_lab.studies.comparison.folder import ComparisonDir
-from qtha_lab.studies.comparison.run_comparison import run_comparison
+from qtha_lab.studies.comparison import ComparisonStudy
+from qtha_lab.studies.comparison import run as run_comparison
 from qtha_lab.studies.federated.rounds import federate
-from qtha_lab.studies.sweep.folder import SweepDir
+from qtha_lab.studies.sweep import SweepStudy
 from qtha_lab.studies.sweep.study import open_journal
 
 
@@ -131,10 +130,10 @@ def test_an_export_replaces_a_link_and_leaves_the_file_behind_it(received, victi
 @pytest.mark.parametrize("name", ["runs", "tuning", "rounding", "tuning/one"])
 def test_no_comparison_goes_on_in_a_linked_folder(tmp_path, victim, name):
     described = Comparison(methods="lora(r=2)", training={"steps": 1, "train_rows": 4})
-    folder = ComparisonDir.create(described, tmp_path / "all")
+    folder = ComparisonStudy.create(described, tmp_path / "all")
     before = plant(folder.path / name, victim, "own")
     for work in (
-        lambda: start_scheduler("qtha_lab.studies.comparison.scheduler", folder),
+        folder.launch,
         lambda: run_comparison(described, folder.path),
     ):
         assert attempt(work, folder.path / name)
@@ -143,7 +142,7 @@ def test_no_comparison_goes_on_in_a_linked_folder(tmp_path, victim, name):
 
 def test_no_sweep_writes_its_journal_through_a_link(tmp_path, victim):
     sweep = Sweep(methods="lora(r=2)", axes={"learning_rate": [0.01]}, training={"steps": 1})
-    folder = SweepDir.create(sweep, tmp_path / "sweep")
+    folder = SweepStudy.create(sweep, tmp_path / "sweep")
     before = plant(folder.journal, victim, "missing")
     assert attempt(lambda: open_journal(folder.journal), folder.journal)
     assert state_of(victim) == before

@@ -28,11 +28,10 @@ from qtha_lab.experiment.run_directory.plugins import load_run_plugins, record_t
 from qtha_lab.runs import export
 from qtha_lab.runs.chat.models import ChatModels
 from qtha_lab.runs.run import Run, list_runs
-from qtha_lab.studies.comparison import Report
+from qtha_lab.studies.comparison import ComparisonStudy, Report
 from qtha_lab.studies.comparison.explain import explain
-from qtha_lab.studies.comparison.launched import ScheduledRuns
 from qtha_lab.studies.federated import flower
-from qtha_lab.studies.sweep import Trials
+from qtha_lab.studies.sweep import SweepStudy
 from qtha_lab.training.evaluation_variants import evaluate_variants
 
 PLACES = ("folder of a kernel", "checkout on the path", "runs folder on the path")
@@ -175,13 +174,13 @@ def test_no_reader_of_a_received_run_imports_from_the_run(run, reader, hook, mar
 
 STUDIES = {
     "report": ("comparison", lambda folder: Report.of(folder)),
-    "progress": ("comparison", lambda folder: ScheduledRuns(folder).sentence()),
-    "resume a comparison": ("comparison", lambda folder: ScheduledRuns(folder).resume()),
+    "progress": ("comparison", lambda folder: ComparisonStudy(folder).sentence()),
+    "resume a comparison": ("comparison", lambda folder: ComparisonStudy(folder).resume()),
     "qtha-lab report": ("comparison", lambda folder: command("report", str(folder))),
     "qtha-lab plot": ("comparison", lambda folder: command("plot", str(folder), "--list")),
     "trust a comparison": ("comparison", lambda folder: command("trust", str(folder))),
-    "resume a sweep": ("sweep", lambda folder: Trials(folder).resume()),
-    "trials": ("sweep", lambda folder: Trials(folder).records()),
+    "resume a sweep": ("sweep", lambda folder: SweepStudy(folder).resume()),
+    "trials": ("sweep", lambda folder: SweepStudy(folder).records()),
     "qtha-lab sweep": ("sweep", lambda folder: command("sweep", str(folder))),
     "trust a sweep": ("sweep", lambda folder: command("trust", str(folder))),
     "trust a federation": ("federation", lambda folder: command("trust", str(folder))),

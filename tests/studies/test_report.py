@@ -20,7 +20,7 @@ from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison import Report
 from qtha_lab.studies.comparison import report as write_report
-from qtha_lab.studies.comparison.run_comparison import summarise_runs
+from qtha_lab.studies.comparison.results_of_runs import summarise_runs
 
 SECTIONS = ["verdicts", "rates", "differences", "parts", "why", "fronts", "trials", "measured"]
 

@@ -16,10 +16,11 @@ from qtha_lab.experiment import Sweep
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.sweep import place_of
 from qtha_lab.studies import sweep
+from qtha_lab.studies.sweep import SweepStudy
 from qtha_lab.studies.sweep.confirmation import confirmation
-from qtha_lab.studies.sweep.folder import SweepDir, origin_of
 from qtha_lab.studies.sweep.forecast import forecast
 from qtha_lab.studies.sweep.record import TrialRecord
+from qtha_lab.studies.sweep.scheduler import origin_of
 from qtha_lab.studies.sweep.study import MethodStudy, open_journal
 
 SMALL = "qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
@@ -196,14 +197,14 @@ def story(tmp_path_factory):
         trials = launch(small(search="random", trials=2, seeds=[0, 1]))
         wait_until(
             lambda: any(record.state == "complete" for record in trials.records()),
-            lambda: trials.folder.log.read_text(),
+            lambda: trials.log.read_text(),
         )
-        os.kill(queue.holder(trials.folder.lock), signal.SIGKILL)
+        os.kill(queue.holder(trials.lock), signal.SIGKILL)
         for run in trials.open_runs():
             if (pid := queue.holder(run.files.lock)) is not None:
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not queue.is_locked(trials.folder.lock))
-        with trials.folder.journal.open("ab") as journal:
+        wait_until(lambda: not queue.is_locked(trials.lock))
+        with trials.journal.open("ab") as journal:
             journal.write(b'{"op_code":')  # as a kill in the middle of a line leaves it
         before = {"state": trials.state, "records": trials.records(), "runs": len(list_runs())}
         trials.resume().wait()
@@ -214,7 +215,7 @@ def story(tmp_path_factory):
 def test_a_killed_sweep_goes_on_and_repeats_nothing_that_had_finished(story):
     trials, before = story
     assert before["state"] == "dead"
-    assert trials.state == "finished", trials.folder.log.read_text()
+    assert trials.state == "finished", trials.log.read_text()
     records = trials.records()
     assert [record.state for record in records] == ["complete"] * 4
     kept = [record for record in before["records"] if record.state == "complete"]
@@ -224,15 +225,15 @@ def test_a_killed_sweep_goes_on_and_repeats_nothing_that_had_finished(story):
     begun = {(r.method, r.number): r.point for r in before["records"]}
     assert all(begun.get((r.method, r.number), {}).items() <= r.point.items() for r in records)
     named = [name for record in records for name in record.runs]
-    assert len(named) == len(set(named)) == 8 == len(list_runs(trials.folder.runs_dir))
+    assert len(named) == len(set(named)) == 8 == len(list_runs(trials.runs_dir))
 
 
 @pytest.mark.slow
 def test_every_run_says_whose_trial_it_is_and_its_value_is_the_mean_over_the_seeds(story):
     trials, _ = story
-    by_id = {run.id: run for run in list_runs(trials.folder.runs_dir)}
+    by_id = {run.id: run for run in list_runs(trials.runs_dir)}
     for record in trials.records():
-        origins = [origin_of(by_id[name].files) for name in record.runs]
+        origins = [origin_of(by_id[name]) for name in record.runs]
         assert [origin.seed for origin in origins] == [0, 1]
         assert {origin.trial for origin in origins} == {record.number}
         losses = [by_id[name].summary["eval_loss"] for name in record.runs]
@@ -258,7 +259,7 @@ def test_what_is_left_is_what_the_trials_that_ended_took(story):
     records = trials.records()
     assert trials.seconds_left(records) == 0
     assert trials.seconds_left([]) is None
-    by_id = {run.id: run for run in list_runs(trials.folder.runs_dir)}
+    by_id = {run.id: run for run in list_runs(trials.runs_dir)}
     lora = [record for record in records if record.method == "lora(r=2)"]
     seconds = [by_id[name].summary["wall_seconds"] for r in lora for name in r.runs]
     others = len(records) - len(lora)
@@ -305,9 +306,9 @@ def test_the_command_sweeps_and_a_folder_of_its_own_holds_everything(tmp_path):
     assert outcome.exit_code == 0, outcome.output
     printed = json.loads(outcome.stdout)
     assert [trial["state"] for trial in printed] == ["complete"] * 2
-    folder = SweepDir(tmp_path / "out")
-    assert len(folder.runs()) == 2
-    assert {run.path.parent for run in folder.runs().values()} == {tmp_path / "out" / "runs"}
+    study = SweepStudy(tmp_path / "out")
+    assert len(study) == len(study.runs()) == 2
+    assert {run.path.parent for run in study} == {tmp_path / "out" / "runs"}
     again = call("sweep", str(tmp_path / "out"), "--json")
     assert json.loads(again.stdout) == printed
     with pytest.raises(Refusal, match="must be new or hold this sweep"):

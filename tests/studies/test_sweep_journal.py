@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Sweep
 from qtha_lab.studies import sweep
-from qtha_lab.studies.sweep.folder import SweepDir
+from qtha_lab.studies.sweep import SweepStudy
 from qtha_lab.studies.sweep.study import MethodStudy, open_journal
 
 DESCRIBED = Sweep(methods="lora", axes={"learning_rate": [0.001, 0.01, 0.1]})
@@ -19,7 +19,7 @@ DESCRIBED = Sweep(methods="lora", axes={"learning_rate": [0.001, 0.01, 0.1]})
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """A sweep whose three trials have ended."""
-    folder = SweepDir.create(DESCRIBED, tmp_path_factory.mktemp("sweep") / "three")
+    folder = SweepStudy.create(DESCRIBED, tmp_path_factory.mktemp("sweep") / "three")
     study = MethodStudy(DESCRIBED, 0, open_journal(folder.journal))
     for value in (3.0, 2.0, 2.5):
         trial = study.ask()
@@ -46,7 +46,7 @@ def views(folder):
 def damaged(recorded, folder, change):
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(recorded.path, folder)
-    copy = SweepDir(folder)
+    copy = SweepStudy(folder)
     copy.journal.write_bytes(change(copy.journal.read_bytes()))
     return copy
 

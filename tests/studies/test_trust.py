@@ -11,18 +11,16 @@ from support.command_line import call
 from support.refusals import refused
 from support.run_folders import status, write
 
-import qtha_lab.studies.comparison.scheduler
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, Federation, Sweep
 from qtha_lab.experiment.run_directory import RunDir, trust
 from qtha_lab.runs.run import Run
-from qtha_lab.studies import comparison
-from qtha_lab.studies.comparison.folder import ComparisonDir
-from qtha_lab.studies.comparison.launched import ScheduledRuns
+from qtha_lab.studies import comparison, scheduler
+from qtha_lab.studies.comparison import ComparisonStudy
 from qtha_lab.studies.federated import flower
 from qtha_lab.studies.federated.folder import parties
-from qtha_lab.studies.sweep import Trials, scheduler
-from qtha_lab.studies.sweep.folder import SweepDir, list_sweeps
+from qtha_lab.studies.sweep import SweepStudy
+from qtha_lab.studies.work import Work
 
 SOURCE = (Path(__file__).parents[2] / "examples" / "diagonal.py").read_text()
 pytestmark = pytest.mark.usefixtures("no_plugin_stays")
@@ -76,14 +74,14 @@ def foreign(tmp_path, spy):
 
 USES = {
     ("comparison", "report"): lambda folder: comparison.Report.of(folder),
-    ("comparison", "progress"): lambda folder: ScheduledRuns(folder).sentence(),
-    ("comparison", "trials"): lambda folder: ScheduledRuns(folder).trials(),
-    ("comparison", "resume"): lambda folder: ScheduledRuns(folder).resume(),
-    ("comparison", "scheduler"): lambda folder: ComparisonDir(folder).trusted,
-    ("sweep", "resume"): lambda folder: Trials(folder).resume(),
-    ("sweep", "extend"): lambda folder: Trials(folder).extend(trials=2),
-    ("sweep", "confirm"): lambda folder: Trials(folder).confirmation(),
-    ("sweep", "scheduler"): lambda folder: scheduler.Scheduler(SweepDir(folder)),
+    ("comparison", "progress"): lambda folder: ComparisonStudy(folder).sentence(),
+    ("comparison", "trials"): lambda folder: ComparisonStudy(folder).trials(),
+    ("comparison", "resume"): lambda folder: ComparisonStudy(folder).resume(),
+    ("comparison", "scheduler"): lambda folder: ComparisonStudy(folder).trusted,
+    ("sweep", "resume"): lambda folder: SweepStudy(folder).resume(),
+    ("sweep", "extend"): lambda folder: SweepStudy(folder).extend(trials=2),
+    ("sweep", "confirm"): lambda folder: SweepStudy(folder).confirmation(),
+    ("sweep", "scheduler"): lambda folder: next(SweepStudy(folder).plan(Work(SweepStudy(folder)))),
     ("federation", "client on Flower"): lambda folder: flower._client_rounds_of(
         folder / "runs" / "server"
     ),
@@ -142,18 +140,15 @@ def test_a_folder_in_the_runs_folder_is_trusted_by_its_name(kind, foreign, spy, 
 
 
 def test_a_folder_that_this_user_makes_is_trusted(spy, tmp_path):
-    folder = ComparisonDir.create(described("comparison", spy), tmp_path / "runs")
+    folder = ComparisonStudy.create(described("comparison", spy), tmp_path / "runs")
     assert folder.trusted.plugins == [str(spy)]
-    own = SweepDir.create(described("sweep", spy), tmp_path / "own")
+    own = SweepStudy.create(described("sweep", spy), tmp_path / "own")
     assert own.trusted.plugins == [str(spy)]
 
 
 def test_the_processes_of_a_foreign_folder_end_with_the_sentence(foreign, mark, caplog):
-    for kind, main in (
-        ("comparison", qtha_lab.studies.comparison.scheduler.main),
-        ("sweep", scheduler.main),
-    ):
-        assert main([str(foreign(kind))]) == 1
+    for kind in ("comparison", "sweep"):
+        assert scheduler.main([str(foreign(kind))]) == 1
         assert f"{kind.capitalize()} their_{kind} must be trusted" in caplog.text
     assert not mark.exists()
 
@@ -192,7 +187,7 @@ def test_the_workbench_starts_with_no_sweep_of_somebody_else(foreign, mark):
     group = paths.runs_dir() / "sweeps"
     group.mkdir(parents=True)
     foreign("sweep").rename(group / "20260101-000000-ab12")
-    assert len(list_sweeps()) == 1
+    assert len(SweepStudy.list_all()) == 1
     assert latest(None) is None
     assert not mark.exists()
 

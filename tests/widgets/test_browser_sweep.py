@@ -17,7 +17,7 @@ from support.workbench_page import enter, ready, unfold, unnamed, violations
 from qtha_lab import list_runs
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.studies import sweep
-from qtha_lab.studies.sweep.folder import list_sweeps
+from qtha_lab.studies.sweep import SweepStudy
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CELL = """from qtha_lab import Comparison
@@ -35,14 +35,14 @@ def notebook(tmp_path) -> Path:
     return path
 
 
-def kill_in_the_middle(trials: sweep.Trials) -> list[sweep.TrialRecord]:
+def kill_in_the_middle(trials: sweep.SweepStudy) -> list[sweep.TrialRecord]:
     """End the driver and its runs once a trial has ended; what had ended by then."""
     wait_until(lambda: any(r.state == "complete" for r in trials.records()))
-    os.kill(queue.holder(trials.folder.lock), signal.SIGKILL)
+    os.kill(queue.holder(trials.lock), signal.SIGKILL)
     for run in trials.open_runs():
         if (pid := queue.holder(run.files.lock)) is not None:
             os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not queue.is_locked(trials.folder.lock))
+    wait_until(lambda: not queue.is_locked(trials.lock))
     return [record for record in trials.records() if record.state == "complete"]
 
 
@@ -71,7 +71,7 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         bench.get_by_role("button", name="Launch sweep", exact=True).dblclick()
         panel = bench.locator(".qtha-sweep")
         expect(panel).to_contain_text("of 6 trials begun")
-        (folder,) = list_sweeps()
+        (folder,) = SweepStudy.list_all()
         trials = sweep.attach(folder.path)
         complete = kill_in_the_middle(trials)
         expect(panel).to_contain_text("dead · ")

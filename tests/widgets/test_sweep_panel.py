@@ -48,15 +48,15 @@ def swept(tmp_path_factory):
         patch.setenv("QTHA_LAB_SLOTS", "1")
         trials = launch(RATES)
         wait_until(lambda: any(record.state == "complete" for record in trials.records()))
-        os.kill(queue.holder(trials.folder.lock), signal.SIGKILL)
-        wait_until(lambda: not queue.is_locked(trials.folder.lock))
+        os.kill(queue.holder(trials.lock), signal.SIGKILL)
+        wait_until(lambda: not queue.is_locked(trials.lock))
         yield trials
 
 
 @pytest.fixture
 def killed(swept, monkeypatch):
     """Return the recorded sweep in the runs folder of the test."""
-    monkeypatch.setenv("QTHA_LAB_RUNS", str(swept.folder.runs_dir))
+    monkeypatch.setenv("QTHA_LAB_RUNS", str(swept.runs_dir))
     monkeypatch.setenv("QTHA_LAB_SLOTS", "1")
     return swept
 
@@ -74,13 +74,13 @@ def test_a_new_panel_finds_a_sweep_whose_driver_died_and_resumes_it_and_nothing_
         return panel, state, may_resume
 
     panel, state, may_resume = in_a_kernel(work)
-    assert panel.sweep == killed.folder.path.name
+    assert panel.sweep == killed.path.name
     assert state.startswith("dead · ")
     assert "Resume continues without repeating a trial" in state
     assert may_resume
     assert "finished · 2 of 2 trials begun · 2 complete" in panel.state.value
     assert all(record in killed.records() for record in before if record.state == "complete")
-    assert set(panel.runs) == {run.id for run in list_runs(killed.folder.runs_dir)}
+    assert set(panel.runs) == {run.id for run in list_runs(killed.runs_dir)}
     assert len(panel.runs) == 2
     best = killed.best()["lora(r=2)"]
     assert f"{best.value:.4g}" in panel.best.value
@@ -133,7 +133,7 @@ def test_the_best_is_confirmed_with_fresh_seeds_from_the_panel_and_the_workbench
     runs = [run.wait(PATIENCE) and run for run in map(attach, confirming)]
     assert [run.experiment.seed for run in runs] == [1, 2]
     assert {run.experiment.method.learning_rate for run in runs} == {best.point["learning_rate"]}
-    assert {run.experiment.name for run in runs} == {f"best of {killed.folder.path.name}"}
+    assert {run.experiment.name for run in runs} == {f"best of {killed.path.name}"}
     assert "seeds 1, 2" in sentence
     for run in runs:  # other tests count the runs of the sweep
         delete(run.files)
@@ -151,7 +151,7 @@ def test_a_new_workbench_starts_with_the_sweep_launched_last_and_lists_its_runs_
 
     described, shown, watched = in_a_kernel(work)
     assert described == RATES
-    assert shown == killed.folder.path.name
+    assert shown == killed.path.name
     assert list(watched) == []
 
 
@@ -166,4 +166,4 @@ def test_without_a_sweep_the_panel_takes_no_room_and_one_that_is_gone_is_said():
     assert hidden
     assert text.startswith("The sweep must be in ")
     assert "got 'nothing'" in text
-    assert sweep.folder.list_sweeps() == []
+    assert sweep.SweepStudy.list_all() == []

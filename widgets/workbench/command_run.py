@@ -25,10 +25,10 @@ from qtha_lab.core.io import (
     read,
     read_tail,
     remove,
+    write_atomically,
     write_json,
 )
-from qtha_lab.core.locks import hold, holder, sign, start_holding
-from qtha_lab.experiment.run_directory.scheduler_process import ScheduledDir
+from qtha_lab.core.locks import hold, holder, is_locked, sign, start_holding
 from qtha_lab.runs.run import Run, list_runs
 
 LINES = 40  # of the output that the page shows
@@ -54,7 +54,7 @@ finally:
 
 
 @dataclass(frozen=True)
-class CommandRun(ScheduledDir):
+class CommandRun:
     """A launched command; its folder holds its words, its output and the files it writes.
 
     Example:
@@ -62,6 +62,12 @@ class CommandRun(ScheduledDir):
         'ended'
     """
 
+    path: Path
+
+    lock = property(lambda self: self.path / "scheduler.lock")
+    log = property(lambda self: self.path / "scheduler.log")
+    stop = property(lambda self: self.path / "stop")
+    at_work = property(lambda self: is_locked(self.lock))
     exit = property(lambda self: self.path / "exit")
     described = property(lambda self: self.path / "command.json")
     exists = property(lambda self: self.described.is_file())
@@ -143,7 +149,7 @@ class CommandRun(ScheduledDir):
         """Request the end of the process, as Ctrl+C does in a shell."""
         pid = holder(self.lock)
         if pid is not None:
-            self.request_stop()
+            write_atomically(self.stop, "")
             if sys.platform == "win32":
                 psutil.Process(pid).terminate()
             else:

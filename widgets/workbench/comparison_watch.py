@@ -6,15 +6,13 @@ from typing import Any, NamedTuple
 import traitlets
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.method_styles import shown
-from qtha_lab.studies.comparison import ScheduledRuns, attach
-from qtha_lab.studies.comparison.folder import ComparisonDir, list_comparisons
-from qtha_lab.studies.comparison.launched import StageProgress
+from qtha_lab.experiment import Comparison
+from qtha_lab.studies.comparison import ComparisonStudy
+from qtha_lab.studies.study import StageProgress
 
 from ..kit import controls, styles
 from ..kit.closing import put
-from .history import local_time
-from .scheduler_watch import BAR_STYLES, SchedulerWatch
+from .study_watch import BAR_STYLES, StudyWatch
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +23,8 @@ class _Read(NamedTuple):
     notes: list[str]
 
 
-class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
-    """A panel that follows one staged comparison, by default the latest; see `SchedulerWatch`.
+class ComparisonWatch(StudyWatch[ComparisonStudy]):
+    """A panel that follows one staged comparison, by default the latest; see `StudyWatch`.
 
     The comparison lies in the runs folder and has a scheduler process.
 
@@ -37,7 +35,7 @@ class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
         >>> ComparisonWatch()  # doctest: +SKIP
     """
 
-    noun = "comparison"
+    noun, of = "comparison", ComparisonStudy
     needs_libraries = True
     comparison = traitlets.Unicode()
 
@@ -46,28 +44,15 @@ class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
         self.findings = styles.text("", "qtha-text")
         return [self.bars, styles.row(self.stop, self.resume), self.error.panel, self.findings]
 
-    def folders(self) -> list[ComparisonDir]:
-        return list_comparisons()
+    def subject(self, described: Comparison) -> tuple[str, str]:
+        return ", ".join(map(str, described.model_tasks)), ""
 
-    def title(self, folder: ComparisonDir) -> str:
-        """Return a title such as `2026-11-24 15:30 · tiny/qa · lora, qtha`."""
-        try:
-            described = folder.comparison
-        except Refusal as reason:
-            return f"{folder.path.name} · unreadable: {reason}"
-        model_tasks = ", ".join(str(model_task) for model_task in described.model_tasks)
-        methods = ", ".join(shown(method.label) for method in described.methods)
-        return f"{local_time(folder.path.name)} · {model_tasks} · {methods}"
-
-    def attach(self, name: str) -> ScheduledRuns:
-        return attach(name)
-
-    def read(self, view: ScheduledRuns) -> tuple[str, str, _Read]:
+    def read(self, view: ComparisonStudy) -> tuple[str, str, _Read]:
         state = view.state
-        runs = tuple(run.id for run in view.runs)
+        runs = tuple(run.id for run in view)
         return state, view.sentence(), _Read(view.stages(), runs, _notes(view))
 
-    def draw(self, view: ScheduledRuns, state: str, rest: _Read) -> None:
+    def draw(self, view: ComparisonStudy, state: str, rest: _Read) -> None:
         if [bar.description for bar in self.bars.children] != [stage.name for stage in rest.stages]:
             bars = (controls.Progress(description=stage.name) for stage in rest.stages)
             put(self.bars, bars)
@@ -84,7 +69,7 @@ class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
         """Return the state of the comparison and its findings."""
         if self.view is None:
             return {"text/plain": "There is no comparison in stages yet."}
-        head = f"Comparison {self.title(self.view.folder)}: {self.view.sentence()}"
+        head = f"Comparison {self.title(self.view)}: {self.view.sentence()}"
         sentences = [head, *_notes(self.view)]
         return {
             "text/plain": "\n".join(sentences),
@@ -92,13 +77,11 @@ class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
         }
 
 
-def _notes(scheduled: ScheduledRuns) -> list[str]:
+def _notes(study: ComparisonStudy) -> list[str]:
     """Return the findings of the ended runs, and the path of the report."""
     try:
-        notes = scheduled.summary()["notes"]
+        notes = study.summary()["notes"]
     except Refusal as reason:
         log.debug("nothing to say yet: %s", reason)
         return []
-    return (
-        [*notes, f"Reported in {scheduled.folder.page}"] if scheduled.state == "finished" else notes
-    )
+    return [*notes, f"Reported in {study.page}"] if study.state == "finished" else notes

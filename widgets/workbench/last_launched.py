@@ -9,7 +9,7 @@ from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.runs.run import attach as attach_run
-from qtha_lab.studies.sweep.folder import list_sweeps
+from qtha_lab.studies.sweep import SweepStudy
 
 from .history import RunGroup, groups
 from .presets import equal_size
@@ -55,7 +55,7 @@ def with_plugins(start: Comparison | Sweep | RunGroup) -> tuple[Comparison | Swe
 
 def latest(group: RunGroup | None) -> Sweep | None:
     """Return the last launched sweep, if no run of the group is newer."""
-    folders = list_sweeps()
+    folders = SweepStudy.list_all()
     if not folders or (group and max(run.id for run in group.runs) > folders[0].path.name):
         return None
     try:

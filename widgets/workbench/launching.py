@@ -1,9 +1,4 @@
-"""The launch of all runs of a comparison under one name, or of none.
-
-The headless equivalent is `qtha_lab.launch`.
-"""
-
-import time
+"""The launch of further runs under the name of those that they continue."""
 
 from qtha_lab.experiment import Comparison
 from qtha_lab.runs import run
@@ -12,12 +7,7 @@ from qtha_lab.studies.comparison.contenders import timed
 from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool
 
 
-def launch_name() -> str:
-    """Return the name of a new launch, which its runs share."""
-    return time.strftime("workbench %Y-%m-%d %H:%M:%S")
-
-
-def launch_all(comparison: Comparison, name: str) -> list[Run]:
+def add_runs(comparison: Comparison, name: str) -> list[Run]:
     """Launch the runs of a comparison under one name, after checking all of them.
 
     Raises:
@@ -26,4 +16,4 @@ def launch_all(comparison: Comparison, name: str) -> list[Run]:
     comparison.check()
     open_sealed_pool(comparison)
     experiments = [e.replace(name=name) for e in comparison.experiments(timed(comparison))]
-    return [run.launch(experiment, check=False) for experiment in experiments]
+    return run.launch_all(experiments, check=False)

@@ -12,7 +12,7 @@ from typing import Any
 import traitlets
 
 from qtha_lab.cli.output import duration
-from qtha_lab.core import call_syntax
+from qtha_lab.core import call_syntax, paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES
@@ -20,16 +20,14 @@ from qtha_lab.experiment import Sweep
 from qtha_lab.figures.loss_against_rate import End, loss_against_rate
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.run_scatter import run_scatter
-from qtha_lab.studies.sweep import TrialRecord, Trials, attach
-from qtha_lab.studies.sweep.folder import SweepDir, list_sweeps
+from qtha_lab.studies.comparison import ComparisonStudy
+from qtha_lab.studies.sweep import SweepStudy, TrialRecord
 
 from ..figures.figure_widget import FigureWidget
 from ..figures.sentence_figure import nothing
 from ..kit import controls, styles
 from ..kit.loop import with_libraries
-from .history import local_time
-from .launching import launch_all
-from .scheduler_watch import BAR_STYLES, GOING, SchedulerWatch
+from .study_watch import BAR_STYLES, GOING, StudyWatch
 
 WORDS = {
     "dead": "its scheduler process has ended too early; Resume continues without repeating a trial",
@@ -38,8 +36,8 @@ WORDS = {
 }
 
 
-class SweepWatch(SchedulerWatch[Trials]):
-    """A panel that follows one sweep of the runs folder; see `SchedulerWatch`.
+class SweepWatch(StudyWatch[SweepStudy]):
+    """A panel that follows one sweep of the runs folder; see `StudyWatch`.
 
     The default is the latest sweep.
 
@@ -51,7 +49,7 @@ class SweepWatch(SchedulerWatch[Trials]):
         >>> SweepWatch()  # doctest: +SKIP
     """
 
-    noun = "sweep"
+    noun, of = "sweep", SweepStudy
     sweep = traitlets.Unicode()
     confirming = traitlets.Tuple()
 
@@ -86,21 +84,15 @@ class SweepWatch(SchedulerWatch[Trials]):
             controls.Fold("All trials", self.table),
         ]
 
-    def folders(self) -> list[SweepDir]:
-        return list_sweeps()
+    def subject(self, described: Sweep) -> tuple[str, str]:
+        return f"{described.model}/{described.task}", f" over {', '.join(described.axes)}"
 
-    def title(self, folder: SweepDir) -> str:
-        return title(folder)
-
-    def attach(self, name: str) -> Trials:
-        return attach(name)
-
-    def read(self, view: Trials) -> tuple[str, str, list[TrialRecord]]:
+    def read(self, view: SweepStudy) -> tuple[str, str, list[TrialRecord]]:
         state, records = view.state, view.records()
         words = sentence(state, records, view.planned, view.seconds_left(records))
         return state, words, records
 
-    def draw(self, view: Trials, state: str, rest: list[TrialRecord]) -> None:
+    def draw(self, view: SweepStudy, state: str, rest: list[TrialRecord]) -> None:
         described, records = view.sweep, rest
         ended = [record for record in records if record.state != "running"]
         self.bar.max, self.bar.value = max(view.planned, 1), len(ended)
@@ -121,7 +113,7 @@ class SweepWatch(SchedulerWatch[Trials]):
         if self.view is None:
             return {"text/plain": "There is no sweep yet."}
         _, words, records = self.read(self.view)
-        line = f"Sweep {title(self.view.folder)}: {words}"
+        line = f"Sweep {self.title(self.view)}: {words}"
         table = styles.html_table(best_rows(self.view, records))
         still = {"text/plain": line, "text/html": f"<p>{styles.lines([line])}</p>{table}"}
         figure = picture_of(self.view.sweep, records)
@@ -131,16 +123,16 @@ class SweepWatch(SchedulerWatch[Trials]):
         """Launch the best of each method as a comparison with fresh seeds."""
         if self.view is None:
             return
-        name = f"best of {self.view.folder.path.name}"
+        place = paths.runs_dir() / ComparisonStudy.group() / f"best of {self.view.path.name}"
         comparison = await asyncio.to_thread(self.view.confirmation, int(self.seeds.value))
-        started = await with_libraries(launch_all, comparison, name)
+        started = await with_libraries(ComparisonStudy.begin, comparison, place)
         self.confirming = tuple(run.id for run in started)
         methods = ", ".join(method.label for method in comparison.methods)
         seeds = ", ".join(map(str, comparison.seeds))
         line = f"Launched to confirm: {methods}, each with seeds {seeds}."
         self.launched.value = styles.lines([line])
 
-    def _extend(self, trials: Trials) -> None:
+    def _extend(self, trials: SweepStudy) -> None:
         described, planned = trials.sweep, trials.planned
         counts = map(described.trials_of, described.methods)
         extended = described.replace(trials=max(counts) + self.more.value)
@@ -181,24 +173,13 @@ def _rate(record: TrialRecord, axes: list[str]) -> float | None:
     return next((record.point[axis] for axis in axes if record.point.get(axis)), None)
 
 
-def title(folder: SweepDir) -> str:
-    """Return a title such as `2026-11-24 15:30 · tiny/qa · lora, qtha over learning_rate`."""
-    try:
-        described = folder.sweep
-    except Refusal as reason:
-        return f"{folder.path.name} · unreadable: {reason}"
-    methods = ", ".join(shown(method.label) for method in described.methods)
-    what = f"{described.model}/{described.task}"
-    return f"{local_time(folder.path.name)} · {what} · {methods} over {', '.join(described.axes)}"
-
-
 def sentence(
     state: str, records: Iterable[TrialRecord], planned: int, left: float | None = None
 ) -> str:
     """Describe the state of a sweep in words.
 
     Args:
-        state: As `Trials.state`.
+        state: As `Study.state`.
         records: The trials so far.
         planned: Number of planned trials.
         left: Seconds left, if known; included while the sweep runs.
@@ -210,7 +191,7 @@ def sentence(
     return " · ".join(filter(None, parts))
 
 
-def best_rows(trials: Trials, records: list[TrialRecord]) -> list[dict[str, str]]:
+def best_rows(trials: SweepStudy, records: list[TrialRecord]) -> list[dict[str, str]]:
     """Return one row per method: its best point so far, and its number of trials."""
     described, best = trials.sweep, trials.best(records)
     return [

@@ -6,7 +6,7 @@ Ties the other panels together. The headless equivalents are `Comparison`, `Swee
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import traitlets
@@ -15,8 +15,9 @@ from qtha_lab.core import fault_log
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.runs.run import Run
-from qtha_lab.studies import comparison, sweep
 from qtha_lab.studies.comparison.next_steps import NextStep
+from qtha_lab.studies.launch import launch
+from qtha_lab.studies.study import Study
 
 from ..kit import controls, styles
 from ..kit.display import Shown
@@ -31,13 +32,13 @@ from .data_view import DataView
 from .forecasts import sentences, sizes_of
 from .header import Header
 from .last_launched import group_of, latest, run_named, with_plugins
-from .launching import launch_all, launch_name
+from .launching import add_runs
 from .page_terms import in_page_terms
 from .panes import COMPARE, MOST, WATCH, Panes
 from .presets import equal_size
 from .save_notebook import SaveNotebook
-from .scheduler_watch import SchedulerWatch
 from .setup import PRESET, Setup
+from .study_watch import StudyWatch
 from .sweep_watch import SweepWatch
 from .systems import COMMANDS, Systems
 from .verdict import VerdictPane
@@ -211,7 +212,10 @@ class Workbench(Shown):
     async def _add(self, step: NextStep) -> None:
         """Launch the runs of a next step under the name of those that it continues."""
         self.say("Checking …")
-        started = await with_libraries(launch_all, step.comparison, step.name or launch_name())
+        if step.name:
+            started = await with_libraries(add_runs, step.comparison, step.name)
+        else:
+            started = list(await with_libraries(launch, step.comparison))
         count = "1 run" if len(started) == 1 else f"{len(started)} runs"
         self._tell(f"Added {count} to the ticked ones: {step.label}.")
         self.panes.select(WATCH)
@@ -220,13 +224,12 @@ class Workbench(Shown):
     async def _launch(self, described: Comparison | Sweep) -> None:
         self.say("Checking …")
         self.panes.select(WATCH)
+        study = await with_libraries(launch, described)
         if isinstance(described, Sweep):
-            return await self._schedule(described, self.sweep, sweep.launch, "the sweep")
-        if described.in_stages:
-            what = "the comparison, its trials first"
-            return await self._schedule(described, self.staged, comparison.launch, what)
-        started = await with_libraries(launch_all, described, launch_name())
-        self._show_launched([run.id for run in started])
+            return self._show_study(study, self.sweep, "the sweep")
+        if described.tuning or described.rounding:
+            return self._show_study(study, self.staged, "the comparison, its trials first")
+        self._show_launched([run.id for run in study])
 
     def _show_launched(self, ids: Iterable[str]) -> None:
         """Show the number of launched runs, and follow them."""
@@ -242,19 +245,16 @@ class Workbench(Shown):
         self.say(sentence)
         self.background.start("tell", lambda: self.say_for_a_while(sentence))
 
-    async def _schedule(
-        self, described: Any, panel: SchedulerWatch, start: Callable[[Any], Any], what: str
-    ) -> None:
-        """Start a scheduler process, and show it in its panel."""
-        folder = (await with_libraries(start, described)).folder.path
-        log.info("launched %s %s", panel.noun, folder.name)
+    def _show_study(self, study: Study, panel: StudyWatch, what: str) -> None:
+        """Show a launched study in its panel."""
+        log.info("launched %s %s", panel.noun, study.path.name)
         self._tell(f"Launched {what}; it goes on if this page is closed.")
         self._show_alone(panel)
         panel.list_again()
-        setattr(panel, panel.noun, folder.name)
+        setattr(panel, panel.noun, study.path.name)
         self.aria.bring("qtha-workbench")
 
-    def _show_alone(self, panel: SchedulerWatch | None = None) -> None:
+    def _show_alone(self, panel: StudyWatch | None = None) -> None:
         """Hide other schedulers and ended commands, and untick the runs before."""
         for other in (self.sweep, self.staged):
             other.visible = other.visible and other is panel

@@ -22,7 +22,6 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog
-from qtha_lab.experiment.run_directory.scheduler_process import LEVELS
 from qtha_lab.reproductions.machinery.log import Log, Stopped
 from qtha_lab.reproductions.machinery.registry import (
     LEAST_SEEDS,
@@ -78,7 +77,7 @@ def reproduce(
         raise Refusal(f"seeds must be at least 1, got {count}.")
     folder = Path(out) / folder_name(of, quick)
     make_folder(folder)
-    refuse_inner_links(folder, LEVELS)
+    refuse_inner_links(folder, 3)
     lock = queue.hold(folder / ".lock")
     if lock is None:
         raise Refusal(

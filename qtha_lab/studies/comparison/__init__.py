@@ -1,25 +1,23 @@
 """Comparisons of methods over seeds: runs, results table, claims and report."""
 
-from qtha_lab.studies.comparison.changes import check_edit
-from qtha_lab.studies.comparison.launch import launch_comparison as launch
-from qtha_lab.studies.comparison.launched import ScheduledRuns
-from qtha_lab.studies.comparison.launched import attach_comparison as attach
+from qtha_lab.studies.comparison.comparison_study import ComparisonStudy, check_edit
+from qtha_lab.studies.comparison.comparison_study import run_comparison as run
+from qtha_lab.studies.comparison.findings import findings
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.report import Report, report
-from qtha_lab.studies.comparison.run_comparison import run_comparison as run
-from qtha_lab.studies.comparison.run_comparison import summarise_runs as summarise
-from qtha_lab.studies.comparison.run_set import RunSet
+from qtha_lab.studies.comparison.results_of_runs import summarise_runs as summarise
 from qtha_lab.studies.comparison.table import aggregate, numbers, rows, tables
 
+attach = ComparisonStudy.find
+
 __all__ = [
+    "ComparisonStudy",
     "PivotTable",
     "Report",
-    "RunSet",
-    "ScheduledRuns",
     "aggregate",
     "attach",
     "check_edit",
-    "launch",
+    "findings",
     "numbers",
     "report",
     "rows",

@@ -8,9 +8,9 @@ This prevents a second training by accident.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePath
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.call_syntax import write_value
 from qtha_lab.core.errors import Refusal
@@ -19,9 +19,12 @@ from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.description import ModelTask
 from qtha_lab.runs.absolute_paths import absolute_place, with_absolute_paths
 from qtha_lab.runs.run import Run
-from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.tuned_methods import FOLDER, folder_of
-from qtha_lab.studies.sweep import Trials
+from qtha_lab.studies.sweep.sweep_study import SweepStudy
+from qtha_lab.studies.work import same_training
+
+if TYPE_CHECKING:
+    from qtha_lab.studies.comparison.comparison_study import ComparisonStudy
 
 log = logging.getLogger(__name__)
 
@@ -29,73 +32,59 @@ OF_THE_TRIALS = "tuning."  # prefix of tuning settings, which affect trials and 
 NAMED = 3  # most runs named in a sentence; the rest are counted
 
 
-def check_edit(comparison: Comparison, out: Path | str) -> None:
+def check_edit(comparison: Comparison, study: ComparisonStudy) -> None:
     """Refuse an edited comparison that would invalidate runs or trials in its folder.
 
     Args:
         comparison: Comparison to run.
-        out: Folder of the comparison, possibly with an earlier description.
+        study: Study in the folder, possibly with an earlier description.
 
     Raises:
         Refusal: If trained runs or ended trials no longer count. The message names each change and
             the number of runs and trials lost.
-
-    Example:
-        >>> check_edit(Comparison(training={"steps": 200}), "out/comparison")  # doctest: +SKIP
-        Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: training.steps was 100 and is 200: …
     """
-    folder = ComparisonDir(Path(out))
-    for before in _described_before(folder):
+    for before in _described_before(study):
         changes = {} if before == comparison else _changes(before, comparison)
         if not changes:
             continue
-        lost = _trials_lost(folder, comparison)
+        lost = _trials_lost(study, comparison)
         if any(not name.startswith(OF_THE_TRIALS) for name in changes):
-            lost += _runs_lost(folder, comparison)
+            lost += _runs_lost(study, comparison)
         if lost:
             raise Refusal(
-                f"Settings must not change, or {' and '.join(lost)} in {folder.path} would not "
+                f"Settings must not change, or {' and '.join(lost)} in {study.path} would not "
                 f"count, got: {'; '.join(changes.values())}. Choose another folder with --out, "
                 "or restore the setting."
             )
 
 
-def what_counts(experiment: Experiment) -> Experiment:
-    """Return the part of an experiment's description that determines its training.
-
-    Paths are absolute and the name is empty, so equal results mean the same training.
-    """
-    course = experiment.training.without_derived_steps
-    return with_absolute_paths(experiment).replace(name="", training=course)
-
-
-def left_out(earlier: Iterable[Run], folder: Path) -> list[str]:
+def left_out(earlier: Sequence[Run]) -> list[str]:
     """Return a sentence on finished runs that the comparison does not use, or nothing."""
     finished = [run for run in earlier if run.status().state == "finished"]
     if not finished:
         return []
     names = [f"{r.experiment.method.label} seed {r.experiment.seed}" for r in finished[:NAMED]]
     more = f" and {len(finished) - NAMED} more" if len(finished) > NAMED else ""
+    folder = finished[0].path.parent
     return [
         f"Finished runs in {folder} take no part, since the description asks for none of them (any"
         f" more): {', '.join(names)}{more}."
     ]
 
 
-def _described_before(folder: ComparisonDir) -> Iterator[Comparison]:
+def _described_before(study: ComparisonStudy) -> Iterator[Comparison]:
     """Yield the comparison in the folder's description and that in its summary.
 
     The summary is older if the description was edited in place.
     """
-    if folder.exists:
-        yield folder.comparison
-    fields = (read_mapping(folder.summary) or {}).get("comparison")
+    if study.exists:
+        yield study.described
+    fields = (read_mapping(study.summary_file) or {}).get("comparison")
     if isinstance(fields, dict):
         try:
             yield Comparison(**fields)
         except Refusal as reason:
-            log.info("%s has no comparison of today: %s", folder.summary, reason)
+            log.info("%s has no comparison of today: %s", study.summary_file, reason)
 
 
 def _changes(before: Comparison, now: Comparison) -> dict[str, str]:
@@ -154,18 +143,18 @@ def _model_tasks(comparison: Comparison) -> list[ModelTask]:
     return [ModelTask(last(c.model), last(c.task), c.options) for c in comparison.model_tasks]
 
 
-def _runs_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:
+def _runs_lost(study: ComparisonStudy, comparison: Comparison) -> list[str]:
     """Describe the runs with training steps that the comparison would not use.
 
     With tuning or matching by seconds, all runs with training steps count.
     """
     begun = []
-    for run in folder.runs():
+    for run in study:
         status = run.status()
         if status.step and status.state != "failed":
-            begun.append((what_counts(run.experiment).model_dump_json(), status.state))
+            begun.append((same_training(run.experiment).model_dump_json(), status.state))
     if comparison.tuning is None and comparison.matching != "equal_seconds":
-        planned = {what_counts(e).model_dump_json() for e in comparison.experiments()}
+        planned = {same_training(e).model_dump_json() for e in comparison.experiments()}
         begun = [(meaning, state) for meaning, state in begun if meaning not in planned]
     if not begun:
         return []
@@ -175,15 +164,12 @@ def _runs_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:
     return [f"the {len(begun)} begun run{'s' * (len(begun) > 1)} ({finished} finished)"]
 
 
-def _trials_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:
+def _trials_lost(study: ComparisonStudy, comparison: Comparison) -> list[str]:
     """Describe the ended trials that the comparison would not use."""
-    place = folder.path / FOLDER
     used = set()
     if comparison.tuning is not None:
-        used = {
-            folder_of(comparison, contender, folder.path) for contender in comparison.contenders()
-        }
-    others = [Trials(path) for path in place.glob("*") if path not in used]
-    records = [r for trials in others if trials.folder.exists for r in trials.records()]
+        used = {folder_of(comparison, each, study.path) for each in comparison.contenders()}
+    others = [SweepStudy(path) for path in (study.path / FOLDER).glob("*") if path not in used]
+    records = [record for sweep in others if sweep.exists for record in sweep.records()]
     ended = sum(record.state != "running" for record in records)
     return [f"the {ended} trial{'s' * (ended > 1)} that ended"] if ended else []

@@ -29,7 +29,7 @@ from qtha_lab.studies.comparison.claims import (
     pairs_to_first,
 )
 from qtha_lab.studies.comparison.controls import control_pairs
-from qtha_lab.studies.comparison.folder import comparison_of
+from qtha_lab.studies.comparison.folder import contender_records_of
 from qtha_lab.studies.comparison.next_steps import NextStep, Planner, resume_step
 from qtha_lab.studies.comparison.outcomes import outcomes
 from qtha_lab.studies.comparison.paired import what_decides
@@ -250,8 +250,8 @@ def _trial_sentences(runs: Sequence[Run], model_task: ModelTask) -> list[str]:
     """Name the methods of tuned comparisons whose choice is within the noise of the trials."""
     choices = [run.experiment.method for run in runs]
     methods = {choice.replace(learning_rate=None, title="").label for choice in choices}
-    folders = {folder.path: folder for run in runs if (folder := comparison_of(run))}
-    records = [record for folder in folders.values() for record in folder.contender_records()]
+    folders = dict(found for run in runs if (found := contender_records_of(run)))
+    records = [record for of_folder in folders.values() for record in of_folder]
     of_pair = by_model_task(records).get(model_task, [])
     return choices_within_noise(record for record in of_pair if record["method"] in methods)
 

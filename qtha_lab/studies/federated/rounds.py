@@ -12,35 +12,28 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import torch
 from peft import get_peft_model_state_dict
-from torch import Tensor
 
 from qtha_lab.core import fault_log
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import (
     load_tensors,
-    make_folder,
-    refuse_inner_links,
     sync_tree,
-    write_atomically,
-    write_json,
 )
 from qtha_lab.experiment import Federation
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
-from qtha_lab.experiment.run_directory.plugins import record_trust
-from qtha_lab.experiment.run_directory.scheduler_process import LEVELS
 from qtha_lab.runs.process_start import taken_over
-from qtha_lab.runs.run import Run, Status
+from qtha_lab.runs.run import Run
 from qtha_lab.studies.federated.averaging import average
 from qtha_lab.studies.federated.client_steps import ClientRounds
-from qtha_lab.studies.federated.folder import Parties, parties, sent_by
-from qtha_lab.studies.federated.results import summarise_federation
+from qtha_lab.studies.federated.federation_study import Rounds
+from qtha_lab.studies.federated.folder import Parties, sent_by
+from qtha_lab.studies.work import Work
 from qtha_lab.training import artifacts
 from qtha_lab.training.early_stopping import load_weights
 from qtha_lab.training.evaluation import Interrupted, evaluating
@@ -50,87 +43,26 @@ from qtha_lab.training.scores import load_scorers
 from qtha_lab.training.setup import Loaded
 from qtha_lab.training.test_evaluation import write_test
 
-Progress = Callable[[Run, Status], None]
-Rounds = Callable[[Parties, int], dict[str, Tensor]]
-"""Function from a round's number and initial adapter to the clients' average."""
 log = logging.getLogger(__name__)
 
 
-def federate(
-    federation: Federation,
-    out: Path | str = "out/federation",
-    on_progress: Progress = lambda run, status: None,
-    rounds: Rounds | None = None,
-) -> dict[str, Any]:
-    """Train every method by federated averaging.
-
-    Another call with the same `out` continues from the last saved state.
-
-    Args:
-        federation: Federation to train.
-        out: Folder of all results.
-        on_progress: Callback with the server's run and its status, before every client update and
-            after every round.
-        rounds: Function that runs a round and returns its average, as in `federate_on_flower`;
-            None trains the clients in this process.
-
-    Returns:
-        The content of `summary.json`: the federation, and an entry per method and seed with its
-        rounds and bytes sent.
-
-    Raises:
-        Refusal: If the federation cannot run, another process uses `out`, or a run diverged or was
-            stopped.
-
-    Example:
-        >>> described = Federation(methods="lora(r=2)", clients=2, rounds=2, training={"steps": 4})
-        >>> federate(described, "out/two")["runs"][0]["rounds"][-1]["bytes_sent"]  # doctest: +SKIP
-        184320
-    """
-    out = Path(out)
-    refuse_inner_links(out, LEVELS + 1)
-    federation.check(out / "runs")
-    _check_folder(federation, out)
-    make_folder(out)
-    lock = queue.hold(out / ".lock")
-    if lock is None:
-        raise Refusal(
-            f"{out} must have one process of a federation, got a second one. Wait for the first "
-            "one, or choose another folder."
-        )
-    threads = torch.get_num_threads()
-    try:
-        record_trust(out, federation)
-        write_atomically(out / "federation.yaml", federation.to_yaml())
-        for experiment in federation.experiments():
-            _train(federation, parties(federation, experiment, out), on_progress, rounds)
-            write_json(out / "summary.json", summarise_federation(federation, out))
-        return summarise_federation(federation, out)
-    finally:
-        torch.set_num_threads(threads)
-        os.close(lock)
-
-
-def _check_folder(federation: Federation, out: Path) -> None:
-    file = out / "federation.yaml"
-    if file.exists() and Federation.from_yaml(file) != federation:
-        raise Refusal(
-            f"--out must be a new folder or that of this federation, got {out}. Name a new folder."
-        )
-
-
-def _train(
-    federation: Federation, of: Parties, on_progress: Progress, rounds: Rounds | None
+def train_rounds(
+    federation: Federation, of: Parties, work: Work, rounds: Rounds | None = None
 ) -> None:
     """Train the remaining rounds of one method and seed.
+
+    Args:
+        federation: Description of the federation.
+        of: Run directories of server and clients.
+        work: Work of this process, which reports the server's run.
+        rounds: Function that runs a round in other processes; None trains the clients here.
 
     Raises:
         Refusal: If a run diverged or a stop was requested.
     """
     run = Run(of.server.path)
     if run.status().state == "finished":
-        on_progress(run, run.status())
-        return
+        return work.follow([run])
     with ExitStack() as held:
         for files in (of.server, *of.clients):
             if Run(files.path).status().state != "finished":
@@ -139,9 +71,7 @@ def _train(
         held.callback(events.close)
         outcome = TrainingResult("failed", 0)
         try:
-            outcome = _Server(
-                federation, of, events, lambda: on_progress(run, run.status()), rounds
-            ).work()
+            outcome = _Server(federation, of, events, lambda: work.follow([run]), rounds).work()
         except (Interrupted, KeyboardInterrupt) as reason:
             outcome = TrainingResult("stopped", _step(of.server), "the same command goes on")
             if isinstance(reason, KeyboardInterrupt):
@@ -153,7 +83,7 @@ def _train(
             raise
         finally:
             events.append("status", state=outcome.state, step=outcome.step, message=outcome.message)
-            on_progress(run, run.status())
+            work.follow([run])
     if outcome.state != "finished":
         raise Refusal(f"{of.server.path.name} is {outcome.state}: {outcome.message}")
 

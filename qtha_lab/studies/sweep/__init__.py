@@ -1,8 +1,17 @@
 """Sweeps: resumable hyperparameter tuning of several methods with equal trial budgets."""
 
 from qtha_lab.studies.sweep.forecast import Forecast, first_experiments, forecast
-from qtha_lab.studies.sweep.trials import TrialRecord, Trials
-from qtha_lab.studies.sweep.trials import attach_sweep as attach
-from qtha_lab.studies.sweep.trials import launch_sweep as launch
+from qtha_lab.studies.sweep.record import TrialRecord
+from qtha_lab.studies.sweep.sweep_study import SweepStudy
 
-__all__ = ["Forecast", "TrialRecord", "Trials", "attach", "first_experiments", "forecast", "launch"]
+attach, launch = SweepStudy.find, SweepStudy.begin
+
+__all__ = [
+    "Forecast",
+    "SweepStudy",
+    "TrialRecord",
+    "attach",
+    "first_experiments",
+    "forecast",
+    "launch",
+]

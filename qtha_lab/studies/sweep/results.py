@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import optuna
 
 from qtha_lab.core.io.text import PART
-from qtha_lab.studies.sweep.folder import SweepDir
+from qtha_lab.experiment.sweep import Sweep
 from qtha_lab.studies.sweep.journal import read_journal
 from qtha_lab.studies.sweep.record import TrialRecord
 from qtha_lab.studies.sweep.study import WHY, quiet_optuna
@@ -16,13 +17,17 @@ DAMAGED = "its lines in journal.log are damaged"
 STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
-def read_trials(folder: SweepDir) -> list[TrialRecord]:
-    """Return all trials of a sweep, ordered by method and then by beginning."""
-    sweep = folder.sweep
+def read_trials(file: Path, sweep: Sweep) -> list[TrialRecord]:
+    """Return all trials of a sweep, ordered by method and then by beginning.
+
+    Args:
+        file: Journal of the trials.
+        sweep: Description of the sweep.
+    """
     labels = {f"{n} {method.meaning}": method.label for n, method in enumerate(sweep.methods)}
     records = []
     with quiet_optuna():
-        journal, _ = read_journal(folder.journal)
+        journal, _ = read_journal(file)
         studies = {study.study_name: study for study in journal.get_all_studies()}
         for name, label in labels.items():
             trials = journal.get_all_trials(studies[name]._study_id) if name in studies else []

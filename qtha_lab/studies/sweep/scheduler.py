@@ -1,34 +1,45 @@
-"""Scheduler process of a sweep: `python -m qtha_lab.studies.sweep.scheduler SWEEP_DIR`.
+"""Trials of a sweep within the work of a process: points from Optuna, runs, results, pruning.
 
-Keeps every slot busy: takes points from the studies, launches and monitors their runs, prunes
-trials and records results. After a kill, a new process continues: the journal holds the trials,
-and each run names its trial.
+After a kill, a new process continues: the journal holds the trials, and each run names its trial.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import signal
-import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from optuna.trial import Trial
 
-from qtha_lab.experiment.run_directory import queue, scheduler_process
-from qtha_lab.runs.process_start import FORKS, end_scheduler
-from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
-from qtha_lab.runs.run import Run, Status, launch
-from qtha_lab.studies.sweep.folder import SweepDir, SweepOrigin
+from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.sweep.study import MethodStudy, open_journal
+from qtha_lab.studies.work import Work
 
-POLL_SECONDS = 0.3
+if TYPE_CHECKING:
+    from qtha_lab.studies.sweep.sweep_study import SweepStudy
+
 MOST_RESUMES = 2
-REMOTE_JOBS = 32  # simultaneous runs on a remote backend, which queues them
 log = logging.getLogger(__name__)
+
+
+class SweepOrigin(NamedTuple):
+    """Trial that a run belongs to: sweep name, method index, trial number and seed."""
+
+    sweep: str
+    method: int
+    trial: int
+    seed: int
+
+
+def origin_of(run: Run) -> SweepOrigin | None:
+    """Return the trial of a run; None for a run outside any sweep."""
+    try:
+        return SweepOrigin(**run.record.origin) if run.record.origin else None
+    except TypeError as reason:
+        log.debug("%s is of no sweep known here: %s", run.path, reason)
+        return None
 
 
 @dataclass
@@ -44,65 +55,48 @@ class _Going:
     curves: dict[str, dict[int, float]] = field(default_factory=dict)
 
 
-class Scheduler:
+class TrialScheduler:
     """Scheduler of the trials of one sweep.
 
     Args:
-        folder: Directory of the sweep.
-        backend: Remote backend that trains the runs; None is this machine.
+        folder: Study of the sweep.
+        work: Work of this process.
     """
 
-    def __init__(self, folder: SweepDir, backend: RemoteBackend | None = None) -> None:
-        self.folder, self.sweep, self.backend = folder, folder.trusted, backend
-        threads = self.sweep.training.threads
-        self.at_once = REMOTE_JOBS if backend else queue.n_slots(threads)
+    def __init__(self, folder: SweepStudy, work: Work) -> None:
+        self.folder, self.sweep, self.work = folder, folder.trusted, work
         journal = open_journal(folder.journal)
         self.studies = [MethodStudy(self.sweep, n, journal) for n in range(len(self.sweep.methods))]
         self.going: list[_Going] = []
-        self.stop_requested = False
         self._adopt()
 
-    def drive(self) -> bool:
-        """Run trials until all have ended or a stop is requested.
+    def advance(self) -> bool:
+        """Record the results of ended runs, and begin trials in free slots.
 
-        Returns True if all trials have ended.
+        Returns False once all trials have ended, or the user stopped the rest.
         """
-        while not self._stop():
-            for trial in list(self.going):
-                self._follow(trial)
-            self._begin_more()
-            if not self.going and not any(study.remaining() for study in self.studies):
-                return True
-            if self.going and all(self._waits_for_a_person(trial) for trial in self.going):
-                log.info("all that is left was stopped by hand")
-                return False
-            time.sleep(POLL_SECONDS)
-        for run in [run for trial in self.going for run in trial.runs]:
-            run.request_stop()
-        if self.backend:
-            self.backend.close()
-        for run in [run for trial in self.going for run in trial.runs]:
-            run.stop()
-        return False
-
-    def _stop(self) -> bool:
-        return self.stop_requested or self.folder.stop.exists()
+        for trial in list(self.going):
+            self._follow(trial)
+        self._begin_more()
+        if self.going and all(self._waits_for_a_person(trial) for trial in self.going):
+            log.info("all that is left was stopped by hand")
+            return False
+        return bool(self.going) or any(study.remaining() for study in self.studies)
 
     def _adopt(self) -> None:
         """Adopt the unfinished trials of an earlier process, and resume their runs."""
-        known = self.folder.runs()
+        known = _by_origin(self.folder)
         for study in self.studies:
             for trial in study.open_trials():
                 log.info("going on with trial %d of %s", trial.number, study.method.label)
                 going = self._launched(study, trial, known)
                 self.going.append(going)
-                for run in going.runs:
-                    if run.status().state in ("stopped", "dead", "failed"):
-                        run.resume(on=self.backend)
+                states = ((run, self.work.statuses[run.path].state) for run in going.runs)
+                self.work.resume(run for run, s in states if s in ("stopped", "dead", "failed"))
 
     def _begin_more(self) -> None:
         """Begin trials while a slot is free, for the method with fewest trials."""
-        while self._busy() < self.at_once and not self._stop():
+        while self.work.free(self.sweep.training.threads) > 0:
             waiting = [study for study in self.studies if study.remaining()]
             if not waiting:
                 return
@@ -111,32 +105,33 @@ class Scheduler:
             log.info("trial %d of %s at %s", trial.number, study.method.label, trial.params)
             self.going.append(self._launched(study, trial, {}))
 
-    def _busy(self) -> int:
-        return sum(not run.status().ended for trial in self.going for run in trial.runs)
-
-    def _launched(self, study: MethodStudy, trial: Trial, known: dict[SweepOrigin, Any]) -> _Going:
+    def _launched(
+        self, study: MethodStudy, trial: Trial, known: Mapping[SweepOrigin, Run]
+    ) -> _Going:
         """Return a trial with its runs; launch the missing ones."""
-        launched = []
-        for experiment in self.sweep.experiments_at(study.method, study.point(trial)):
-            origin = SweepOrigin(self.folder.path.name, study.number, trial.number, experiment.seed)
-            run = known.get(origin)
-            launched.append(
-                launch(
-                    experiment,
-                    self.folder.runs_dir,
-                    check=False,
-                    origin=origin._asdict(),
-                    on=self.backend,
-                )
-                if run is None
-                else Run(run.path)
-            )
+        experiments = self.sweep.experiments_at(study.method, study.point(trial))
+        origins = [
+            SweepOrigin(self.folder.path.name, study.number, trial.number, each.seed)
+            for each in experiments
+        ]
+        there = {origin: known[origin] for origin in origins if origin in known}
+        self.work.follow(there.values())
+        missing = [origin for origin in origins if origin not in there]
+        new = self.work.launch(
+            [each for each, o in zip(experiments, origins, strict=True) if o not in there],
+            self.folder.runs_dir,
+            [origin._asdict() for origin in missing],
+        )
+        runs = there | dict(zip(missing, new, strict=True))
+        launched = [runs[origin] for origin in origins]
         trial.set_user_attr("runs", [run.id for run in launched])
         return _Going(study, trial, launched)
 
     def _follow(self, going: _Going) -> None:
         """End a trial when its runs have ended or the pruner stops it."""
-        states = [run.status() for run in going.runs]
+        statuses = self.work.statuses
+        self.work.follow(run for run in going.runs if statuses[run.path].state == "stopped")
+        states = [statuses[run.path] for run in going.runs]
         if going.study.sweep.pruner != "none" and self._prune(going):
             for run in going.runs:
                 run.request_stop()
@@ -165,13 +160,13 @@ class Scheduler:
             return
         if (now := run.status().state) != status.state:  # its state changed meanwhile
             log.info("%s was %s and is %s", run.id, status.state, now)
-            return
+            return self.work.follow([run])
         going.resumes += 1
         log.warning("%s is %s: resumed", run.id, status.state)
-        run.resume(on=self.backend)
+        self.work.resume([run])
 
     def _waits_for_a_person(self, going: _Going) -> bool:
-        states = [run.status().state for run in going.runs]
+        states = [self.work.statuses[run.path].state for run in going.runs]
         return "stopped" in states and all(
             state in ("stopped", "finished", "diverged") for state in states
         )
@@ -204,26 +199,10 @@ class Scheduler:
         return going.study.report(going.trial, means)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the scheduler of one sweep; return 0 if every trial has ended."""
-    return scheduler_process.drive("Drive one sweep.", arguments, _drive)
+def _by_origin(runs: Iterable[Run]) -> dict[SweepOrigin, Run]:
+    """Return runs by trial and seed.
 
-
-def _drive(order: scheduler_process.SchedulerArguments) -> bool:
-    with contextlib.ExitStack() as held:
-        backend = None
-        if order.on:
-            backend = held.enter_context(contextlib.closing(remote_backend_named(order.on)))
-        scheduler = Scheduler(SweepDir(order.path), backend)
-
-        def on_signal(number: int, frame: FrameType | None) -> None:
-            scheduler.stop_requested = True
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
-        return scheduler.drive()
-
-
-if __name__ == "__main__":
-    FORKS.enable()
-    end_scheduler(main())
+    If a killed process left two runs of one trial and seed, the newest counts.
+    """
+    by_id = sorted(runs, key=lambda run: run.id)
+    return {origin: run for run in by_id if (origin := origin_of(run))}

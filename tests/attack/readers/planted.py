@@ -55,9 +55,9 @@ def _works() -> dict[str, Callable[[Any], Any]]:
 
 def _compare(folder: Path) -> None:
     from qtha_lab import Comparison
-    from qtha_lab.studies.comparison.folder import ComparisonDir
+    from qtha_lab.studies.comparison import ComparisonStudy
 
-    study = ComparisonDir(folder)
+    study = ComparisonStudy(folder)
     study.write(Comparison(methods="lora(r=2)", training={"steps": 1}))
     study.request_stop()
 

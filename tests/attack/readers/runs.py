@@ -132,14 +132,14 @@ def _stamped(line: bytes, runs: Path) -> bytes:
 def _sweep() -> tuple[Path, bytes]:
     """A sweep of which two trials have ended, without its runs, and its journal."""
     from qtha_lab.experiment import Sweep
-    from qtha_lab.studies.sweep.folder import SweepDir
+    from qtha_lab.studies.sweep import SweepStudy
     from qtha_lab.studies.sweep.study import MethodStudy, open_journal
 
     described = Sweep(
         methods="lora(r=2)", axes={"learning_rate": [0.001, 0.01, 0.1]}, training=TRAINING
     )
     shutil.rmtree("sweep", ignore_errors=True)  # of a process before this one
-    folder = SweepDir.create(described, Path("sweep"))
+    folder = SweepStudy.create(described, Path("sweep"))
     study = MethodStudy(described, 0, open_journal(folder.journal))
     for value in (4.0, 5.0):
         trial = study.ask()

@@ -1,45 +1,37 @@
-"""The base panel for a scheduler process: its state, with Stop and Resume.
+"""The base panel for a study in progress: its state, with Stop and Resume.
 
-Panels of sweeps and comparisons derive from it. It reads a directory, so that a new panel, kernel
-or tab finds it again. The scheduler is a process of its own.
+Panels of sweeps and comparisons derive from it. It reads a folder, so that a new panel, kernel or
+tab finds it again. The scheduler is a process of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, TypeVar
 
 import traitlets
 
-from qtha_lab.experiment.run_directory.scheduler_process import ScheduledDir
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import shown
+from qtha_lab.studies.study import GOING, Study
 
 from ..kit import controls, styles
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background, with_libraries
+from .history import local_time
 
 TICK_SECONDS = 0.7
-GOING = ("running", "stopping")
 BAR_STYLES = {"finished": "success", "dead": "danger"}
 
 
-class Scheduled(Protocol):
-    """The work of a scheduler process, as its directory states it."""
-
-    @property
-    def folder(self) -> ScheduledDir:
-        """The directory."""
-        ...
+S = TypeVar("S", bound=Study)
 
 
-View = TypeVar("View", bound=Scheduled)
+class StudyWatch(Shown, Generic[S]):
+    """A panel that follows one study of the runs folder, by default the latest.
 
-
-class SchedulerWatch(Shown, Generic[View]):
-    """A panel that follows one scheduler process, by default the latest.
-
-    `noun` is also the trait with the name of the displayed directory. A subclass lists directories
-    (`folders`), names one (`title`), opens it (`attach`), reads it in a thread (`read`) and draws
-    it.
+    `noun` is also the trait with the name of the displayed folder. A subclass names the subject of
+    a description (`subject`), reads the study in a thread (`read`) and draws it.
 
     Attributes:
         runs: The ids of its runs so far.
@@ -51,6 +43,7 @@ class SchedulerWatch(Shown, Generic[View]):
     """
 
     noun: ClassVar[str]
+    of: ClassVar[type[Study]]
     needs_libraries: ClassVar[bool] = False  # True if `read` imports them
     runs = traitlets.Tuple()
 
@@ -65,7 +58,7 @@ class SchedulerWatch(Shown, Generic[View]):
         self.announce = announce
         self.error = ErrorLine()
         self.background = background or Background(self.error.report)
-        self.view: View | None = None
+        self.view: S | None = None
         self.heading = styles.heading(self.noun.capitalize())
         self.state = styles.text("", "qtha-banner")
         self.pick = controls.Select(description=f"earlier {self.noun}s").add_class("qtha-pick")
@@ -76,30 +69,32 @@ class SchedulerWatch(Shown, Generic[View]):
         self.observe(self.error.guard(lambda _: self._open()), self.noun)
         self.visible = False
         self.list_again()
-        names = [folder.path.name for folder in self.folders()]
+        names = [study.path.name for study in self.of.list_all()]
         setattr(self, self.noun, name if name is not None else (names or [""])[0])
 
     def parts(self) -> list[Any]:
         """Return the widgets between the state and the list of earlier directories."""
         raise NotImplementedError
 
-    def folders(self) -> Sequence[ScheduledDir]:
-        """Return the directories in the runs folder, newest first."""
+    def subject(self, described: Any) -> tuple[str, str]:
+        """Return the models and tasks of a description, and what follows its methods."""
         raise NotImplementedError
 
-    def title(self, folder: Any) -> str:
-        """Return a title with time, model, task and methods."""
-        raise NotImplementedError
+    def title(self, study: Study) -> str:
+        """Return a title such as `2026-11-24 15:30 · tiny/qa · lora, qtha over learning_rate`."""
+        try:
+            described = study.described
+        except Refusal as reason:
+            return f"{study.path.name} · unreadable: {reason}"
+        place, rest = self.subject(described)
+        methods = ", ".join(shown(method.label) for method in described.methods)
+        return f"{local_time(study.path.name)} · {place} · {methods}{rest}"
 
-    def attach(self, name: str) -> View:
-        """Open a directory by its name."""
-        raise NotImplementedError
-
-    def read(self, view: View) -> tuple[str, str, Any]:
+    def read(self, view: S) -> tuple[str, str, Any]:
         """Return the state, a sentence on it, and data for `draw`; read the state first."""
         raise NotImplementedError
 
-    def draw(self, view: View, state: str, rest: Any) -> None:
+    def draw(self, view: S, state: str, rest: Any) -> None:
         """Draw the result of `read`."""
         raise NotImplementedError
 
@@ -108,11 +103,11 @@ class SchedulerWatch(Shown, Generic[View]):
 
     def list_again(self) -> None:
         """Update the list of directories in the runs folder."""
-        folders = self.folders()
-        named = [(self.title(folder), folder.path.name) for folder in folders]
+        studies = self.of.list_all()
+        named = [(self.title(study), study.path.name) for study in studies]
         self.pick.options = ((f"show a {self.noun} …", ""), *named)
         self.pick.value = ""
-        self.pick.visible = bool(folders)
+        self.pick.visible = bool(studies)
 
     async def follow(self) -> None:
         """Read and draw about once a second, until the scheduler has ended."""
@@ -147,8 +142,8 @@ class SchedulerWatch(Shown, Generic[View]):
         self.view, self.runs, self.state.value = None, (), ""
         self.clear()
         if name:
-            self.view = self.attach(name)
-            words = self.title(self.view.folder)
+            self.view = view = self.of.find(name)
+            words = self.title(view)
             self.heading.value = styles.heading(f"{self.noun.capitalize()} {words}").value
             self.background.start(self.noun, self.follow)
 
