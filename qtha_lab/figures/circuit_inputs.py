@@ -186,7 +186,7 @@ def _empty_panels(facts: Sequence[str], along: str, page_style: PageStyle) -> go
     across = min(0.4, max(0.12, titles))
     figure = make_subplots(rows, 2, horizontal_spacing=across, vertical_spacing=0.34 / rows)
     for number, fact in enumerate(facts):
-        place = {"row": number // 2 + 1, "col": number % 2 + 1}
+        place: dict[str, Any] = {"row": number // 2 + 1, "col": number % 2 + 1}
         lowest = number + 2 >= len(facts)
         figure.update_xaxes(title_text=along if lowest else "", showticklabels=lowest, **place)
         figure.update_yaxes(title_text=FACTS[fact], rangemode="tozero", **place)

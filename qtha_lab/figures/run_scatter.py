@@ -146,7 +146,8 @@ def _draw(
     figure.update_traces(marker_size=1.3 * page_style.marker)
     for trace in traces_of(figure) if brushed else ():
         trace.marker.opacity = [1.0 if run in brushed else PALE for run in trace.customdata]
-    return with_front(figure, *fronts, page_style)
+    along, up = fronts
+    return with_front(figure, along, up, page_style)
 
 
 def _axis(values: pd.Series, log: bool) -> dict:

@@ -14,7 +14,7 @@ import os
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -97,7 +97,7 @@ class Study(ABC):
     # ---- what a kind defines
 
     @abstractmethod
-    def plan(self, work: Work) -> Iterator[None]:
+    def plan(self, work: Work) -> Generator[None, None, Any]:
         """Start the missing runs, and yield wherever the plan has to wait for them.
 
         Called in the process that works in the folder; again after a kill. Its return value is the

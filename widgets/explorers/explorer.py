@@ -74,7 +74,10 @@ class Explorer(ExplorerModel, StaticOutput, ipw.VBox):
         trait = self.traits()[name]
         label = getattr(trait, "label", "") or trait.metadata.get("label", "")
         if not isinstance(trait, Choice):
-            limits = {"ge": getattr(trait, "min", None), "le": getattr(trait, "max", None)}
+            limits: dict[str, Any] = {
+                "ge": getattr(trait, "min", None),
+                "le": getattr(trait, "max", None),
+            }
             declared = Setting(name, type(trait.default()), getattr(self, name), **limits)
             return setting_control(declared, label=label, slider="slider" in trait.metadata)
         pairs = _pairs(self.offers(name), trait)

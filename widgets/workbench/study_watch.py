@@ -6,7 +6,7 @@ tab finds it again. The scheduler is a process of its own.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import traitlets
 
@@ -142,7 +142,7 @@ class StudyWatch(Shown, Generic[S]):
         self.view, self.runs, self.state.value = None, (), ""
         self.clear()
         if name:
-            self.view = view = self.of.find(name)
+            self.view = view = cast(S, self.of.find(name))
             words = self.title(view)
             self.heading.value = styles.heading(f"{self.noun.capitalize()} {words}").value
             self.background.start(self.noun, self.follow)

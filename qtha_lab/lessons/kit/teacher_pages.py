@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from qtha_lab.figures import circuit_diagram, mpo_diagram
-from qtha_lab.figures.loss_against_rate import loss_against_rate
+from qtha_lab.figures.circuit_diagram import GateRow
+from qtha_lab.figures.loss_against_rate import End, loss_against_rate
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit import rubrics
@@ -19,15 +20,22 @@ from qtha_lab.lessons.recordings import recorded
 from qtha_lab.lessons.registry import EXERCISES
 
 FORK = ("lora(r=8)", "qtha(r=4,waist=16,bond_dim=3)")
-RY = {"name": "RY", "wires": [0], "angles": [{"source": "x"}]}
+RY: GateRow = {"name": "RY", "wires": [0], "angles": [{"source": "x"}]}
 
 
 def _fork_of_rates() -> Figure:
     """Draw recorded losses of two methods against the learning rate."""
     runs = [run for method in FORK for run in recorded("tiny-chat").of(method)]
-    names = ("label", "seed", "learning_rate", "value")
-    rows = [(run.method, run.seed, run.learning_rate, run.eval_loss) for run in runs]
-    return loss_against_rate([dict(zip(names, row, strict=True)) for row in rows])
+    ends: list[End] = [
+        {
+            "label": run.method,
+            "seed": run.seed,
+            "learning_rate": run.learning_rate,
+            "value": run.eval_loss,
+        }
+        for run in runs
+    ]
+    return loss_against_rate(ends)
 
 
 DRAWINGS: dict[int, Callable[[], Figure]] = {

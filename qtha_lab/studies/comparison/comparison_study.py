@@ -7,14 +7,14 @@ The folder holds `comparison.yaml`, the contenders' seconds per step, `tuning/`,
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.runs.run import Run, Status, list_runs
+from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.studies.comparison import changes
 from qtha_lab.studies.comparison.contenders import timed
 from qtha_lab.studies.comparison.folder import described
@@ -26,7 +26,7 @@ from qtha_lab.studies.comparison.table import numbers
 from qtha_lab.studies.comparison.tuned_methods import folder_of, tuned
 from qtha_lab.studies.study import StageProgress, Study
 from qtha_lab.studies.sweep.sweep_study import SweepStudy
-from qtha_lab.studies.work import Work
+from qtha_lab.studies.work import Progress, Work
 
 if TYPE_CHECKING:
     import pandas
@@ -68,7 +68,7 @@ class ComparisonStudy(Study):
             return []
         return self.named(comparison.experiments(timed(comparison, self.path)))
 
-    def plan(self, work: Work) -> Iterator[None]:
+    def plan(self, work: Work) -> Generator[None, None, Any]:
         """Run the trials, the runs, then the 1-ulp perturbation runs; return the summary."""
         comparison = self.trusted
         open_sealed_pool(comparison)
@@ -158,7 +158,7 @@ class ComparisonStudy(Study):
 def run_comparison(
     comparison: Comparison,
     out: Path | str,
-    on_progress: Callable[[Run, Status], None] | None = None,
+    on_progress: Progress | None = None,
     *,
     on: str | None = None,
 ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ set first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ class FederationStudy(Study):
         """Set the threads before torch is imported, so that clients compute like workers."""
         use_threads(self.described.training.threads)
 
-    def plan(self, work: Work) -> Iterator[None]:
+    def plan(self, work: Work) -> Generator[None, None, Any]:
         """Train the remaining rounds of every method and seed; return the summary."""
         federation = self.trusted
         import torch
