@@ -10,7 +10,7 @@
     watch.observe(panel, { subtree: true, attributeFilter: ['data-drawings'] });
     if (control.tagName === 'SELECT') {
         control.selectedIndex += step;
-        control.dispatchEvent(new Event('change'));
+        control.dispatchEvent(new Event('change', { bubbles: true }));
     } else {
         const key = step > 0 ? 'ArrowRight' : 'ArrowLeft';
         control.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));

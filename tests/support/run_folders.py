@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from qtha_lab.studies.comparison.run_comparison import summarise_runs
 
 from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
 from qtha_lab.experiment.run_directory import RunDir, write_atomically, write_json
@@ -16,6 +15,7 @@ from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.experiment.run_directory.index import Index
 from qtha_lab.experiment.run_directory.record import Record, read_record, stamp
 from qtha_lab.runs import run
+from qtha_lab.studies.comparison.results_of_runs import summarise_runs
 
 
 def run_folder(folder, method="lora", seed=0, name="", **training):

@@ -12,7 +12,7 @@ from qtha_lab.figures import loss_curves
 from qtha_lab.widgets import FigureWidget
 def figure(steps):
     values = [5 - step / 10 for step in range(steps)]
-    return loss_curves([{"label": "lora", "seed": 0, "kind": "train", "steps": [*range(steps)], "values": values}])
+    return loss_curves([{"label": "lora", "seed": 0, "kind": "eval", "steps": [*range(steps)], "values": values}])
 live = FigureWidget(figure(5))
 ipw.HBox([live, FigureWidget(figure(3))])""",
     "live.show(figure(8))",
@@ -20,7 +20,7 @@ ipw.HBox([live, FigureWidget(figure(3))])""",
 # The numbers of points of the first figure.
 POINTS = """() => (document.querySelector('.qtha-figure .js-plotly-plot')?.data ?? [])
     .map(line => line.x.length)"""
-RANGE = "() => document.querySelector('.js-plotly-plot').layout.xaxis.range"
+RANGE = "() => document.querySelector('.js-plotly-plot')._fullLayout.xaxis.range"
 
 
 def test_a_figure_grows_zooms_by_keys_and_is_the_same_after_a_reload(jupyter, tmp_path):

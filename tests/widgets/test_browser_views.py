@@ -92,7 +92,7 @@ def test_runs_of_two_launches_are_overlaid_brushed_and_saved(jupyter, tmp_path, 
         save = panel.locator(".qtha-save")
         save.get_by_label("lora(r=8)", exact=True).fill("rank eight")
         save.get_by_label("lora(r=8)", exact=True).press("Tab")
-        save.get_by_role("button", name="Save", exact=True).click()
+        save.get_by_role("button", name="Save").click()
         expect(
             save.get_by_role("link", name="Download eval_loss_against_trainable_parameters.pdf")
         ).to_be_visible()
@@ -103,7 +103,7 @@ def test_runs_of_two_launches_are_overlaid_brushed_and_saved(jupyter, tmp_path, 
 
         save.get_by_label("as", exact=True).select_option(label="SVG")
         with page.expect_download() as download:
-            save.get_by_role("button", name="Save", exact=True).click()
+            save.get_by_role("button", name="Save").click()
             save.get_by_role(
                 "link", name="Download eval_loss_against_trainable_parameters.svg"
             ).click()

@@ -17,7 +17,7 @@ from qtha_lab.figures.circuit_state import circuit_state
 
 from ..kit import boxes
 from ..kit.choice import Choice
-from .circuit_at_angles import CircuitAtAngles, rounded
+from .circuit_at_angles import DIGITS, CircuitAtAngles, rounded
 from .explorer import Explorer
 from .explorer_model import Drawing, ExplorerModel
 
@@ -143,7 +143,9 @@ class CircuitExplorer(Explorer, CircuitModel):
         return boxes.classed(slider, "qtha-setting")
 
     def show_more(self) -> None:
-        self.slider.value = self.with_angle[self.angle]
+        angle = self.with_angle[self.angle]
+        if abs(self.slider.value - angle) > 0.5 * 10**-DIGITS:  # a rounded value would move it back
+            self.slider.value = angle
 
     def _rotate(self, change: dict[str, Any]) -> None:
         if not self.settling:

@@ -221,6 +221,7 @@ class Views(Explorer, ViewsModel):
         self.where = boxes.classed(
             ipw.Text(
                 description="brush where",
+                style={"description_width": "initial"},
                 placeholder="eval_loss < 4.2 and r >= 4",
                 continuous_update=False,
             ),

@@ -112,7 +112,7 @@ class View extends Redrawn {
 
   press(event) {
     if (!this.plot.on || event.ctrlKey || event.metaKey || event.altKey) return;
-    const change = zoomed(event.key, this.plot.layout);
+    const change = zoomed(event.key, this.plot._fullLayout);
     if (!change) return;
     event.preventDefault();
     event.stopPropagation();

@@ -66,15 +66,15 @@ def fold(title: str, content: Callable[[], ipw.Widget], **options: Any) -> ipw.V
         '1, 2'
     """
     switch = ipw.ToggleButton(description=title, layout=layout(width="auto"), **options)
-    place, box = ipw.VBox(), ipw.VBox([switch])
+    place = ipw.VBox(layout=ipw.Layout(display="none"))
 
     def press(change: dict[str, Any]) -> None:
         if change["new"] and not place.children:
-            place.children, box.children = [content()], [switch, place]
+            place.children = [content()]
         place.layout.display = "" if change["new"] else "none"
 
     switch.observe(press, "value")
-    return classed(box, "qtha-fold")
+    return classed(ipw.VBox([switch, place]), "qtha-fold")
 
 
 class ErrorText(ErrorLine):
