@@ -20,7 +20,8 @@ ipw.HBox([live, FigureWidget(figure(3))])""",
 # The numbers of points of the first figure.
 POINTS = """() => (document.querySelector('.qtha-figure .js-plotly-plot')?.data ?? [])
     .map(line => line.x.length)"""
-RANGE = "() => document.querySelector('.js-plotly-plot')._fullLayout.xaxis.range"
+RANGE = """() => Object.entries(document.querySelector('.js-plotly-plot')._fullLayout)
+    .find(([name, axis]) => /^xaxis/.test(name) && axis.range)[1].range"""
 
 
 def test_a_figure_grows_zooms_by_keys_and_is_the_same_after_a_reload(jupyter, tmp_path):
