@@ -19,7 +19,7 @@ from pathlib import Path
 
 from qtha_lab.core import fault_log, paths, processes
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import whole_number
+from qtha_lab.core.io import remove_file, whole_number
 from qtha_lab.experiment.run_directory import (
     RunDir,
     disk,
@@ -34,7 +34,7 @@ from qtha_lab.experiment.run_directory.thread_share import FreeThreads
 log = logging.getLogger(__name__)
 
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1, "diverged": 1}
-REFUSED = 2
+REFUSED, INTERRUPTED = 2, 3
 NICENESS = 5  # notebook and kernel have priority over training
 
 
@@ -85,6 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
         pid = queue.holder(run.lock)
         parser.exit(REFUSED, f"a worker is already at {run.path} (process {pid})\n")
     os.set_inheritable(lock, False)
+    if processes.world_size() > 1:
+        remove_file(run.stop)  # to start torchrun again is to resume
     return work_on(run, lock)
 
 
@@ -152,6 +154,8 @@ def work_on(run: RunDir, lock: int) -> int:
     spare.free()
     os.close(lock)
     code = EXIT_CODES[state]
+    if state == "stopped" and processes.world_size() > 1:
+        code = INTERRUPTED  # the others may wait for this process; torchrun ends them
     _print(f"worker ended with code {code} after {time.monotonic() - start:.1f} s")
     return code
 

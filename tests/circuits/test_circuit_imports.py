@@ -176,6 +176,22 @@ def test_programs_act_as_pennylanes_operations(text, operations):
     assert_equal_matrices(matrix_at(circuit, ()), expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "gates"),
+    [
+        ("double a = 2; rz(a) q[0];;", ["RZ(2) on 0"]),
+        ("for i in [2:-1:1] { rz(+i) q[i]; };", ["RZ(2) on 2", "RZ(1) on 1"]),
+        ("for int i in {0, 2} x q[i];", ["PauliX on 0", "PauliX on 2"]),
+        ("pragma of a vendor; x q[0:1]; #pragma another", ["PauliX on 0", "PauliX on 1"]),
+        ("/* {{{ */ x q[-1]; // ((", ["PauliX on 2"]),
+        ("rz(-2^2) q[0]; rz(2^3^2) q[0]; rz(8-2-3) q[0];", ["RZ(-4) on 0", "RZ(512) on 0", "RZ(3) on 0"]),
+        ("gphase(0.3); pow(-2) @ s q[0];", ["PhaseShift(-π/2) on 0"] * 2),
+    ],
+)  # fmt: skip
+def test_spellings_beside_the_grammar_of_openqasm_3_are_read(text, gates):
+    assert [str(gate) for gate in Circuit.from_qasm(HEAD_3 + text).gates] == gates
+
+
 def test_names_of_program_inputs_may_be_chosen():
     text = "OPENQASM 3; input float b; input angle[32] a; qubit q; ry(2*a - b) q;"
     circuit = Circuit.from_qasm(text, inputs=["a"])
@@ -197,8 +213,13 @@ def test_names_of_program_inputs_may_be_chosen():
         (HEAD_2 + "rx(__import__) q[0];", "A name must be declared"),
         (HEAD_2 + "rx(sin) q[0];", "A name must be declared"),
         (HEAD_2 + "rx(9^9^9^9) q[0];", "An angle must be"),
-        (HEAD_2 + "rx((1).real) q[0];", "An angle must be"),
-        (HEAD_2 + "u3(1) q[0];", "numbers of angles and wires must fit u3"),
+        (HEAD_2 + "rx((1).real) q[0];", "must fit the grammar of OpenQASM, got "),
+        (HEAD_2 + "opaque g a;", "must fit the grammar of OpenQASM, got a in column 68"),
+        (HEAD_2 + "x q[0]; x 'q;", "must fit the grammar of OpenQASM, got token"),
+        (HEAD_3 + "ctrl @ gphase(1) q[0];", "must consist of gates, got the statement ctrl @ gphase"),
+        (HEAD_3 + "rx(" + "sin(1)*" * 2_500 + "1) q[0];", "Line 1: A statement must have at most 300 operations"),
+        (HEAD_3 + "x q[" + "9" * 5_000 + "];", "at most 4,300 digits"),
+        (HEAD_2 + "u3(1) q[0];", "u3 must have 3 angles and 1 qubits, got 1 and 1"),
         (HEAD_2 + "rx(1) q[0]", "must end with ;"),
         (HEAD_2 + 'include "other.inc";', "include must be qelib1.inc or stdgates.inc, got"),
         (HEAD_3 + "ctrl @ u(1,2,3) q[0], q[1];", "A controlled gate must be one of"),

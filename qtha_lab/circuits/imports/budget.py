@@ -6,13 +6,15 @@ The text is limited before it is parsed; statements, gate applications and terms
 from qtha_lab.circuits.polynomial import Polynomial
 from qtha_lab.core.errors import Refusal
 
-MOST_CHARACTERS = 4_000_000  # of a program
+MOST_CHARACTERS = 1_000_000  # of a program; the parser reads some 10,000 per second
 MOST_IN_STATEMENT = 20_000  # characters
+MOST_OPERATIONS = 300  # of the expressions in a statement; the parser recurses into each
 MOST_STEPS = 500_000
 MOST_TERMS = 2_000  # of one angle
 HIGHEST_DEGREE = 8
-DEEPEST = 30  # nested blocks, gate definitions and modifiers
-CHARACTERS_PER_STEP = 50
+MOST_NESTED = 100  # blocks and brackets
+DEEPEST = 30  # nested gate definitions and modifiers
+NODES_PER_STEP = 50
 TERMS_PER_STEP = 10
 
 
@@ -21,6 +23,7 @@ class ReadingBudget:
 
     def __init__(self) -> None:
         self.left = MOST_STEPS
+        self._nodes = 0
 
     def spend(self, steps: int) -> None:
         """Take steps off.
@@ -35,9 +38,11 @@ class ReadingBudget:
                 "Write fewer loops, gate definitions and terms."
             )
 
-    def spend_text(self, text: str) -> None:
-        """Take the steps of reading a statement off."""
-        self.spend(1 + len(text) // CHARACTERS_PER_STEP)
+    def spend_node(self) -> None:
+        """Take the steps of evaluating one node of an expression off."""
+        self._nodes += 1
+        if self._nodes % NODES_PER_STEP == 0:
+            self.spend(1)
 
     def times(self, left: Polynomial, right: Polynomial) -> Polynomial:
         """Return a product of limited degree and number of terms.
