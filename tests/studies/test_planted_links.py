@@ -28,7 +28,7 @@ from qtha_lab.lessons.kit.lesson_page import lesson_page
 from qtha_lab.runs.export import export_run
 from qtha_lab.studies.comparison import ComparisonStudy
 from qtha_lab.studies.comparison import run as run_comparison
-from qtha_lab.studies.federated.rounds import federate
+from qtha_lab.studies.federated import federate
 from qtha_lab.studies.sweep import SweepStudy
 from qtha_lab.studies.sweep.study import open_journal
 
