@@ -57,7 +57,7 @@ class TomlFile:
     def line(self, *place: str | int) -> int:
         """Return the line of a table or key, such as `line("exercise", 2, "hints")`."""
         # text in multi-line strings is no key
-        rows = STRING.sub(lambda found: "\n" * found[0].count("\n"), self.text).splitlines()
+        rows = STRING.sub(lambda text: "\n" * text[0].count("\n"), self.text).splitlines()
         at, header = 0, ""
         for part in place:
             if isinstance(part, int):

@@ -17,7 +17,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.description import ModelTask, by_model_task
 from qtha_lab.figures.regimes import Regime
 from qtha_lab.studies.comparison.comparison_study import run_comparison
-from qtha_lab.studies.work import Progress
+from qtha_lab.studies.work import OnProgress
 
 LEAST_CELLS = 2
 
@@ -71,7 +71,7 @@ class RegimeMap:
         for comparison in self.comparisons():
             comparison.check(out)
 
-    def run(self, out: Path, on_progress: Progress | None = None) -> list[Regime]:
+    def run(self, out: Path, on_progress: OnProgress | None = None) -> list[Regime]:
         """Run the comparisons in folders of their own, and write `map.json`."""
         self.check(out)
         found: list[Regime] = []

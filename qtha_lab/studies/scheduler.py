@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Work on one study; return 0 if all of it has been run. An error is logged as one sentence."""
+    """Work on one study, and return 0 if all of it ran.
+
+    An error is logged as one sentence.
+    """
     options = _options(arguments)
     folder = options.folder
     lock = (

@@ -1,4 +1,4 @@
-"""A study: a folder with a description, and a plan of runs that one process starts and follows.
+"""Study: a folder with a description, and a plan of runs for one process.
 
 A new kind of study is a subclass with its description and its `plan`. A study under the group of
 its kind in a runs folder, such as `comparisons`, stores its runs in that folder, where every list
@@ -37,7 +37,7 @@ from qtha_lab.experiment.run_directory.plugins import record_trust, trusted
 from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import Run, Status, create_all, list_runs
 from qtha_lab.studies.scheduler_process import start_scheduler
-from qtha_lab.studies.work import Progress, Work, drive, ignore
+from qtha_lab.studies.work import OnProgress, Work, drive, ignore
 
 if TYPE_CHECKING:
     import pandas
@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 
 class StageProgress(NamedTuple):
-    """Progress of one stage: ended and planned runs, trials or rounds."""
+    """OnProgress of one stage: ended and planned runs, trials or rounds."""
 
     name: str
     ended: int
@@ -340,7 +340,7 @@ class Study(ABC):
     def run(
         self,
         described: Any = None,
-        on_progress: Progress | None = None,
+        on_progress: OnProgress | None = None,
         *,
         check: bool = True,
         on: str | None = None,

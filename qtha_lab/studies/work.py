@@ -1,4 +1,4 @@
-"""Work of a process on a study: it starts runs, follows them, and drives the plan to its end."""
+"""Runs of a study that one process starts and follows until the plan ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REMOTE_JOBS = 32  # simultaneous runs on a remote backend, which queues them
 log = logging.getLogger(__name__)
 
 
-class Progress(Protocol):
+class OnProgress(Protocol):
     """Callback with a run and its status."""
 
     def __call__(self, run: Run, status: Status) -> None: ...
@@ -49,7 +49,7 @@ class Work:
     def __init__(
         self,
         study: Study,
-        on_progress: Progress = ignore,
+        on_progress: OnProgress = ignore,
         backend: RemoteBackend | None = None,
         locks: Mapping[Path, int] | None = None,
     ) -> None:
@@ -166,7 +166,7 @@ AGAIN = ("stopped", "dead")
 
 def drive(
     study: Study,
-    on_progress: Progress = ignore,
+    on_progress: OnProgress = ignore,
     on: str | None = None,
     locks: Mapping[Path, int] | None = None,
 ) -> Any:

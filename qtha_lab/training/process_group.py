@@ -109,15 +109,15 @@ def check_shared(training: Training, is_seq2seq: bool) -> None:
     }
     size = processes.world_size()
     for name in [name for name, is_set in single.items() if is_set]:
-        raise Refusal(f"torchrun's processes must be 1 with {name}, got {size}.")
+        raise Refusal(f"Processes of torchrun must be 1 with {name}, got {size}.")
     if size > training.batch_size:
         raise Refusal(
-            f"torchrun's processes must be at most batch_size={training.batch_size}, whose rows "
+            f"Processes of torchrun must be at most batch_size={training.batch_size}, whose rows "
             f"they share, got {size}."
         )
     gpus, here = torch.accelerator.device_count(), processes.world_size(local=True)
     if gpus and here > gpus:
         raise Refusal(
-            f"torchrun's nproc_per_node must be at most {gpus}, the GPUs of this machine, "
+            f"Torchrun's nproc_per_node must be at most {gpus}, the GPUs of this machine, "
             f"got {here}."
         )

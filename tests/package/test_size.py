@@ -9,11 +9,11 @@ from tools.stats import TARGETS, sizes
 
 # measured by `make stats`
 LIMITS = {
-    "lines with JavaScript and CSS": 118_646,
-    "code lines": 74_482,
-    "files": 832,
-    "tokens": 689_393,
-    "lines of tests": 62_073,
+    "lines with JavaScript and CSS": 113_800,
+    "code lines": 70_090,
+    "files": 805,
+    "tokens": 673_000,
+    "lines of tests": 60_160,
 }
 
 

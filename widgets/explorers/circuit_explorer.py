@@ -118,7 +118,7 @@ class CircuitModel(ExplorerModel):
 
 
 class CircuitExplorer(Explorer, CircuitModel):
-    """The box of a `CircuitModel`, which takes the same arguments, with a slider of the angle."""
+    """Box of a `CircuitModel` with a slider of the angle; takes the same arguments."""
 
     ROWS = (("ansatz", "n_qubits", "n_layers", "reupload"), ("angle", "observable"))
 

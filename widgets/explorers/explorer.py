@@ -1,4 +1,4 @@
-"""The view of an explorer: a box of ipywidgets controls, figures and a table of its model.
+"""View of an explorer: a box with controls, figures and a table.
 
 A subclass names its rows of controls. `setting_control` makes each control of the declared trait.
 """
@@ -87,7 +87,7 @@ class Explorer(ExplorerModel, StaticOutput, ipw.VBox):
         return control
 
     def _moved(self, name: str, change: dict[str, Any]) -> None:
-        """Set the trait of a control; the control shows the trait again if that is refused."""
+        """Set the trait of a control, which shows the old value after a refusal."""
         if not self.settling:
             try:
                 setattr(self, name, None if change["new"] == NONE else change["new"])
@@ -110,7 +110,7 @@ class Explorer(ExplorerModel, StaticOutput, ipw.VBox):
     # ---- drawing
 
     def _renew(self, _change: Any = None) -> None:
-        """Show the controls of the new state now, and its figures as soon as they are computed."""
+        """Show the controls of the new state, and its figures once they are computed."""
         self._show_controls()
         self.error.show("")
         loop = self.background.loop

@@ -1,4 +1,4 @@
-"""The model of an explorer: traits as state, the options of each, and the computed drawing.
+"""Model of an explorer: traits as state, their options, and the computed drawing.
 
 Needs no browser: `model.figures` and `model.code` belong to the present state.
 """

@@ -197,7 +197,9 @@ class ViewsModel(ExplorerModel):
 
 
 class Views(Explorer, ViewsModel):
-    """The box of a `ViewsModel`; set `runs` to ids, or link it to the table's `ticked`.
+    """Box of a `ViewsModel`.
+
+    Set `runs` to ids, or link it to the table's `ticked`.
 
     Unfinished runs are followed, at most twice a second.
     """

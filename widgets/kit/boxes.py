@@ -55,7 +55,7 @@ def button(description: str, **options: Any) -> ipw.Button:
 
 
 def fold(title: str, content: Callable[[], ipw.Widget], **options: Any) -> ipw.VBox:
-    """Return a button that shows and hides a widget, which is made at the first press.
+    """Return a button that shows and hides a widget, built at the first press.
 
     A header of an ipywidgets `Accordion` cannot be reached by keyboard.
 
@@ -91,6 +91,6 @@ class ErrorText(ErrorLine):
 
 
 def show_options(control: Any, options: Sequence) -> None:
-    """Set the options of a control only if they differ, since setting them resets its value."""
+    """Set different options of a control; equal ones would reset its value."""
     if tuple(control.options) != tuple(options):
         control.options = options

@@ -3,6 +3,7 @@
 Every form and explorer takes its controls from here. This module names no setting.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from qtha_lab.core import call_syntax
 from qtha_lab.core.settings import Setting
 
 from .boxes import classed, layout
+
+log = logging.getLogger(__name__)
 
 UNSET = "not set"
 SLIDERS, SLIDER_WIDTH = (ipw.IntSlider, ipw.FloatSlider, ipw.SelectionSlider), "280px"
@@ -118,7 +121,8 @@ def read_entry(declared: Setting, entry: Any) -> Any:
             return call_syntax.parse_options(entry)
         if declared.type in (list, tuple):
             return declared.type(map(call_syntax.read_value, call_syntax.split_list(entry)))
-    except ValueError:
+    except ValueError as reason:
+        log.debug("%s: %s", declared.name, reason)
         return entry
     value = call_syntax.read_value(entry)
     is_whole = declared.type is int and isinstance(value, float) and value.is_integer()

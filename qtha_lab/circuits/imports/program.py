@@ -19,10 +19,16 @@ from qtha_lab.core.io import shortened
 MOST_GATES = 100_000
 _NOTHING = ("barrier", "id", "delay", "u0", "gphase", "global_phase")
 _OTHER_NAMES = {
-    "CX": "CNOT", "cnot": "CNOT", "u1": "PhaseShift", "phase": "PhaseShift",
-    "cu1": "ControlledPhaseShift", "cphase": "ControlledPhaseShift",
-    "rxx": "IsingXX", "ryy": "IsingYY", "rzz": "IsingZZ",
-}  # fmt: skip
+    "CX": "CNOT",
+    "cnot": "CNOT",
+    "u1": "PhaseShift",
+    "phase": "PhaseShift",
+    "cu1": "ControlledPhaseShift",
+    "cphase": "ControlledPhaseShift",
+    "rxx": "IsingXX",
+    "ryy": "IsingYY",
+    "rzz": "IsingZZ",
+}
 # definitions of qelib1.inc and stdgates.inc, equal up to a global phase
 _LIBRARY = """
 gate sdg a { p(-pi/2) a; }
@@ -52,15 +58,41 @@ gate dcx a, b { cx a, b; cx b, a; }
 gate rzx(t) a, b { h b; rzz(t) a, b; h b; }
 """
 _CONTROLLED = {
-    "x": "cx", "y": "cy", "z": "cz", "h": "ch", "rx": "crx", "ry": "cry", "rz": "crz", "p": "cp",
-    "sx": "csx", "cx": "ccx", "swap": "cswap", "phase": "cp", "u1": "cp", "cz": "ccz",
-}  # fmt: skip
+    "x": "cx",
+    "y": "cy",
+    "z": "cz",
+    "h": "ch",
+    "rx": "crx",
+    "ry": "cry",
+    "rz": "crz",
+    "p": "cp",
+    "sx": "csx",
+    "cx": "ccx",
+    "swap": "cswap",
+    "phase": "cp",
+    "u1": "cp",
+    "cz": "ccz",
+}
 _SELF_INVERSE = ("x", "y", "z", "h", "cx", "cy", "cz", "ch", "swap", "ccx", "ccz", "cswap", "id")
 _INVERSE = {"s": "sdg", "t": "tdg", "sx": "sxdg"} | {"sdg": "s", "tdg": "t", "sxdg": "sx"}
 _ONE_ANGLE = (
-    "rx", "ry", "rz", "p", "phase", "u1", "crx", "cry", "crz", "cp", "cphase", "cu1", "rxx", "ryy",
-    "rzz", "rzx",
-)  # fmt: skip
+    "rx",
+    "ry",
+    "rz",
+    "p",
+    "phase",
+    "u1",
+    "crx",
+    "cry",
+    "crz",
+    "cp",
+    "cphase",
+    "cu1",
+    "rxx",
+    "ryy",
+    "rzz",
+    "rzx",
+)
 _INV = ast.QuantumGateModifier(ast.GateModifierName.inv)
 
 Angles = Sequence[Polynomial]

@@ -19,7 +19,7 @@ from qtha_lab.circuits.imports.budget import (
     MOST_NESTED,
     MOST_OPERATIONS,
 )
-from qtha_lab.circuits.imports.qasm_program import Program
+from qtha_lab.circuits.imports.qasm_program import ProgramReader
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 
@@ -61,9 +61,9 @@ def gates_from_qasm(text: str, inputs: Sequence[str] | None = None) -> tuple[int
     for pattern, replacement in _OTHER_SPELLINGS:
         plain = re.sub(pattern, replacement, plain)
     try:
-        return Program(inputs).run(_parsed(plain))
+        return ProgramReader(inputs).run(_parsed(plain))
     except RecursionError:  # in the parser
-        raise Refusal("Expressions and blocks must nest less deeply than Python's stack.") from None
+        raise Refusal("Expressions and blocks nest too deeply. Write shorter ones.") from None
 
 
 def _uncommented(text: str) -> str:
@@ -87,14 +87,14 @@ def _check_statements(text: str) -> None:
         operations += token == "(" or (len(token) if token and token not in BREAKS else 0)
         length = match.start() - begin
         limits = (
-            (depth, MOST_NESTED, "Blocks and brackets must nest at most {:,} deep"),
-            (length, MOST_IN_STATEMENT, "A statement must have at most {:,} characters"),
-            (operations, MOST_OPERATIONS, "A statement must have at most {:,} operations"),
+            (depth, MOST_NESTED, "The depth of blocks and brackets"),
+            (length, MOST_IN_STATEMENT, "The number of characters of a statement"),
+            (operations, MOST_OPERATIONS, "The number of operations of a statement"),
         )
         for count, most, rule in limits:
             if count > most:
                 line = text.count("\n", 0, match.start()) + 1
-                raise Refusal(f"Line {line}: {rule.format(most)}, got more.")
+                raise Refusal(f"Line {line}: {rule} must be at most {most:,}, got more.")
         if token in ("", ";", "{", "}"):
             begin, operations = match.end(), 0
 

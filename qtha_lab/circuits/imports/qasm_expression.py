@@ -1,5 +1,6 @@
 """Arithmetic expressions of OpenQASM as polynomials of the program's inputs."""
 
+import logging
 import math
 from collections.abc import Mapping
 
@@ -10,6 +11,8 @@ from qtha_lab.circuits.imports.budget import HIGHEST_DEGREE, ReadingBudget
 from qtha_lab.circuits.polynomial import Polynomial
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
+
+log = logging.getLogger(__name__)
 
 _CONSTANTS = {
     "pi": math.pi,
@@ -32,12 +35,13 @@ def text_of(node: ast.QASMNode) -> str:
     """Return the first line of a node as text for a message."""
     try:
         line = openqasm3.dumps(node).strip().partition("\n")[0]
-    except ValueError:  # Python writes no integer of more than 4,300 digits
+    except ValueError as reason:  # Python writes no integer of more than 4,300 digits
+        log.debug("%s", reason)
         return type(node).__name__
     return shortened(line.rstrip(" ;{"))
 
 
-def evaluate(node: ast.Expression, names: Names, budget: ReadingBudget) -> Polynomial:
+def value_of(node: ast.Expression, names: Names, budget: ReadingBudget) -> Polynomial:
     """Return the value of an expression.
 
     Args:
@@ -116,9 +120,9 @@ def _power(left: Polynomial, number: float, budget: ReadingBudget) -> Polynomial
     return result
 
 
-def whole_number(node: ast.Expression, names: Names, budget: ReadingBudget) -> int:
+def integer_of(node: ast.Expression, names: Names, budget: ReadingBudget) -> int:
     """Return the value of an expression that must be a constant whole number."""
-    number = evaluate(node, names, budget).constant
+    number = value_of(node, names, budget).constant
     if number is None or not math.isfinite(number) or number != int(number):
         raise Refusal(f"The number must be whole and constant, got {text_of(node)}.")
     return int(number)

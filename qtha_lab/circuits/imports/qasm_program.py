@@ -14,7 +14,7 @@ from openqasm3 import ast
 from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.imports.budget import DEEPEST
 from qtha_lab.circuits.imports.program import MOST_GATES, ProgramGates, has_no_effect
-from qtha_lab.circuits.imports.qasm_expression import evaluate, text_of, whole_number
+from qtha_lab.circuits.imports.qasm_expression import integer_of, text_of, value_of
 from qtha_lab.circuits.polynomial import Polynomial
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
@@ -22,15 +22,19 @@ from qtha_lab.core.io import shortened
 MOST_QUBITS = 1_000
 _LIBRARIES = ("qelib1.inc", "stdgates.inc")
 _BRANCHES = (
-    ast.BranchingStatement, ast.WhileLoop, ast.SwitchStatement, ast.BreakStatement,
-    ast.ContinueStatement, ast.ReturnStatement,
-)  # fmt: skip
+    ast.BranchingStatement,
+    ast.WhileLoop,
+    ast.SwitchStatement,
+    ast.BreakStatement,
+    ast.ContinueStatement,
+    ast.ReturnStatement,
+)
 _NUMBERS = ast.FloatType | ast.AngleType | ast.IntType | ast.UintType
 _SETS = ast.RangeDefinition | ast.DiscreteSet
 _Operand = ast.Identifier | ast.IndexedIdentifier
 
 
-class Program:
+class ProgramReader:
     """State of a program while its statements are read.
 
     Args:
@@ -114,7 +118,7 @@ class Program:
         elif value is None and not isinstance(statement.type, ast.BitType):
             raise Refusal(f"A number must have a value, got {text_of(statement)}.")
         elif value is not None and not isinstance(statement.type, ast.BitType):
-            self.gates.names[name] = evaluate(value, self.gates.names, self.budget)
+            self.gates.names[name] = value_of(value, self.gates.names, self.budget)
 
     def _define(self, statement: ast.QuantumGateDefinition) -> None:
         self.gates.definitions[statement.name.name] = statement
@@ -148,7 +152,7 @@ class Program:
         yield from range(first, last + (1 if step > 0 else -1), step)
 
     def _number(self, node: ast.Expression) -> int:
-        return whole_number(node, self.gates.names, self.budget)
+        return integer_of(node, self.gates.names, self.budget)
 
     def _measure(self, qubits: _Operand) -> None:
         for wire in self._wires(qubits):
@@ -179,7 +183,7 @@ class Program:
 
     def _call(self, gate: ast.QuantumGate) -> None:
         """Apply a gate, once per qubit of a register."""
-        angles = [evaluate(angle, self.gates.names, self.budget) for angle in gate.arguments]
+        angles = [value_of(angle, self.gates.names, self.budget) for angle in gate.arguments]
         operands = [self._wires(operand) for operand in gate.qubits]
         lengths = {len(wires) for wires in operands if len(wires) > 1}
         if len(lengths) > 1:
@@ -193,14 +197,14 @@ class Program:
             self.gates.apply(gate.name.name, wires, angles, gate.modifiers)
 
 
-_READERS: dict[type, Callable[[Program, Any], None]] = {
-    ast.Include: Program._include,
-    ast.IODeclaration: Program._input_or_output,
-    ast.QubitDeclaration: Program._register,
-    ast.ClassicalDeclaration: Program._declare,
-    ast.ConstantDeclaration: Program._declare,
-    ast.QuantumGateDefinition: Program._define,
-    ast.ForInLoop: Program._repeat,
+_READERS: dict[type, Callable[[ProgramReader, Any], None]] = {
+    ast.Include: ProgramReader._include,
+    ast.IODeclaration: ProgramReader._input_or_output,
+    ast.QubitDeclaration: ProgramReader._register,
+    ast.ClassicalDeclaration: ProgramReader._declare,
+    ast.ConstantDeclaration: ProgramReader._declare,
+    ast.QuantumGateDefinition: ProgramReader._define,
+    ast.ForInLoop: ProgramReader._repeat,
     ast.QuantumMeasurementStatement: lambda program, of: program._measure(of.measure.qubit),
-    ast.QuantumGate: Program._call,
+    ast.QuantumGate: ProgramReader._call,
 }

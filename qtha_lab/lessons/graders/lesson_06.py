@@ -54,11 +54,11 @@ def _change_shape(function):
     return tuple(function(layer.parts, x, layer.scale).shape), (5, 16), "x of shape (5, 24)"
 
 
-def _compared(function, given: str, zero: str = ""):
+def _compared(function, inputs: str, zero: str = ""):
     layer, x = package_layer(), _inputs()
     if zero:
         layer.tensors[zero].zero_()
-    return function(layer.parts, x, layer.scale), layer.delta(x), given
+    return function(layer.parts, x, layer.scale), layer.delta(x), inputs
 
 
 def _linear_path(function):

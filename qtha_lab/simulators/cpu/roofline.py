@@ -31,7 +31,7 @@ MEASUREMENTS = 15
 FEWEST_REPEATS = 8  # least repeats of all passes over a block
 
 
-class Work(NamedTuple):
+class WorkPerSample(NamedTuple):
     """Work per sample: floating-point operations, and bytes moved between registers and cache."""
 
     flops: float
@@ -51,7 +51,7 @@ class Peak(NamedTuple):
 
 def work_per_sample(
     circuit: Circuit, readout: Readout | None = None, dtype: torch.dtype = torch.float32
-) -> tuple[Work, Work]:
+) -> tuple[WorkPerSample, WorkPerSample]:
     """Count the operations and bytes of forward and backward pass for one sample.
 
     A multiplication and an addition count one each. The forward pass runs from the initial state to
@@ -74,7 +74,7 @@ def work_per_sample(
     """
     tables = plan(circuit, readout)
     forward, backward = (
-        Work(*count_operations(tables, back, dtype.itemsize)) for back in (False, True)
+        WorkPerSample(*count_operations(tables, back, dtype.itemsize)) for back in (False, True)
     )
     return forward, backward
 

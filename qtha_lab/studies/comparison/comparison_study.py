@@ -26,7 +26,7 @@ from qtha_lab.studies.comparison.table import numbers
 from qtha_lab.studies.comparison.tuned_methods import folder_of, tuned
 from qtha_lab.studies.study import StageProgress, Study
 from qtha_lab.studies.sweep.sweep_study import SweepStudy
-from qtha_lab.studies.work import Progress, Work
+from qtha_lab.studies.work import OnProgress, Work
 
 if TYPE_CHECKING:
     import pandas
@@ -158,7 +158,7 @@ class ComparisonStudy(Study):
 def run_comparison(
     comparison: Comparison,
     out: Path | str,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
     *,
     on: str | None = None,
 ) -> dict[str, Any]:

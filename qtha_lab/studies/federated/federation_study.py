@@ -1,4 +1,4 @@
-"""A federation as a study: server runs whose rounds are trained in the process of the study.
+"""Federation as a study, whose rounds are trained in its own process.
 
 The folder holds `federation.yaml`, `summary.json` and the runs. Imports no torch, whose threads are
 set first.
@@ -6,7 +6,7 @@ set first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,11 @@ from qtha_lab.core.io import write_json
 from qtha_lab.experiment import Federation
 from qtha_lab.runs.worker import use_threads
 from qtha_lab.studies.study import Study
-from qtha_lab.studies.work import Progress, Work
+from qtha_lab.studies.work import OnProgress, Work
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from qtha_lab.studies.federated.folder import Rounds
 
-    from qtha_lab.studies.federated.folder import Parties
-
-Rounds = Callable[["Parties", int], "dict[str, Tensor]"]
 """Function from a round's number and initial adapter to the clients' average."""
 
 
@@ -69,7 +66,7 @@ class FederationStudy(Study):
 def federate(
     federation: Federation,
     out: Path | str = "out/federation",
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
     rounds: Rounds | None = None,
 ) -> dict[str, Any]:
     """Train every method by federated averaging.

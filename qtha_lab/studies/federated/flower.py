@@ -29,10 +29,10 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.studies.federated.client_steps import ClientRounds
-from qtha_lab.studies.federated.federation_study import Rounds, federate
-from qtha_lab.studies.federated.folder import ADAPTER, Parties, sent_by
+from qtha_lab.studies.federated.federation_study import federate
+from qtha_lab.studies.federated.folder import ADAPTER, Parties, Rounds, sent_by
 from qtha_lab.studies.federated.results import summarise_federation
-from qtha_lab.studies.work import Progress, ignore
+from qtha_lab.studies.work import OnProgress, ignore
 
 INSTALL = 'pip install "qtha-lab[federated]"'
 
@@ -55,7 +55,7 @@ def check_flower(federation: Federation) -> None:
 def federate_on_flower(
     federation: Federation,
     out: Path | str = "out/federation",
-    on_progress: Progress = ignore,
+    on_progress: OnProgress = ignore,
 ) -> dict[str, Any]:
     """Train every method by federated averaging through Flower's simulation.
 

@@ -9,6 +9,7 @@ OUT/runs/RUN/rounds/7          the adapter after round 7; round 0 is initialisat
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,9 @@ class Parties:
         with staged(place, self.server.path) as new:
             make_folder(new)
             write_atomically(new / ADAPTER, save(tensors))
+
+
+Rounds = Callable[[Parties, int], dict[str, Tensor]]
 
 
 def parties(federation: Federation, experiment: Experiment, out: Path) -> Parties:

@@ -31,8 +31,7 @@ from qtha_lab.runs.process_start import taken_over
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.federated.averaging import average
 from qtha_lab.studies.federated.client_steps import ClientRounds
-from qtha_lab.studies.federated.federation_study import Rounds
-from qtha_lab.studies.federated.folder import Parties, sent_by
+from qtha_lab.studies.federated.folder import Parties, Rounds, sent_by
 from qtha_lab.studies.work import Work
 from qtha_lab.training import artifacts
 from qtha_lab.training.early_stopping import load_weights

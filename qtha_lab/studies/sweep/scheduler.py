@@ -1,4 +1,4 @@
-"""Trials of a sweep within the work of a process: points from Optuna, runs, results, pruning.
+"""Trials of a sweep in one process: points from Optuna, runs, results, pruning.
 
 After a kill, a new process continues: the journal holds the trials, and each run names its trial.
 """

@@ -1,4 +1,4 @@
-"""A sweep as a study: trials of several methods at points on axes, with equal budgets.
+"""Sweep as a study: trials of several methods with equal budgets.
 
 The folder holds `sweep.yaml`, and the trials in `journal.log` (Optuna's). The file `origin.json` of
 each run names its trial.
