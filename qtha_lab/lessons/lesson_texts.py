@@ -61,7 +61,8 @@ class _Declarations:
     def prediction(self, text: PredictionText, _place: int) -> None:
         if sum([bool(text.options), bool(text.sketch), text.is_number]) != 1:
             raise Refusal(
-                f"Prediction {text.number} must state one of options, sketch and is_number."
+                "A prediction must state one of options, sketch and is_number, got another "
+                f"number of them in {text.number}."
             )
         entry = Prediction(**text.model_dump(exclude={"is_number"}))
         PREDICTIONS.add(text.number, entry, self.graders)

@@ -224,7 +224,7 @@ def test_names_of_program_inputs_may_be_chosen():
         (HEAD_2 + 'include "other.inc";', "include must be qelib1.inc or stdgates.inc, got"),
         (HEAD_3 + "ctrl @ u(1,2,3) q[0], q[1];", "A controlled gate must be one of"),
         (HEAD_3 + "input float a; rx(sin(a)) q[0];", "must be a sum of products of inputs"),
-        (HEAD_2 + "gate a x { b x; } gate b x { a x; } a q[0];", "must be at most 30"),
+        (HEAD_2 + "gate a x { b x; } gate b x { a x; } a q[0];", "must nest at most 30 deep"),
         ("OPENQASM 2.0; qreg q[100000];", "must have 1 to 1000 qubits, got 100000"),
         (HEAD_3 + "for int i in [0:999999] { x q[0]; }", "at most 100,000 steps"),
     ],

@@ -9,10 +9,10 @@ from tools.stats import TARGETS, sizes
 
 # measured by `make stats`
 LIMITS = {
-    "lines with JavaScript and CSS": 113_800,
-    "code lines": 70_090,
+    "lines with JavaScript and CSS": 113_830,
+    "code lines": 70_130,
     "files": 805,
-    "tokens": 673_000,
+    "tokens": 673_050,
     "lines of tests": 60_160,
 }
 

@@ -11,7 +11,7 @@ from openqasm3 import ast
 from qtha_lab.circuits.gate_kinds import GATES
 from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.imports.budget import DEEPEST, ReadingBudget
-from qtha_lab.circuits.imports.qasm_expression import evaluate, text_of, whole_number
+from qtha_lab.circuits.imports.qasm_expression import integer_of, text_of, value_of
 from qtha_lab.circuits.polynomial import Polynomial, gates_of
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
@@ -168,7 +168,7 @@ class ProgramGates:
         first, *rest = modifiers
         kinds = [each.modifier.name for each in modifiers]
         argument = first.argument
-        number = 1 if argument is None else whole_number(argument, self.names, self.budget)
+        number = 1 if argument is None else integer_of(argument, self.names, self.budget)
         if kinds[0] == "pow":
             for _ in range(min(abs(number), MOST_GATES + 1)):
                 self.apply(name, wires, angles, [_INV, *rest] if number < 0 else rest, depth)
@@ -228,7 +228,7 @@ class ProgramGates:
         for inner in definition.body:
             self.budget.spend(1)
             if isinstance(inner, ast.QuantumGate):
-                numbers = [evaluate(angle, names, self.budget) for angle in inner.arguments]
+                numbers = [value_of(angle, names, self.budget) for angle in inner.arguments]
                 inner_wires = [_local_wire(operand, local) for operand in inner.qubits]
                 self.apply(inner.name.name, inner_wires, numbers, inner.modifiers, deeper)
             elif not has_no_effect(inner):

@@ -63,7 +63,9 @@ def gates_from_qasm(text: str, inputs: Sequence[str] | None = None) -> tuple[int
     try:
         return ProgramReader(inputs).run(_parsed(plain))
     except RecursionError:  # in the parser
-        raise Refusal("Expressions and blocks nest too deeply. Write shorter ones.") from None
+        raise Refusal(
+            "Expressions and blocks must nest less deeply, got more levels than Python's stack."
+        ) from None
 
 
 def _uncommented(text: str) -> str:
