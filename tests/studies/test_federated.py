@@ -315,7 +315,7 @@ def test_clients_without_rows_are_refused_before_anything_starts(tmp_path):
 
 def test_another_federation_is_not_laid_over_one(two):
     _, out = two
-    with refused("--out", rule="a new folder or that of this federation"):
+    with refused("The folder", str(out), rule="new or hold this federation"):
         federate(described(clients=1), out)
 
 
