@@ -80,10 +80,10 @@ def test_a_process_without_a_row_has_no_label():
 @pytest.mark.parametrize(
     ("training", "setting"),
     [
-        ({"batch_size": 2}, "processes"),
-        ({"patience": 2}, "processes"),
-        ({"objective": "reinforce"}, "processes"),
-        ({"phases": "all(steps=100)"}, "processes"),
+        ({"batch_size": 2}, "Processes of torchrun"),
+        ({"patience": 2}, "Processes of torchrun"),
+        ({"objective": "reinforce"}, "Processes of torchrun"),
+        ({"phases": "all(steps=100)"}, "Processes of torchrun"),
     ],
 )
 def test_a_training_that_processes_cannot_share_is_refused(training, setting, monkeypatch):
@@ -128,7 +128,8 @@ def test_a_run_of_two_processes_is_stopped_and_resumed_as_one(tmp_path):
     launched = torchrun(run, 2)
     wait_until(lambda: run.status().step >= 4 or launched.poll() is not None, run.log_tail)
     assert run.stop().state == "stopped"
-    assert launched.wait(PATIENCE) != 0  # torchrun ends what waits for the worker
+    launched.communicate(timeout=PATIENCE)
+    assert launched.returncode != 0  # torchrun ends what waits for the worker
     reached = run.status().step
     folder = checkpoints.place(run.files.checkpoints, reached)
     states = {path.name for path in folder.glob("rng_state*")}
@@ -138,7 +139,8 @@ def test_a_run_of_two_processes_is_stopped_and_resumed_as_one(tmp_path):
     steps = [e["step"] for e in run.valid_events() if e["kind"] == "train"]
     assert steps == [*range(1, len(steps) + 1)]
     os.kill(queue.holder(run.files.lock), signal.SIGKILL)  # torchrun ends the other process
-    assert launched.wait(PATIENCE) != 0
+    launched.communicate(timeout=PATIENCE)
+    assert launched.returncode != 0
     assert run.status().state == "dead"
 
 

@@ -200,10 +200,12 @@ class ProgramGates:
         numbers = [a if isinstance(a, Polynomial) else Polynomial.const(a or 0.0) for a in angles]
         if definition := self.definitions.get(name):
             self._expand(definition, wires, numbers, depth)
-        elif own := _name_of(name):
+        elif name not in _NOTHING:
+            if (own := _name_of(name)) is None:
+                return False
             self._check(name, wires)
             self.gates += gates_of(own, wires, numbers)
-        return definition is not None or own is not None or name in _NOTHING
+        return True
 
     def _expand(
         self,
