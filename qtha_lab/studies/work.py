@@ -86,6 +86,11 @@ class Work:
 
         Finished and running ones are reused, stopped and dead ones are resumed. New runs share one
         scheduler process.
+
+        Args:
+            experiments: Experiments to run.
+            folder: Folder of the runs; None is that of the study.
+            there: Runs that may be reused; None lists the folder.
         """
         folder = folder or self.study.runs_dir
         if there is None:
@@ -104,7 +109,13 @@ class Work:
         folder: Path,
         origins: Sequence[Mapping[str, Any] | None] = (),
     ) -> list[Run]:
-        """Start new runs, which this process follows."""
+        """Start new runs, which this process follows.
+
+        Args:
+            experiments: Experiments to run.
+            folder: Folder of the runs.
+            origins: What each run belongs to, such as a trial; may be empty.
+        """
         runs = launch_all(experiments, folder, check=False, origins=origins, on=self.backend)
         self.follow(runs)
         return runs

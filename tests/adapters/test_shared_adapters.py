@@ -193,6 +193,19 @@ def test_routed_experts_without_adapters_are_named(targets, caplog):
     assert unadapted_experts_note(make("llama")) == ""
 
 
+def test_adapters_of_two_methods_stand_side_by_side_without_a_mixed_model():
+    torch.manual_seed(0)
+    model = make("llama")
+    model.add_adapter(QthaConfig(**SMALL, init_weights=False), "ours")
+    model.add_adapter(LoraConfig(r=2, target_modules=["v_proj"], init_lora_weights=False), "theirs")
+    outputs = {}
+    for names in (["ours"], ["theirs"], ["ours", "theirs"]):
+        model.set_adapter(names)
+        outputs[len(outputs)] = logits(model)
+    assert not torch.equal(outputs[2], outputs[0])
+    assert not torch.equal(outputs[2], outputs[1])
+
+
 def test_a_list_of_methods_takes_the_names_of_lora():
     choice = MethodChoice.parse("qtha(r=4,lora_alpha=8)")
     config = get_method(choice.name).make_config(target_modules=["q_proj"], **choice.options)

@@ -9,11 +9,11 @@ from tools.stats import TARGETS, sizes
 
 # measured by `make stats`
 LIMITS = {
-    "lines with JavaScript and CSS": 113_830,
+    "lines with JavaScript and CSS": 113_880,
     "code lines": 70_130,
     "files": 805,
     "tokens": 673_050,
-    "lines of tests": 60_160,
+    "lines of tests": 60_170,
 }
 
 

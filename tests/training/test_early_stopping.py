@@ -18,8 +18,8 @@ from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import history, read_events
 from qtha_lab.runs import run
-from qtha_lab.studies.comparison import changes
 from qtha_lab.studies.comparison.table import rows
+from qtha_lab.studies.work import same_training
 from qtha_lab.training.early_stopping import best_step, waited
 
 SMALL = {
@@ -191,4 +191,4 @@ def test_what_a_comparison_of_epochs_asks_for_is_what_its_runs_record():
     (asked,) = comparison.experiments()
     recorded = resolve(asked).as_recorded()
     assert recorded.training.steps == 10
-    assert changes.what_counts(recorded) == changes.what_counts(asked)
+    assert same_training(recorded) == same_training(asked)

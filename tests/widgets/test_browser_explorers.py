@@ -6,8 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from playwright.sync_api import Locator, expect
-from support.accessibility import violations
 from support.jupyter_browser import Lab, open_lab
+from support.workbench_page import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CELLS = (

@@ -141,14 +141,14 @@ def in_runs_table(plant: Callable, tmp_path) -> str:
 
 def in_comparison_watch(plant: Callable, tmp_path) -> str:
     watch = widgets.ComparisonWatch()
-    plant("widgets.workbench.comparison_watch.attach")
+    plant("qtha_lab.studies.comparison.ComparisonStudy.find")
     watch.comparison = "20261125-101500-1a2b"
     return watch.error.panel.value
 
 
 def in_sweep_watch(plant: Callable, tmp_path) -> str:
     watch = widgets.SweepWatch()
-    plant("widgets.workbench.sweep_watch.attach")
+    plant("qtha_lab.studies.sweep.SweepStudy.find")
     watch.sweep = "20261125-101500-1a2b"
     return watch.error.panel.value
 
@@ -233,7 +233,7 @@ def preview(bench, plant: Callable) -> None:
 
 
 def launch(bench, plant: Callable) -> None:
-    plant("qtha_lab.runs.run.launch")
+    plant("widgets.workbench.workbench.launch")
     bench.background.start("launch", bench.launch)
 
 

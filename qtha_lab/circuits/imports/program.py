@@ -154,7 +154,14 @@ class ProgramGates:
     def apply(
         self, name: str, wires: Sequence[int], angles: Angles, modifiers: Modifiers, depth: int = 0
     ) -> None:
-        """Add a gate with the modifiers `inv`, `pow` or `ctrl`, the first outermost.
+        """Add a gate.
+
+        Args:
+            name: Name in the program.
+            wires: Qubits, controls first.
+            angles: Angles in radians, as polynomials of the inputs.
+            modifiers: `inv`, `pow` or `ctrl`, the first outermost.
+            depth: Gate definitions around this one.
 
         Raises:
             Refusal: If the gate is not known, definitions nest too deeply, or a modifier does not
@@ -193,6 +200,12 @@ class ProgramGates:
         depth: int = 0,
     ) -> bool:
         """Add a gate by its OpenQASM or Qiskit name; return False if unknown.
+
+        Args:
+            name: Name of the gate.
+            wires: Qubits, controls first.
+            angles: Angles in radians.
+            depth: Gate definitions around this one.
 
         Raises:
             Refusal: If its wires or angles do not fit, or a wire was measured before.

@@ -121,7 +121,13 @@ def _power(left: Polynomial, number: float, budget: ReadingBudget) -> Polynomial
 
 
 def integer_of(node: ast.Expression, names: Names, budget: ReadingBudget) -> int:
-    """Return the value of an expression that must be a constant whole number."""
+    """Return the value of an expression that must be a constant whole number.
+
+    Args:
+        node: Expression.
+        names: Values of the names that it may use.
+        budget: Steps left.
+    """
     number = value_of(node, names, budget).constant
     if number is None or not math.isfinite(number) or number != int(number):
         raise Refusal(f"The number must be whole and constant, got {text_of(node)}.")

@@ -125,7 +125,14 @@ def rule(page_style: PageStyle, dash: str = "dot", width: float = 0.7) -> dict[s
 
 
 def with_front(figure: go.Figure, x: Any, y: Any, page_style: PageStyle) -> go.Figure:
-    """Return the figure with a dotted line through points, behind all other traces."""
+    """Return the figure with a dotted line through points, behind all other traces.
+
+    Args:
+        figure: Figure to add to.
+        x: Positions along x.
+        y: Positions along y.
+        page_style: Theme and size of the page.
+    """
     figure.add_scatter(
         x=x, y=y, mode="lines", line=rule(page_style), showlegend=False, hoverinfo="skip"
     )
@@ -284,7 +291,14 @@ def note(words: str, page_style: PageStyle, **place: Any) -> dict[str, Any]:
 
 
 def row_name(words: str, y: float, page_style: PageStyle, **more: Any) -> dict[str, Any]:
-    """Return the left-aligned name of a row, on a background that hides the grid."""
+    """Return the left-aligned name of a row, on a background that hides the grid.
+
+    Args:
+        words: Name of the row.
+        y: Position of its upper edge.
+        page_style: Theme and size of the page.
+        more: Further options of plotly's annotation.
+    """
     place = {"xref": "paper", "x": 0, "xanchor": "left", "y": y, "yanchor": "top", "borderpad": 0}
     look = {"align": "left", "bgcolor": page_style.inks.paper}
     return note(words, page_style, **place, **look, **more)
