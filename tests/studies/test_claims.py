@@ -5,11 +5,14 @@ import pytest
 
 from qtha_lab.experiment import Comparison, MethodChoice
 from qtha_lab.experiment.run_directory import write_json
-from qtha_lab.studies.comparison import notes, tuning
+from qtha_lab.studies.comparison import differences, notes, tuning
 from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.controls import PARTS, decompose
+from qtha_lab.studies.comparison.explain import findings_of
 from qtha_lab.studies.comparison.rounding_noise import noise_sentence, repeats_of
 from qtha_lab.studies.comparison.row_losses import TestItems, losses_of, read_items
+from qtha_lab.studies.comparison.summary import summary_of
 
 WHOLE = "qtha(r=4,waist=16,n_layers=1)"
 
@@ -193,3 +196,34 @@ def test_the_layers_that_were_chosen_are_part_of_what_a_method_is_called():
     entry = {"method": "lora", "options": {"r": 2}, "label": "", "target_modules": ["q_proj"]}
     assert tuning.family(entry) == "lora(r=2,target_modules=[q_proj])"
     assert tuning.family(entry | {"target_modules": None}) == "lora(r=2)"
+
+
+def test_a_method_is_compared_to_its_own_control_as_explain_does():
+    losses = {"lora": 1.0, "qpa": 1.5, "qpa(generator=classical)": 2.0}
+    entries = [
+        entry(method, seed, loss + seed / 1000)
+        for method, loss in losses.items()
+        for seed in range(4)
+    ]
+    methods = [MethodChoice.parse(method) for method in losses]
+    comparison = Comparison(methods=methods, seeds=list(range(4)))
+    summary = summary_of(comparison, [], entries, [], [], len(entries))
+    (control,) = summary["controls"]
+    assert (control["first"], control["second"]) == ("qpa", "qpa(generator=classical)")
+    assert control["mean"] == pytest.approx(-0.5)
+    assert control["sentence"] in differences.verdicts(Compared(summary)).sentences
+    assert (
+        control["verdict"] == findings_of(entries).verdicts[control["first"], control["second"], ""]
+    )
+
+
+def test_a_part_of_qtha_is_stated_once():
+    whole, frozen = WHOLE, f"{WHOLE[:-1]},train_circuit=false)"
+    losses = {"lora": 1.0, whole: 1.2, frozen: 1.3}
+    entries = [
+        entry(m, seed, loss + seed / 1000) for m, loss in losses.items() for seed in range(4)
+    ]
+    comparison = Comparison(methods=[MethodChoice.parse(m) for m in losses], seeds=list(range(4)))
+    summary = summary_of(comparison, [], entries, [], [], len(entries))
+    assert [row["part"] for row in summary["decomposition"]] == ["trained angles"]
+    assert summary["controls"] == []

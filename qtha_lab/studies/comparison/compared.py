@@ -134,7 +134,7 @@ class Compared:
         """Return the contents restricted to one model and task."""
         parts = {
             name: by_model_task(self.summary[name] or ()).get(model_task, [])
-            for name in ("runs", "drawn", "contenders", "claims", "decomposition")
+            for name in ("runs", "drawn", "contenders", "claims", "controls", "decomposition")
             if name in self.summary
         }
         chosen = self.chosen and [r for r in self.chosen if r.experiment.model_task == model_task]
@@ -189,6 +189,11 @@ class Compared:
     def claims(self) -> list[dict[str, Any]]:
         """Differences to the first method; empty for older summaries."""
         return self.summary.get("claims") or []
+
+    @cached_property
+    def controls(self) -> list[dict[str, Any]]:
+        """Differences to own controls that are no part of QTHA; empty for older summaries."""
+        return self.summary.get("controls") or []
 
     @cached_property
     def parts(self) -> list[dict[str, Any]]:

@@ -132,6 +132,22 @@ def _essence(method: str, options: Mapping[str, Any]) -> str:
     return MethodChoice(name=method, options=read).meaning
 
 
+def against_controls(
+    entries: Sequence[dict[str, Any]],
+    items: Mapping[str, TestItems] | None = None,
+    margin: float = MARGIN,
+) -> list[Claim]:
+    """Compare each method to its own controls, as one Bonferroni family.
+
+    Args:
+        entries: Entries of all runs of a comparison.
+        items: Test rows by run id, for the runs that have them.
+        margin: Largest difference that counts as equivalent.
+    """
+    pairs = control_pairs(entries)
+    return claims(entries, pairs, items or {}, len(pairs), margin)
+
+
 def control_pairs(entries: Iterable[dict[str, Any]]) -> dict[ModelTask, list[tuple[str, str]]]:
     """Return the labels of methods with those of their controls, by (model, task) pair.
 

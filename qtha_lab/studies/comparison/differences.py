@@ -51,7 +51,7 @@ def stated(compared: Compared) -> list[str]:
 
 def _claimed(compared: Compared) -> list[str]:
     lacking = [missing.sentence for missing in without_a_loss(compared.entries)]
-    return [claim["sentence"] for claim in compared.claims] + lacking
+    return [claim["sentence"] for claim in [*compared.claims, *compared.controls]] + lacking
 
 
 def missing(compared: Compared) -> list[str]:

@@ -24,11 +24,10 @@ from qtha_lab.studies.comparison.claims import (
     WORDS,
     Claim,
     against_the_first,
-    claims,
     measure_of,
     pairs_to_first,
 )
-from qtha_lab.studies.comparison.controls import control_pairs
+from qtha_lab.studies.comparison.controls import against_controls, control_pairs
 from qtha_lab.studies.comparison.folder import contender_records_of
 from qtha_lab.studies.comparison.next_steps import NextStep, Planner, resume_step
 from qtha_lab.studies.comparison.outcomes import outcomes
@@ -113,7 +112,7 @@ def findings_of(
     """
     entries = [dict(each) for each in entries]
     to_first, of_controls = against_the_first(entries, items), control_pairs(entries)
-    every = [*to_first, *claims(entries, of_controls, items or {}, len(of_controls))]
+    every = [*to_first, *against_controls(entries, items)]
     claimed = {(claim.model_task, claim.first, claim.second): claim for claim in every}
     found = Findings([], to_first, [])
     model_tasks, best = by_model_task(entries), by_model_task(tuning.at_their_best(entries))

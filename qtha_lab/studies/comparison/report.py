@@ -59,6 +59,7 @@ class Report:
         compared = Compared.of(folder)
         data = {
             "claims": compared.claims,
+            "controls": compared.controls,
             "decomposition": compared.parts,
             "notes": compared.summary["notes"],
             "contenders": compared.summary.get("contenders") or [],

@@ -33,20 +33,24 @@ def summary_of(
 
     Returns:
         `comparison`, as plain data; the contenders, `runs` and `expected` as above; `notes`,
-        sentences on results and limits; `claims` and `decomposition`, the differences as numbers
-        (see `claims.Claim`); `rounding`, the losses under 1-ulp perturbation by method; over
+        sentences on results and limits; `claims`, `controls` and `decomposition`, the differences
+        to the first method, to a method's own control and of parts of QTHA as numbers (see
+        `claims.Claim`); `rounding`, the losses under 1-ulp perturbation by method; over
         several (model, task) pairs `pooled`, the pooled differences.
     """
     # imported here, since lists of runs do not need NumPy and SciPy
     from qtha_lab.studies.comparison import rounding_noise
     from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
-    from qtha_lab.studies.comparison.controls import decompose
+    from qtha_lab.studies.comparison.controls import against_controls, decompose
     from qtha_lab.studies.comparison.neighbouring_rates import robustness_sentences
     from qtha_lab.studies.comparison.row_losses import read_items
 
     items = read_items(ended)
     rounding = rounding_noise.losses(rounding_noise.repeats_of(repeats, entries))
     claims = against_the_first(entries, items, comparison.margin)
+    parts = decompose(entries, items, comparison.margin)
+    of_parts = {(row.claim.first, row.claim.second) for row in parts}
+    controls = against_controls(entries, items, comparison.margin)
     sentences = [claim.sentence for claim in claims]
     sentences += robustness_sentences(claims)
     sentences += [lacking.sentence for lacking in without_a_loss(entries)]
@@ -60,7 +64,8 @@ def summary_of(
             entries, expected, sentences, protocol_sentences(comparison, contenders, entries)
         ),
         "claims": [claim.plain() for claim in claims],
-        "decomposition": [row.plain() for row in decompose(entries, items, comparison.margin)],
+        "controls": [c.plain() for c in controls if (c.first, c.second) not in of_parts],
+        "decomposition": [row.plain() for row in parts],
         "rounding": rounding,
     }
     if pivot_table := PivotTable.of(summary):
