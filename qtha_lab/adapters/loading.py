@@ -129,8 +129,8 @@ def _read_config(folder: Path) -> PeftConfig:
         return config_class.from_pretrained(str(folder))
     except Exception as problem:
         raise Refusal(
-            f"The adapter in {folder} must have settings of qtha-lab {__version__}, got others: "
-            f"{_one_line(problem)}"
+            f"The adapter in {shortened(folder, 60)} must have settings of qtha-lab {__version__},"
+            f" got others: {_one_line(problem)}"
         ) from problem
 
 
@@ -141,8 +141,9 @@ def _check_settings_known(folder: Path, config_class: type, saved: dict[str, Any
         version = saved.get("qtha_lab_version") or "of unknown version"
         settings = ", ".join(f"{name}={value!r:.40}" for name, value in list(strange.items())[:5])
         raise Refusal(
-            f"The adapter in {folder} must have settings that qtha-lab {__version__} knows, got "
-            f"{settings} of version {version}. Load it with that version."
+            f"The adapter in {shortened(folder, 60)} must have settings that qtha-lab {__version__}"
+            f" knows, got {shortened(settings, 90)} of version {shortened(version, 20)}. Load it "
+            "with that version."
         )
 
 

@@ -214,6 +214,12 @@ def test_a_state_of_another_size_is_refused(tmp_path):
     with refused("angles=mps(RUN)", rule="name a run with a state of 6 qubits"):
         adapters.check_angles(make("llama"), config)
     settings = json.loads((tmp_path / "adapter_config.json").read_text())
+    for bond_dim in ("two", 0, 1e999, 10**9):
+        changed = json.dumps(settings | {"mps_bond": bond_dim})
+        (tmp_path / "adapter_config.json").write_text(changed)
+        config = method.make_config("CAUSAL_LM", TARGETS["llama"], **SU4, angles=f"mps({tmp_path})")
+        with refused("angles=mps(RUN)", rule="name a run with mps_bond from 1 to 256"):
+            adapters.check_angles(make("llama"), config)
     settings["generator"] = "classical"
     (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
     config = method.make_config("CAUSAL_LM", TARGETS["llama"], **SU4, angles=f"mps({tmp_path})")

@@ -7,6 +7,8 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from support.refusals import refused
 
 from qtha_lab import adapters
@@ -137,6 +139,33 @@ def test_files_of_other_circuits_are_refused_before_use(tmp_path):
         )  # fmt: skip
         with pytest.raises(Refusal, match=text):
             adapters.check_angles(base, config)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"n_layers": "two"},
+        {"n_layers": "999999999999"},
+        {"n_layers": "-1"},
+        {"kinds": "3"},
+        {"kinds": "["},
+        {"kinds": json.dumps(["a"] * 100_000)},
+        {"form": "another"},
+        {"kinds": None},
+    ],
+    ids=str,
+)
+def test_a_file_with_damaged_notes_is_a_sentence(tmp_path, changed):
+    file = tmp_path / "angles"
+    train_angle_model([far_from(ansatze.build("qtha", 3, 1))], MetaTraining(epochs=1)).save(file)
+    with safe_open(file, "pt") as saved:
+        notes = saved.metadata() | changed
+    notes = {name: note for name, note in notes.items() if note is not None}
+    save_file(load_file(file), file, metadata=notes)
+    with pytest.raises(Refusal) as refusal:
+        AngleModel.load(file)
+    assert str(file) in str(refusal.value)
+    assert len(str(refusal.value)) <= 300
 
 
 def test_descriptors_of_a_gate_are_those_of_its_place():

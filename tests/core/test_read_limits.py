@@ -17,6 +17,7 @@ from support.refusals import refused
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_arrays, table_rows
 from qtha_lab.core.io.read_counts import MOST_ROWS, ReadCounts
+from qtha_lab.core.io.tables import LARGEST_JSON
 from qtha_lab.tasks import load_task
 
 ALLOWED = 2**30  # bytes of memory on top of the imports
@@ -142,6 +143,17 @@ def test_a_file_is_refused_before_it_fills_the_memory(name, tmp_path):
     assert rule in message
     assert len(message) <= 300 + len(str(tmp_path))
     assert int(peak) < ALLOWED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux states the peak memory")
+def test_a_document_that_is_too_long_takes_little_more_than_its_limit(tmp_path):
+    with open(tmp_path / "holes.json", "wb") as file:
+        file.truncate(2**31)
+    command = [sys.executable, "-c", READ, str(tmp_path / "holes.json")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    message, peak = result.stdout.splitlines()
+    assert "holes.json must have at most 128 MiB as one document" in message
+    assert int(peak) < LARGEST_JSON + 2**25
 
 
 def arrow(compression: str | None = None, **columns: pyarrow.Array) -> bytes:

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,8 +121,8 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     try:
         header = parse_json(text)
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        shapes = {name: tuple(map(int, entry["shape"])) for name, entry in entries.items()}
-        end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+        shapes = {name: tuple(map(index, entry["shape"])) for name, entry in entries.items()}
+        end = max((index(entry["data_offsets"][1]) for entry in entries.values()), default=0)
     except (Refusal, AttributeError, LookupError, TypeError, ValueError) as problem:
         raise _refused(path, f"a damaged header: {problem}") from None
     if length != 8 + size + end or any(number < 0 for shape in shapes.values() for number in shape):

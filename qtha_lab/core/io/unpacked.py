@@ -18,6 +18,8 @@ from qtha_lab.core.io.json_lines import LONGEST_LINE, at_line, likely_encoding
 from qtha_lab.core.io.read_counts import MOST_LINES, ReadCounts
 from qtha_lab.core.io.text import shortened
 
+PART = 2**20
+"""Characters that are read at once."""
 WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -95,14 +97,17 @@ def whole_text(path: Path, counts: ReadCounts, limit: int) -> str:
         counts: Counts of all files that are read together.
         limit: Largest number of characters.
     """
+    parts, length, lines = list[str](), 0, 0
     with _open_text(path, counts) as text:
-        content = _read(path, text, 0, limit, text.read)
-    if len(content) > limit:
-        raise Refusal(
-            f"{path.name} must have at most {limit / 2**20:g} MiB as one document, got more. Save "
-            "the rows as JSON Lines."
-        )
-    return content
+        while part := _read(path, text, lines, PART, text.read):
+            parts.append(part)
+            length, lines = length + len(part), lines + part.count("\n")
+            if length > limit:
+                raise Refusal(
+                    f"{path.name} must have at most {limit / 2**20:g} MiB as one document, got "
+                    "more. Save the rows as JSON Lines."
+                )
+    return "".join(parts)
 
 
 @contextmanager

@@ -212,6 +212,20 @@ def safetensors_headers(file: Path) -> None:
     _load_adapter(file)
 
 
+def _trained_angles() -> list[bytes]:
+    from qtha_lab.adapters.initialisation.angles.pretraining import AngleModel
+
+    AngleModel(["RY.0", "CRZ.0"]).save(Path("angles"))
+    return [Path("angles").read_bytes()]
+
+
+@reader(_trained_angles, file="trained.angles", share=0.3, grammar=_headers)
+def trained_angles(file: Path) -> None:
+    from qtha_lab.adapters.initialisation.angles.pretraining import AngleModel
+
+    AngleModel.load(file)
+
+
 CODE = words_of(
     "raise |KeyError|('a')|\n|import |os|x = 1|    |def f():|'|class A:|# coding: utf-7|(|f'{",
     at="|",

@@ -20,6 +20,7 @@ from qtha_lab.adapters.initialisation.angles.saved_tensors import SavedAdapter
 from qtha_lab.adapters.initialisation.angles.small import normal
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened
 
 NEAR_IDENTITY = 0.01  # radians, for surplus layers
 
@@ -45,6 +46,16 @@ class PreparesMps(AngleInitialisation):
             )
         return saved
 
+    @cached_property
+    def _bond_dim(self) -> int:
+        bond_dim = self._saved.config.get("mps_bond", 2)
+        if not isinstance(bond_dim, int) or not 1 <= bond_dim <= 256:
+            raise Refusal(
+                "angles=mps(RUN) must name a run with mps_bond from 1 to 256, got "
+                f"{shortened(repr(bond_dim), 40)}. Choose another run."
+            )
+        return bond_dim
+
     def check_circuit(self, circuit: Circuit) -> None:
         if circuit.n_inputs:
             raise Refusal(
@@ -61,8 +72,8 @@ class PreparesMps(AngleInitialisation):
 
     def _numbers(self, place: AnglePosition) -> torch.Tensor:
         numbers = self._saved.at(place.layer).get(place.tensor, torch.empty(0)).flatten()
-        bond_dim, n = int(self._saved.config.get("mps_bond", 2)), place.circuit.n_qubits
-        if place.first or len(numbers) != mps_to_gates.n_numbers(n, bond_dim):
+        n = place.circuit.n_qubits
+        if place.first or len(numbers) != mps_to_gates.n_numbers(n, self._bond_dim):
             raise Refusal(
                 f"angles=mps(RUN) must name a run with a state of {n} qubits at {place.layer}, got "
                 f"{self.argument!r}. Choose a run of the same chunk and of one block."
@@ -71,8 +82,7 @@ class PreparesMps(AngleInitialisation):
 
     def angles(self, place: AnglePosition, uniform):
         numbers = self._numbers(place).double()
-        bond_dim = int(self._saved.config.get("mps_bond", 2))
-        state = mps_to_gates.amplitudes(numbers, place.circuit.n_qubits, bond_dim)
+        state = mps_to_gates.amplitudes(numbers, place.circuit.n_qubits, self._bond_dim)
         n_layers = place.circuit.n_params // (15 * (place.circuit.n_qubits - 1))
         prepared = torch.from_numpy(decompose(state.numpy(), n_layers).angles)
         angles = torch.zeros(place.circuit.n_params, dtype=torch.float64)

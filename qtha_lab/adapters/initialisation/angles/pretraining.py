@@ -32,7 +32,7 @@ from qtha_lab.adapters.initialisation.angles.descriptors import (
 )
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import open_tensors, parse_json, write_atomically
+from qtha_lab.core.io import open_tensors, parse_json, shortened, write_atomically
 
 WIDTH = 30
 NETWORK_DECAY = 1.0  # times the learning rate, per step
@@ -132,11 +132,13 @@ class AngleModel(nn.Module):
                     f"{file} must hold trained angles, got other tensors. Write one with "
                     "`qtha-lab init learn`."
                 )
-            model = cls(parse_json(notes["kinds"]), int(notes["n_layers"]))
-            model.load_state_dict(tensors)
-        except (OSError, KeyError, RuntimeError) as problem:
-            raise Refusal(f"{file} cannot be read: {problem}") from None
-        return model
+            with torch.device("meta"):  # no memory for the sizes that the file states
+                model = cls(parse_json(notes["kinds"]), int(notes["n_layers"]))
+            model.load_state_dict(tensors, assign=True)
+        except (OSError, LookupError, RuntimeError, TypeError, ValueError) as problem:
+            reason = shortened(" ".join(str(problem).split()), 120)
+            raise Refusal(f"{shortened(file, 90)} cannot be read: {reason}") from None
+        return model.double()
 
 
 def train_angle_model(
