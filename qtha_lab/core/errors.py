@@ -11,13 +11,22 @@ class Refusal(ValueError):  # noqa: N818  a refusal is no error of the program
 
     The first sentence of the message has one of three forms: `SETTING must RULE, got VALUE.`,
     `Unknown SETTING 'VALUE'` and a state (`SETTING cannot be read: VALUE.`, `No run is ticked.`).
-    A remedy may follow. The fields are read from that sentence; a missing field is empty.
+    A remedy may follow. The fields are read from that sentence; a missing field is empty. The
+    middle of a message with over 300 characters is left out.
 
     Example:
         >>> refusal = Refusal("steps must be at least 1, got 0. Choose more.")
         >>> refusal.setting, refusal.rule, refusal.value
         ('steps', 'must be at least 1', '0')
+        >>> len(str(Refusal(f"name must be short, got {'a' * 1000}. Choose another.")))
+        300
     """
+
+    def __init__(self, message: object = "") -> None:
+        text = str(message)
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST - _END_LENGTH - 1]}…{text[-_END_LENGTH:]}"
+        super().__init__(text)
 
     @property
     def setting(self) -> str:
@@ -35,12 +44,11 @@ class Refusal(ValueError):  # noqa: N818  a refusal is no error of the program
         return self._field("value")
 
     def _field(self, name: str) -> str:
-        sentence = str(self)[:_LONGEST]
-        form = next(filter(None, (form.match(sentence) for form in _FORMS)), None)
+        form = next(filter(None, (form.match(str(self)) for form in _FORMS)), None)
         return form.groupdict("")[name] if form else ""
 
 
-_LONGEST = 400  # characters of a sentence; a message has at most 300
+_LONGEST, _END_LENGTH = 300, 100  # characters of a message, and of its end with the remedy
 _END = r"(?:\.(?=\s+[^\sa-z]|$)|$)"
 _FORMS = (
     re.compile(r"(?s)(?:.*?: )?(?P<rule>Unknown) (?P<setting>[^']+) (?P<value>'.*?')(?=[:. ]|$)"),
