@@ -16,14 +16,15 @@ MOST = 100_000
 class Angle:
     """Gate angle in radians: `scale · source + offset`.
 
-    `factors` are indices of further inputs that multiply an input, as in an IQP circuit. A gate
-    with a sum of such angles is written as several gates.
+    `factors` are indices of further inputs that multiply an input, as in an IQP circuit, and
+    `weights` of parameters that do, as in a trained frequency. A gate with a sum of such angles is
+    written as several gates.
 
     Example:
         >>> str(Angle.input(0)), str(Angle.param(3, scale=2.0)), str(Angle.const(PI / 2))
         ('x0', '2·p3', 'π/2')
-        >>> str(Angle.product([0, 1], scale=2.0))
-        '2·x0·x1'
+        >>> str(Angle.product([0, 1], scale=2.0)), str(Angle.product([0], weights=[3]))
+        ('2·x0·x1', 'x0·p3')
     """
 
     source: Literal["input", "param", "const"]
@@ -31,19 +32,21 @@ class Angle:
     scale: float = 1.0
     offset: float = 0.0
     factors: tuple[int, ...] = ()
+    weights: tuple[int, ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "factors", tuple(self.factors))
+        object.__setattr__(self, "weights", tuple(self.weights))
         if self.source not in ("input", "param", "const"):
             raise Refusal(
                 f'The source of an angle must be "input", "param" or "const", got {self.source!r}.'
             )
-        for index in (self.index, *self.factors):
+        for index in (self.index, *self.factors, *self.weights):
             if not isinstance(index, int) or not 0 <= index < MOST:
                 got = shortened(repr(index))
                 raise Refusal(f"The index of an angle must be from 0 to {MOST - 1:,}, got {got}.")
-        if self.factors and self.source != "input":
-            raise Refusal(f"Factors of a product in an angle must be inputs, got a {self.source}.")
+        if self.is_product and self.source != "input":
+            raise Refusal(f"A product in an angle must have an input, got a {self.source}.")
         if not (math.isfinite(self.scale) and math.isfinite(self.offset)):
             value = f"{self.scale}·{self.source}+{self.offset}"
             raise Refusal(f"An angle must be finite, got {value}.")
@@ -64,16 +67,18 @@ class Angle:
         return cls("input", index, float(scale), float(offset))
 
     @classmethod
-    def product(cls, indices, scale: float = 1.0, offset: float = 0.0) -> "Angle":
-        """Return the angle `scale · x_i · x_j · … + offset` of several features.
+    def product(cls, indices, scale: float = 1.0, offset: float = 0.0, weights=()) -> "Angle":
+        """Return the angle `scale · x_i · x_j · … · p_k · … + offset` of several features.
 
         Args:
-            indices: Indices of the features; a repeated index is a power.
+            indices: Indices of the features, at least one; a repeated index is a power.
             scale: Factor of the product.
             offset: Added to it, in radians.
+            weights: Indices of parameters in the product.
         """
         first, *factors = sorted(indices)
-        return cls("input", first, float(scale), float(offset), tuple(factors))
+        weights = tuple(sorted(weights))
+        return cls("input", first, float(scale), float(offset), tuple(factors), weights)
 
     @classmethod
     def param(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
@@ -111,7 +116,7 @@ class Angle:
             ('x0+π', None)
         """
         if "const" not in (self.source, other.source):
-            if (self.source, self.indices) != (other.source, other.indices):
+            if self.variables != other.variables:
                 return None
             scale = self.scale + other.scale
             return dataclasses.replace(self, scale=scale, offset=self.offset + other.offset)
@@ -119,21 +124,34 @@ class Angle:
         return dataclasses.replace(variable, offset=self.offset + other.offset)
 
     @property
-    def indices(self) -> tuple[int, ...]:
-        """Indices of the inputs or parameters whose product is the angle."""
-        return (self.index, *self.factors)
+    def is_product(self) -> bool:
+        """Whether several inputs or parameters are multiplied."""
+        return bool(self.factors or self.weights)
+
+    @property
+    def variables(self) -> tuple[tuple[str, int], ...]:
+        """Source and index of each input or parameter in the product; empty for a constant."""
+        if self.source == "const":
+            return ()
+        inputs = ((self.source, index) for index in (self.index, *self.factors))
+        return (*inputs, *(("param", index) for index in self.weights))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the variables, such as x0 and p3."""
+        return [f"{'x' if source == 'input' else 'p'}{index}" for source, index in self.variables]
 
     def value(self, inputs, params):
         """Evaluate the angle in radians for `inputs` (..., n_inputs) and `params` (n_params,)."""
         if self.source == "const":
             return self.offset
-        source = inputs if self.source == "input" else params
-        return self.scale * math.prod(source[..., i] for i in self.indices) + self.offset
+        of = {"input": inputs, "param": params}
+        return self.scale * math.prod(of[s][..., i] for s, i in self.variables) + self.offset
 
     def __str__(self) -> str:
         if self.source == "const":
             return _number(self.offset)
-        name = "·".join(f"{'x' if self.source == 'input' else 'p'}{i}" for i in self.indices)
+        name = "·".join(self.names)
         if abs(self.scale) != 1.0:
             name = f"{_number(self.scale)}·{name}"
         elif self.scale < 0:

@@ -107,8 +107,8 @@ class Circuit:
         return self._highest("param") + 1
 
     def _highest(self, source: str) -> int:
-        angles = (a for gate in self.gates for a in gate.angles if a.source == source)
-        return max((max(angle.indices) for angle in angles), default=-1)
+        variables = (v for gate in self.gates for angle in gate.angles for v in angle.variables)
+        return max((index for of, index in variables if of == source), default=-1)
 
     @classmethod
     def from_pennylane(

@@ -27,6 +27,7 @@ class SampleValues:
         self.circuit = circuit
         self.inputs = _numbers("inputs", inputs, circuit.n_inputs)
         self.params = _numbers("params", params, circuit.n_params)
+        self.numbers = {"input": self.inputs, "param": self.params}
         if circuit.start == "amplitudes" and self.inputs is None:
             raise Refusal(
                 "A circuit that starts in amplitudes cannot be exported without inputs. Pass "
@@ -41,13 +42,10 @@ class SampleValues:
 
     def value(self, angle: Angle) -> float | None:
         """Return an angle in radians, or None if its variable has no value."""
-        if angle.source == "const":
-            return angle.offset
-        numbers = self.inputs if angle.source == "input" else self.params
-        if numbers is None:
-            return None
-        product = angle.scale
-        for index in angle.indices:
+        product = angle.scale if angle.variables else 0.0
+        for source, index in angle.variables:
+            if (numbers := self.numbers[source]) is None:
+                return None
             product *= numbers[index]
         return product + angle.offset
 
@@ -205,7 +203,12 @@ def _expression(angle: Angle, values: SampleValues) -> str:
     known = values.value(angle)
     if known is not None:
         return _number(known)
-    name = "*".join(f"{'x' if angle.source == 'input' else 'p'}{i}" for i in angle.indices)
+    known_or_name = [
+        name if numbers is None else _number(numbers[index])
+        for name, (source, index) in zip(angle.names, angle.variables, strict=True)
+        for numbers in [values.numbers[source]]
+    ]
+    name = "*".join(known_or_name)
     scaled = {1.0: name, -1.0: f"-{name}"}.get(angle.scale, f"{_number(angle.scale)}*{name}")
     return scaled if angle.offset == 0 else f"{scaled} + {_number(angle.offset)}"
 
@@ -256,8 +259,9 @@ def to_qiskit(
         if known is not None:
             return known
         product: Any = angle.scale
-        for index in angle.indices:
-            product = vectors[angle.source][index] * product
+        for source, index in angle.variables:
+            numbers = values.numbers[source]
+            product = (vectors[source] if numbers is None else numbers)[index] * product
         return product + angle.offset
 
     result = qiskit.QuantumCircuit(circuit.n_qubits)

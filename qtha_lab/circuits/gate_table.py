@@ -1,6 +1,5 @@
 """Conversion of a circuit to plain rows, one per gate, for figures and tables."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,14 +34,11 @@ def gate_rows(
         >>> gate_rows(Circuit(1, [rotation]), params=[0.5])
         [{'name': 'RY', 'wires': [0], 'angles': [{'source': 'p0', 'value': 0.5, 'gradient': None}]}]
     """
-    values = {"input": inputs, "param": params, "const": ()}
+    numbers = {"input": inputs, "param": params}
 
     def row(angle) -> dict[str, Any]:
-        numbers = values[angle.source]
-        value = angle.offset if angle.source == "const" else None
-        if angle.source != "const" and numbers is not None:
-            product = math.prod(float(numbers[index]) for index in angle.indices)
-            value = angle.scale * product + angle.offset
+        known = all(numbers[source] is not None for source, _ in angle.variables)
+        value = float(angle.value(np.asarray(inputs), np.asarray(params))) if known else None
         gradient = None
         if angle.source == "param" and gradients is not None:
             gradient = float(gradients[angle.index])

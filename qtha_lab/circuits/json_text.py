@@ -93,8 +93,9 @@ def _line(content: Any) -> str:
 
 
 def _numbers(angle: Angle) -> tuple:
-    factors = (angle.factors,) if angle.factors else ()
-    return angle.source, angle.index, angle.scale, angle.offset, *factors
+    factors = (angle.factors,) if angle.is_product else ()
+    weights = (angle.weights,) if angle.weights else ()
+    return angle.source, angle.index, angle.scale, angle.offset, *factors, *weights
 
 
 def _pairs(matrix: Any) -> list | None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from qtha_lab.circuits.angle import Angle
 from qtha_lab.circuits.gate_kinds import GATES
@@ -71,7 +70,7 @@ class Polynomial:
         """Return the terms as angles, the constant as offset of the first.
 
         Raises:
-            Refusal: If a term multiplies a parameter.
+            Refusal: If a term multiplies parameters alone.
         """
         angles = []
         for variables, scale in sorted(
@@ -79,15 +78,17 @@ class Polynomial:
         ):
             if not variables or abs(scale) < _NEGLIGIBLE:
                 continue
-            sources: list[Any] = [source for source, _ in variables]
-            indices = [index for _, index in variables]
-            if len(indices) > 1 and set(sources) != {"input"}:
-                names = "·".join(f"{'x' if s == 'input' else 'p'}{i}" for s, i in variables)
+            inputs = [index for source, index in variables if source == "input"]
+            params = [index for source, index in variables if source == "param"]
+            if len(params) > 1 and not inputs:
                 raise Refusal(
-                    "An angle must be a sum of parameters and of products of inputs, "
-                    f"each with a factor, got {names}."
+                    "An angle must be a sum of parameters and of products with an input, each "
+                    f"with a factor, got {'·'.join(f'p{index}' for index in params)}."
                 )
-            angles.append(Angle(sources[0], indices[0], scale, 0.0, tuple(indices[1:])))
+            one = (
+                Angle.product(inputs, scale, 0.0, params) if inputs else Angle.param(*params, scale)
+            )
+            angles.append(one)
         offset = self.terms.get((), 0.0)
         if not angles:
             return [Angle.const(offset)]
@@ -138,7 +139,7 @@ def gates_of(name: str, wires: Sequence[int], angles: Sequence[Polynomial]) -> l
         angles: Its angles.
 
     Raises:
-        Refusal: If an angle has a product with a parameter, or a sum in a gate whose angles do not
+        Refusal: If an angle multiplies parameters alone, or a sum in a gate whose angles do not
             add.
 
     Example:

@@ -158,13 +158,13 @@ class Description(Declared, init=False):
         return serialisation.to_yaml(self)
 
     @classmethod
-    def from_yaml(cls, source: str | Path) -> Self:
-        """Read YAML text, or the file at a path.
+    def from_yaml(cls, source: str | Path, *, links: bool = True) -> Self:
+        """Read YAML text, or the file at a path, which is no link where `links` is false.
 
         Raises:
             Refusal: If the text is not a mapping or a field is wrong; names the file and line.
         """
-        return serialisation.read_yaml(cls, source)
+        return serialisation.read_yaml(cls, source, links=links)
 
     def to_python(self) -> str:
         """Generate the Python code that creates this description and starts it."""

@@ -190,7 +190,7 @@ def check_teacher(experiment: RunDescription) -> None:
         raise Refusal(
             f"teacher must adapt a language model, got {folder.name}, an arm of a reproduction."
         )
-    described = type(experiment).from_yaml(folder / "experiment.yaml")
+    described = type(experiment).from_yaml(folder / "experiment.yaml", links=False)
     for name in SAME:
         theirs, ours = getattr(described, name), getattr(experiment, name)
         if theirs != ours:

@@ -121,4 +121,4 @@ def read_recorded(file: Path) -> Experiment:
     Raises:
         Refusal: If the description is neither; names the file and line.
     """
-    return (Reproduced if is_arm(file) else Experiment).from_yaml(file)
+    return (Reproduced if is_arm(file) else Experiment).from_yaml(file, links=False)

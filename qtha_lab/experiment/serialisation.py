@@ -110,14 +110,21 @@ def _in_order(description: BaseModel) -> list[str]:
     return fields
 
 
-def read_yaml(description: type[Description], source: str | Path) -> Description:
+def read_yaml(
+    description: type[Description], source: str | Path, *, links: bool = True
+) -> Description:
     """Parse a description from YAML text, or from the file at a path.
+
+    Args:
+        description: Class of the description.
+        source: YAML text or path.
+        links: Follow a symbolic link in the last part of a path; false in folders of runs.
 
     Raises:
         Refusal: If it is not a mapping or a field is wrong; names the file and line.
     """
     path = _as_path(source)
-    text = str(source) if path is None else _text_of(path)
+    text = str(source) if path is None else _text_of(path, links)
     try:
         return _description_of(description, *parse_yaml(text))
     except Refusal as refused:
@@ -145,9 +152,9 @@ def _description_of(
         raise Refusal(f"Line {line}: {refused}" if line else str(refused)) from None
 
 
-def _text_of(path: Path) -> str:
+def _text_of(path: Path, links: bool) -> str:
     try:
-        content = read_bytes(path, LONGEST)
+        content = read_bytes(path, LONGEST, links=links)
     except FileNotFoundError:
         raise Refusal(f"{path} cannot be read: no such file or directory.") from None
     try:
@@ -248,12 +255,12 @@ MARK = b"reproduction:"  # start of a line in the description of an arm
 
 
 def is_arm(file: Path) -> bool:
-    """Return True if a description belongs to an arm of a reproduction.
+    """Return True if the description in a run folder belongs to an arm of a reproduction.
 
     False if the file cannot be read; its reader reports the error.
     """
     try:
-        lines = read_bytes(file, LONGEST).splitlines()
+        lines = read_bytes(file, LONGEST, links=False).splitlines()
     except (OSError, Refusal) as error:
         log.debug("%s cannot be read: %s", file, error)
         return False

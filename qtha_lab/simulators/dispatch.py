@@ -27,7 +27,8 @@ class ReadoutRequest(NamedTuple):
         from_amplitudes: Whether the inputs are the amplitudes of the initial state.
         runs: Circuit and read-out of each run; as text in a graph of torch.compile.
         order: Indices that sort the concatenated results of all runs into the requested order.
-        products: Indices of the inputs whose products are further inputs of the runs.
+        products: Inputs and parameters whose products are further inputs of the runs.
+        n_angles: Number of parameters that the runs read beside those products.
     """
 
     n_inputs: int
@@ -36,6 +37,7 @@ class ReadoutRequest(NamedTuple):
     runs: tuple[tuple[Any, Any], ...]
     order: tuple[int, ...]
     products: Products
+    n_angles: int
 
 
 @functools.lru_cache(maxsize=1024)
@@ -52,7 +54,7 @@ def request_of(circuit: Circuit, what: What) -> ReadoutRequest:
     amplitudes = circuit.start == "amplitudes"
     if not what:
         raise Refusal("observables has no entry. Name a Pauli string.")
-    n_inputs = circuit.n_inputs
+    n_inputs, n_params = circuit.n_inputs, circuit.n_params
     circuit, products = without_products(circuit)
     if isinstance(what, str):
         readout = Readout.z(circuit.n_qubits) if what == "z" else getattr(Readout, what)()
@@ -62,7 +64,7 @@ def request_of(circuit: Circuit, what: What) -> ReadoutRequest:
         runs = tuple(setting[:2] for setting in settings)
         numbers = [number for *_, members in settings for number in members]
         order = tuple(numbers.index(number) for number in range(len(numbers)))
-    return ReadoutRequest(n_inputs, circuit.n_params, amplitudes, runs, order, products)
+    return ReadoutRequest(n_inputs, n_params, amplitudes, runs, order, products, circuit.n_params)
 
 
 @torch.compiler.assume_constant_result

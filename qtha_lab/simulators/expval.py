@@ -259,10 +259,14 @@ def _flat(request: ReadoutRequest, inputs: Tensor, params: Tensor) -> tuple[Tens
         flat = flat.reshape(inputs.shape[:-1].numel(), request.n_inputs)
     if request.from_amplitudes:
         flat = flat / flat.norm(dim=-1, keepdim=True)
-    if request.products:
-        products = [flat[:, list(indices)].prod(-1) for indices in request.products]
-        flat = torch.cat([flat, torch.stack(products, -1)], -1)
-    return flat, params if params.dtype == dtype else params.to(dtype)
+    angles = params if params.dtype == dtype else params.to(dtype)
+    if not request.products:
+        return flat, angles
+    products = [
+        flat[:, list(inputs)].prod(-1) * angles[list(weights)].prod()
+        for inputs, weights in request.products
+    ]
+    return torch.cat([flat, torch.stack(products, -1)], -1), angles[: request.n_angles]
 
 
 def _as_inputs(values: Tensor, inputs: Tensor) -> Tensor:

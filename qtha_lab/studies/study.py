@@ -196,7 +196,7 @@ class Study(ABC):
     @property
     def described(self) -> Any:
         """Description in the folder."""
-        return self.describes.from_yaml(self.description)
+        return self.describes.from_yaml(self.description, links=False)
 
     @property
     def trusted(self) -> Any:

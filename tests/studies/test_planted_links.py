@@ -14,6 +14,7 @@ from support.planted_links import (
     state_of,
     with_adapter,
 )
+from support.refusals import refused
 from support.run_folders import finish, run_folder
 
 from qtha_lab import Comparison, Sweep
@@ -21,6 +22,7 @@ from qtha_lab.core.io import write_json
 from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.experiment import Federation
 from qtha_lab.experiment.run_directory import queue, trash
+from qtha_lab.experiment.run_directory.index import list_records
 from qtha_lab.lessons.copying import copy_notebooks
 from qtha_lab.lessons.kit.assignment import write_assignments
 from qtha_lab.lessons.kit.classroom import share_progress, write_classroom
@@ -181,3 +183,22 @@ def test_the_next_session_deletes_what_a_killed_writer_left(tmp_path):
         path.write_text("half")
     begin(run)
     assert not any(map(os.path.lexists, left))
+
+
+def test_the_index_holds_nothing_of_a_file_behind_a_linked_description(received, victim):
+    plant(received.path / "experiment.yaml", victim, "file")
+    plant(received.path.parent / ".index.jsonl", victim, "file")
+    ON_FILES["../.index.jsonl"](received)
+    ((_, record),) = list_records(received.path.parent)
+    assert "experiment.yaml cannot be read" in record.unreadable
+    for file in received.path.parent.rglob("*"):
+        assert file.is_dir() or file.is_symlink() or SECRET not in file.read_bytes()
+
+
+@pytest.mark.parametrize("kind", [ComparisonStudy, SweepStudy])
+def test_a_linked_description_of_a_study_is_refused(tmp_path, victim, kind):
+    study = kind(tmp_path / "received")
+    study.path.mkdir()
+    plant(study.description, victim, "file")
+    with refused(rule="cannot be read"):
+        _ = study.described

@@ -143,7 +143,7 @@ def allowed_frequencies(
     """
     if circuit.start == "amplitudes":
         raise Refusal("The data must be angles for a Fourier spectrum, got amplitudes.")
-    if any(angle.factors for gate in circuit.gates for angle in gate.angles):
+    if any(angle.is_product for gate in circuit.gates for angle in gate.angles):
         raise Refusal(
             "Each angle must be affine in one input for a Fourier spectrum, got a product."
         )

@@ -89,7 +89,7 @@ def generators_of(circuit: Circuit, with_inputs: bool = True) -> list[Terms]:
     Each is conjugated by the constant gates before it.
     """
     before: list[tuple] = []  # constant parts so far
-    runs: list[tuple[tuple[str, int], list[Terms]]] = []
+    runs: list[tuple[tuple[tuple[str, int], ...], list[Terms]]] = []
     for gate in circuit.gates:
         for kind, wires, angle in gate.parts():
             sources = ("param", "input") if with_inputs else ("param",)
@@ -97,9 +97,8 @@ def generators_of(circuit: Circuit, with_inputs: bool = True) -> list[Terms]:
                 direction = {string_of(circuit.n_qubits, kind, wires): angle.scale}
                 for constant in reversed(before):
                     direction = dressed(direction, circuit.n_qubits, *constant)
-                source = (angle.source, angle.index)
-                if not runs or runs[-1][0] != source:
-                    runs.append((source, []))
+                if not runs or runs[-1][0] != angle.variables:
+                    runs.append((angle.variables, []))
                 runs[-1][1].append(direction)
             if angle is None or angle.offset:
                 before.append((kind, wires, 0.0 if angle is None else angle.offset))

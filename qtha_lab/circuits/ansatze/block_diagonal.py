@@ -75,7 +75,12 @@ def _moved(gate: Gate, wire: int, param: int) -> Gate:
     further = {"input": wire, "param": param, "const": 0}
 
     def move(angle: Angle) -> Angle:
-        return dataclasses.replace(angle, index=angle.index + further[angle.source])
+        return dataclasses.replace(
+            angle,
+            index=angle.index + further[angle.source],
+            factors=tuple(index + wire for index in angle.factors),
+            weights=tuple(index + param for index in angle.weights),
+        )
 
     wires = tuple(w + wire for w in gate.wires)
     return dataclasses.replace(gate, wires=wires, angles=tuple(map(move, gate.angles)))

@@ -130,8 +130,9 @@ def _polynomial(
         fitted = sum(c * math.prod(point[leaf] for leaf in key) for key, c in terms.items())
         if abs(fitted - exact) > 1e-9 * max(1.0, abs(exact)):
             raise Refusal(
-                "An angle must be a sum of parameters and of products of two inputs, "
-                f"each with a factor, got that of {first.name} on wires {list(first.wires)}."
+                "An angle must be a sum of parameters and of products of an input and another "
+                f"number, each with a factor, got that of {first.name} on wires "
+                f"{list(first.wires)}."
             )
     named: dict[tuple[tuple[str, int], ...], float] = {}
     for key, scale in terms.items():

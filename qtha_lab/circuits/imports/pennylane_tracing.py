@@ -20,6 +20,11 @@ BRANCHES = (
     "got a function that branches on them. "
     "Write one circuit per branch."
 )
+NUMPY = (
+    "The angles must be computed by torch or pennylane.math, got a function that gives them to "
+    "NumPy. An angle is a sum of parameters and of products of an input and another number."
+)
+_TO_NUMPY = ("numpy", "array")
 STATES = ("AmplitudeEmbedding", "StatePrep")
 _NOTHING = ("GlobalPhase", "Identity", "Barrier", "WireCut", "Snapshot")
 SIDES = (-100.0, -7.0, -3.5, -1.75, -0.75, -0.3, -0.01, 0.01, 0.3, 0.75, 1.75, 3.5, 7.0, 100.0)
@@ -138,6 +143,8 @@ def _conditions_refused():
             name = getattr(function, "__name__", "").strip("_")
             if name in CONDITIONS and _reads(*args) and _caller() not in LIBRARIES:
                 raise Refusal(BRANCHES)
+            if name in _TO_NUMPY and _reads(*args) and _caller() not in LIBRARIES:
+                raise Refusal(NUMPY)
             return function(*args, **(kwargs or {}))
 
     return Conditions()

@@ -267,6 +267,19 @@ class ProgramGates:
             )
         self.gates.append(Gate.unitary(matrix, wires))
 
+    def reset(self, wire: int) -> None:
+        """Accept a reset of a wire in state 0, where it has no effect.
+
+        Raises:
+            Refusal: If a gate or a measurement used the wire before.
+        """
+        self.budget.spend(1 + len(self.gates))
+        if wire in self._measured or any(wire in gate.wires for gate in self.gates):
+            raise Refusal(
+                f"A reset must come before all gates of its qubit, got one on wire {wire} after "
+                "them. Use a further qubit."
+            )
+
     def measure(self, wire: int) -> None:
         """Note a measurement at the end, which a circuit omits."""
         self._measured.add(wire)

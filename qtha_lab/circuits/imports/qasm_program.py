@@ -154,6 +154,10 @@ class ProgramReader:
     def _number(self, node: ast.Expression) -> int:
         return integer_of(node, self.gates.names, self.budget)
 
+    def _reset(self, qubits: _Operand) -> None:
+        for wire in self._wires(qubits):
+            self.gates.reset(wire)
+
     def _measure(self, qubits: _Operand) -> None:
         for wire in self._wires(qubits):
             self.gates.measure(wire)
@@ -206,5 +210,6 @@ _READERS: dict[type, Callable[[ProgramReader, Any], None]] = {
     ast.QuantumGateDefinition: ProgramReader._define,
     ast.ForInLoop: ProgramReader._repeat,
     ast.QuantumMeasurementStatement: lambda program, of: program._measure(of.measure.qubit),
+    ast.QuantumReset: lambda program, of: program._reset(of.qubits),
     ast.QuantumGate: ProgramReader._call,
 }

@@ -93,6 +93,9 @@ def _add(
                 "The gates must not depend on measured values or data, got Qiskit's "
                 f"{name!r}. Write one circuit per branch."
             )
+        if name == "reset":
+            gates.reset(of[0])
+            continue
         if name == "measure":
             gates.measure(of[0])
             continue

@@ -15,7 +15,7 @@ EARLIER_TRIAL_SEEDS = [1000]  # of folders that do not state them, written befor
 
 def described(file: Path) -> Comparison:
     """Read the `comparison.yaml` of a folder; an earlier one may lack the trial seeds."""
-    comparison = Comparison.from_yaml(file)
+    comparison = Comparison.from_yaml(file, links=False)
     tuning = comparison.tuning
     if tuning is None or "seeds" in tuning.model_fields_set:
         return comparison

@@ -194,7 +194,7 @@ def _client_rounds_of(server: Path) -> ClientRounds:
     if server not in _SERVERS:
         _SERVERS.clear()
         folder = server.parent.parent
-        federation = trusted(folder, Federation.from_yaml(folder / "federation.yaml"))
+        federation = trusted(folder, Federation.from_yaml(folder / "federation.yaml", links=False))
         clients = sorted((server / "clients").iterdir(), key=lambda path: int(path.name))
         of = Parties(RunDir(server), [RunDir(path) for path in clients])
         aside = scratch_folder()  # the server writes the events of its own run
