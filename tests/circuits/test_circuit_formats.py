@@ -136,7 +136,7 @@ def _cubed(inputs):
 
 
 def _product(inputs, weights):
-    qml.RX(inputs[0] * weights[0], 0)
+    qml.RX(inputs[0] + weights[0] * weights[0], 0)
 
 
 def _choosing(inputs):
@@ -169,7 +169,7 @@ ONE, TWO = np.array([0.1]), np.array([0.1, 0.2])
     ("source", "args", "options", "setting", "value"),
     [
         (_cubed, [ONE], {}, "An angle", "that of RX on wires [0]"),
-        (_product, [ONE, ONE], {}, "An angle", "x0·p0"),
+        (_product, [ONE, ONE], {}, "An angle", "p0·p0"),
         (_choosing, [ONE], {}, "The gates", "a function that branches on them"),
         (_late_state, [TWO], {}, "Amplitudes", "a gate before them"),
         (_measured, [ONE], {}, "Each operation", "MidMeasureMP on wires [0]"),

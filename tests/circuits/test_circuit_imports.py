@@ -143,14 +143,6 @@ def test_products_are_kept_as_text():
     assert circuit.draw() == "0: ──RZ(0.5·x0·x2)─┤"
 
 
-def test_a_product_with_a_parameter_is_refused():
-    def function(inputs, weights):
-        qml.RX(inputs[0] * weights[0], 0)
-
-    with refused("An angle", "x0·p0"):
-        Circuit.from_pennylane(function, np.array([0.1]), np.array([0.1]))
-
-
 # OpenQASM
 
 
@@ -205,7 +197,7 @@ def test_names_of_program_inputs_may_be_chosen():
         (HEAD_2 + "\nif (c == 1) x q[0];", "Line 2: .*must not depend on measured values or data.*one circuit per branch"),
         (HEAD_3 + "while (true) { x q[0]; }", "must not depend on measured values or data"),
         (HEAD_2 + "measure q[0] -> c[0]; x q[0];", "No gate must follow a measurement, got x on wire 0"),
-        (HEAD_2 + "reset q[0];", "must consist of gates, got the statement reset"),
+        (HEAD_2 + "h q[0]; reset q[0];", "A reset must come before all gates of its qubit"),
         (HEAD_2 + "foo q[0];", "A gate must be defined before its use, got foo"),
         (HEAD_2 + "x r[0];", "A qubit must be declared before its use"),
         (HEAD_2 + "x q[3];", r"q must have the qubit, got q\[3\] of 3"),
