@@ -295,8 +295,8 @@ def find_shape(record: Record, chosen: Mapping[str, str]) -> tuple[Shape, Parts]
         if parts is not None and _fits(shape, parts, record):
             return shape, parts
     raise Refusal(
-        f"The columns must be of a known shape ({', '.join(_shape_names())}), got {listed(names)}. "
-        "Name them, such as prompt=COLUMN,response=COLUMN."
+        f"The columns must be of a known shape, got {shortened(listed(names), 60)}. Name them, such"
+        f" as prompt=COLUMN,response=COLUMN. Known: {', '.join(_shape_names())}."
     )
 
 

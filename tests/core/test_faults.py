@@ -100,7 +100,7 @@ def test_a_refusal_repeats_at_most_80_characters_of_what_was_typed(attempt, log)
 
 
 def test_a_refusal_that_repeats_too_much_is_cut_at_300_characters(log):
-    assert fault_log.fault_sentence(Refusal(LONG)) == "x" * 299 + "…"
+    assert fault_log.fault_sentence(Refusal(LONG)) == "x" * 199 + "…" + "x" * 100
     assert fault_log.fault_sentence(FileNotFoundError(2, "No such file", LONG)) == "x" * 299 + "…"
 
 
