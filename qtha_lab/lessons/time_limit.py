@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import CodeType, FrameType, FunctionType
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +64,25 @@ SECONDS = 20.0  # of processor time for one answer on all its cases
 PATIENCE = 3.0  # times as much, on the clock, since a busy machine works on other things too
 TICK = 0.25  # seconds between two checks of the clocks, and until an interruption is repeated
 FREE = ("numba.", "llvmlite.", "importlib.")  # modules whose time does not count
+_uncounted: set[CodeType] = set()
 
 
 class AnswerTimeout(BaseException):
     """Interruption of an answer; no `except Exception` of the answer catches it."""
 
 
+def uncounted(function: FunctionType) -> FunctionType:
+    """Mark a function that has a limit of its own, so that its time does not count."""
+    _uncounted.add(function.__code__)
+    return function
+
+
 @contextmanager
 def time_limit(seconds: float = SECONDS) -> Iterator[None]:
     """Interrupt the block after some seconds of processor time, or `PATIENCE` times as many.
 
-    Time in which numba compiles or Python imports does not count, and is not interrupted: an
-    interrupted import leaves modules half loaded.
+    Time in which numba compiles, Python imports or an `uncounted` function runs does not count, and
+    is not interrupted: an interrupted import leaves modules half loaded.
     The main thread is interrupted by a signal where the system has them, also while it sleeps.
     Other threads are interrupted between two steps of Python, by the clock alone.
 
@@ -117,9 +124,9 @@ class _Budget:
         return min(self.left.values()) <= 0
 
     def _is_free(self, frame: FrameType | None) -> bool:
-        """Return True within a compilation or an import that the block began."""
+        """Return True in a compilation, an import or an uncounted function of the block."""
         while frame and frame is not self.outer:
-            if frame.f_globals.get("__name__", "").startswith(FREE):
+            if frame.f_code in _uncounted or frame.f_globals.get("__name__", "").startswith(FREE):
                 return True
             frame = frame.f_back
         return False

@@ -24,7 +24,7 @@ from qtha_lab.lessons.builds import BUILDS, BuildTask
 from qtha_lab.lessons.lesson_texts import load_lesson
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.questions import as_text
-from qtha_lab.lessons.time_limit import PATIENCE, AnswerTimeout, time_limit
+from qtha_lab.lessons.time_limit import PATIENCE, AnswerTimeout, time_limit, uncounted
 
 
 def rotation_shape(rotation):
@@ -415,3 +415,16 @@ def test_a_declared_prediction_is_a_question_that_a_holder_of_a_misconception_ge
     assert len(set(declared.options)) == len(declared.options)
     if declared.answer is not None:
         assert declared.answer not in declared.misconceptions
+
+
+def test_a_check_with_its_own_limit_costs_an_answer_no_time():
+    @uncounted
+    def waits():
+        time.sleep(0.3)
+
+    done = []
+    with pytest.raises(AnswerTimeout), time_limit(0.05):
+        waits()
+        done.append("waited")
+        time.sleep(0.3)
+    assert done == ["waited"]

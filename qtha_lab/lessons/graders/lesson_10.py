@@ -12,24 +12,42 @@ from torch import Tensor
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json, scratch_folder, write_atomically
+from qtha_lab.lessons.time_limit import AnswerTimeout, uncounted
 
 log = logging.getLogger(__name__)
 FILE = "own_method.py"
+CPU_SECONDS = 60  # of a contract check, imports included
 MOST_CHARACTERS = 20_000
 DIMS = (2, 2, 3)
 PAIRS = ((1, 2), (0, 2), (0, 1))
 
 
+CHECK = f"""
+import contextlib, runpy
+with contextlib.suppress(ImportError):  # Windows has no such limit
+    import resource
+    resource.setrlimit(resource.RLIMIT_CPU, ({CPU_SECONDS}, {CPU_SECONDS}))
+runpy.run_module("qtha_lab", run_name="__main__")
+"""
+
+
 @functools.lru_cache(maxsize=64)
+@uncounted
 def _broken_facts(text: str) -> tuple[str, ...] | None:
     """Return the broken facts of a method's contract; None without a method.
 
-    A process of its own runs the check, so the file leaves nothing behind in this one.
+    A process of its own runs the check, so the file leaves nothing behind in this one. It has its
+    own limit, since it imports the libraries anew.
+
+    Raises:
+        AnswerTimeout: If the check takes more processor time than `CPU_SECONDS`.
     """
     with scratch_folder(prefix="qtha-lab-method-") as folder:
         write_atomically(Path(folder) / FILE, text)
-        command = [sys.executable, "-m", "qtha_lab", "check-plugin", FILE, "--json"]
+        command = [sys.executable, "-c", CHECK, "check-plugin", FILE, "--json"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode < 0:
+        raise AnswerTimeout
     try:
         results = parse_json(done.stdout)
     except Refusal as refused:
