@@ -68,7 +68,7 @@ class Angle:
 
     @classmethod
     def product(cls, indices, scale: float = 1.0, offset: float = 0.0, weights=()) -> "Angle":
-        """Return the angle `scale · x_i · x_j · … · p_k · … + offset` of several features.
+        """Return the angle `scale · x_i · x_j ⋯ p_k + offset` of several features.
 
         Args:
             indices: Indices of the features, at least one; a repeated index is a power.
@@ -125,7 +125,7 @@ class Angle:
 
     @property
     def is_product(self) -> bool:
-        """Whether several inputs or parameters are multiplied."""
+        """True if several inputs or parameters are multiplied."""
         return bool(self.factors or self.weights)
 
     @property

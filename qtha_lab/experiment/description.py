@@ -159,7 +159,9 @@ class Description(Declared, init=False):
 
     @classmethod
     def from_yaml(cls, source: str | Path, *, links: bool = True) -> Self:
-        """Read YAML text, or the file at a path, which is no link where `links` is false.
+        """Read YAML text, or the file at a path.
+
+        A path must not be a link if `links` is false, as in folders of runs.
 
         Raises:
             Refusal: If the text is not a mapping or a field is wrong; names the file and line.

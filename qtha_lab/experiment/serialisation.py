@@ -255,7 +255,7 @@ MARK = b"reproduction:"  # start of a line in the description of an arm
 
 
 def is_arm(file: Path) -> bool:
-    """Return True if the description in a run folder belongs to an arm of a reproduction.
+    """Return True if a run folder's description belongs to an arm of a reproduction.
 
     False if the file cannot be read; its reader reports the error.
     """

@@ -72,7 +72,7 @@ class AnswerTimeout(BaseException):
 
 
 def uncounted(function: FunctionType) -> FunctionType:
-    """Mark a function that has a limit of its own, so that its time does not count."""
+    """Mark a function with a limit of its own; its time does not count."""
     _uncounted.add(function.__code__)
     return function
 
