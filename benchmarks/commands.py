@@ -26,6 +26,7 @@ BENCHES = {
     "simulators": "benchmarks.simulators",
     "device": "benchmarks.device",
     "start": "benchmarks.start",
+    "study": "benchmarks.study",
     "imports": "benchmarks.imports",
     "list": "benchmarks.lists",
     "compare": "benchmarks.lists",

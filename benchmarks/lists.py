@@ -17,7 +17,7 @@ from qtha_lab.experiment.run_directory import index, record
 from qtha_lab.runs.run import list_runs
 from qtha_lab.runs.table.columns import column_text, worth_showing
 from qtha_lab.runs.table.frame import frame, query
-from qtha_lab.studies.comparison import run
+from qtha_lab.studies.comparison import run_comparison
 
 WHERE, SORT = "method == qtha and learning_rate >= 0.003 and not bad in tags", "r,-eval_loss"
 METHODS = ("lora(r=2)", "lora(r=8)", "qtha(r=4,waist=16)")
@@ -105,7 +105,9 @@ def _calls(count: int, rounds: int) -> list[dict[str, float]]:
 def _call(comparison: Comparison, folder: Path) -> dict[str, float]:
     """Return the CPU seconds until the last run is known, and from there to the end."""
     times = [begin := time.process_time()]
-    summary = run(comparison, folder, lambda run, status: times.append(time.process_time()))
+    summary = run_comparison(
+        comparison, folder, lambda run, status: times.append(time.process_time())
+    )
     end = time.process_time()
     if len(times) - 1 != len(summary["runs"]):
         raise RuntimeError(f"{len(times) - 1} of {len(summary['runs'])} runs were listed")

@@ -20,7 +20,7 @@ from benchmarks.machine import conditions
 from benchmarks.reporting import Row, Show, Table, unseen
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import queue
-from qtha_lab.runs.run import launch_all
+from qtha_lab.runs.launch import launch_all
 
 SAMPLE_SECONDS = 0.01
 STARTS = {"alone": 1, "further": 2}  # runs of the launch, of which the last one is measured

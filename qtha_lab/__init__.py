@@ -60,6 +60,7 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.simulators import expval_z as expval_z
     from qtha_lab.simulators import probs as probs
     from qtha_lab.studies import sweep as sweep
+    from qtha_lab.studies.circuit_search import CircuitSearch as CircuitSearch
     from qtha_lab.studies.compare import compare as compare
     from qtha_lab.studies.federated import federate as federate
     from qtha_lab.studies.launch import launch as launch

@@ -64,7 +64,7 @@ def bench_default_size(
     for done, name in enumerate(cases):
         show(done, len(cases), name)
         place = out / name.replace("/", "-").replace(" ", "-")
-        summary = comparison.run(comparison_of(name, place), place)
+        summary = comparison.run_comparison(comparison_of(name, place), place)
         measured += [{"case": name, **row} for row in _rows(summary)]
     return {"benchmark": "default-size", **before, "rows": measured}
 

@@ -35,8 +35,8 @@ from qtha_lab.studies.comparison.claims import Claim, claims
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.contenders import contender_records
 from qtha_lab.studies.comparison.report import Report
+from qtha_lab.studies.comparison.results_of_runs import summary_of
 from qtha_lab.studies.comparison.row_losses import read_items
-from qtha_lab.studies.comparison.summary import summary_of
 from tools.row_keys import add_keys
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,7 +15,7 @@ from typing import Any
 
 from qtha_lab.core.io import read_json, show
 from qtha_lab.reproductions.machinery.listing import RECORDED, date_of
-from qtha_lab.reproductions.machinery.run_arms import VERDICT
+from qtha_lab.reproductions.machinery.reproduction_study import VERDICT
 from tools.measurements import rounded
 
 DESCRIBED = {

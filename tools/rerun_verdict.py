@@ -21,11 +21,11 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import show
 from qtha_lab.reproductions.machinery.listing import RECORDED, recorded_verdict
 from qtha_lab.reproductions.machinery.registry import Reproduction, reproduction_of
-from qtha_lab.reproductions.machinery.run_arms import run_arms
-from qtha_lab.reproductions.machinery.run_fine_tunes import Arm
+from qtha_lab.reproductions.machinery.run_arms import Arm, run_arms
 from qtha_lab.reproductions.machinery.tuning import recorded_factor
 from qtha_lab.reproductions.machinery.verdicts import EQUIVALENT
 from qtha_lab.runs.run import Run
+from qtha_lab.studies.work import Work, complete
 
 
 def differences(
@@ -59,7 +59,8 @@ def main() -> int:
     arms = [Arm(arm, seed, False, recorded_factor(tuned.get(arm))) for arm in of.arms]
     show(f"{chosen.name}, seed {seed}, recorded {recorded['date']}")
     with tempfile.TemporaryDirectory() as folder:
-        done = run_arms(of, arms, Path(folder))
+        work = Work()
+        done = complete(run_arms(of, arms, work, Path(folder)), work)
         rows = list(differences(of, recorded, done))
     for arm, measure, then, now in rows:
         show(f"{arm:20} {measure:22} {then:12.6g} {now:12.6g}  {now - then:+.2g}")

@@ -10,7 +10,7 @@ from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import (
     UNLIMITED,
     app,
-    duration,
+    bar_per_run,
     page_width,
     print_json,
     print_table,
@@ -21,7 +21,7 @@ from qtha_lab.cli.run import DryRun, Json, On, print_plan
 from qtha_lab.cli.text_table import fitting
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.io import show
-from qtha_lab.experiment import Comparison, Training, Tuning
+from qtha_lab.experiment import Comparison, Experiment, Training, Tuning
 from qtha_lab.experiment.description import ModelTask, name_in
 
 if TYPE_CHECKING:
@@ -56,17 +56,19 @@ def compare(
     Run the command again to continue after an interruption, or to add seeds, methods, models, tasks
     or trials. The table has lines of 80 characters, also in a file or pipe.
     """
-    from qtha_lab.studies.comparison import check_edit, report, run
+    from qtha_lab.studies.comparison import ComparisonStudy, report, run_comparison
 
     chosen = _columns(columns)
     file_fields = fields_of(Comparison.from_yaml(file) if file else None)
     comparison = Comparison(**combine(file_fields, flags or {}, Training, "tuning"))
     if dry_run:
-        check_edit(comparison, out)
+        ComparisonStudy(out).check_edit(comparison)
         print_plan(comparison, comparison.typical())
         return
     with progress() as bars:
-        summary = run(comparison, out, _Bars(bars, len(comparison.model_tasks)), on=on)
+        pairs = len(comparison.model_tasks)
+        show_run = bar_per_run(bars, lambda run: _title(run.experiment, pairs))
+        summary = run_comparison(comparison, out, show_run, on=on)
     written = report(out)
     if json:
         print_json(summary)
@@ -75,6 +77,11 @@ def compare(
 
     print_comparison(Compared.of(out), written["verdicts"].sentences, chosen, wide)
     show(f"in {out / 'summary.json'}, reported in {out / 'report.html'}")
+
+
+def _title(experiment: Experiment, model_tasks: int) -> str:
+    name = name_in(experiment.method.label, experiment.model_task, model_tasks)
+    return f"{name} seed {experiment.seed}"
 
 
 def _columns(text: str) -> list[str]:
@@ -167,19 +174,3 @@ def decomposition_rows(
         sides = "\n".join(names.get(row[side], row[side]) for side in ("first", "second"))
         rows.append((name, sides, difference_text(row), row["verdict"]))
     return rows
-
-
-class _Bars:
-    """A progress bar per run, created at the run's first status."""
-
-    def __init__(self, bars, model_tasks: int):
-        self.bars, self.model_tasks, self.by_run = bars, model_tasks, {}
-
-    def __call__(self, run, status) -> None:
-        if run.id not in self.by_run:
-            experiment = run.experiment
-            name = name_in(experiment.method.label, experiment.model_task, self.model_tasks)
-            title = f"{name} seed {experiment.seed}"
-            self.by_run[run.id] = self.bars.add_task(title, total=status.steps, message="")
-        message = f"{status.state} {duration(status.seconds_left)}"
-        self.bars.update(self.by_run[run.id], completed=status.step, message=message)

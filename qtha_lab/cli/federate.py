@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from qtha_lab.cli.flags import combine, fields_of, with_flags
-from qtha_lab.cli.output import app, duration, print_json, print_table, print_text, progress
+from qtha_lab.cli.output import app, bar_per_run, print_json, print_table, print_text, progress
 from qtha_lab.cli.run import DryRun, Json
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Federation, Training
@@ -51,7 +51,12 @@ def federate(
 
     with progress() as bars:
         run = federated.federate_on_flower if on == "flower" else federated.federate
-        summary = run(described, out, _Bars(bars))
+        show_run = bar_per_run(
+            bars,
+            lambda run: f"{run.experiment.method.label} seed {run.experiment.seed}",
+            lambda run, status: status.message or status.state,
+        )
+        summary = run(described, out, show_run)
     figure = _figure(summary)
     if json:
         print_json(summary)
@@ -96,17 +101,3 @@ def print_runs(summary: dict[str, Any]) -> None:
         ),
     ]
     print_table(rows)
-
-
-class _Bars:
-    """A progress bar per method and seed."""
-
-    def __init__(self, bars) -> None:
-        self.bars, self.by_run = bars, {}
-
-    def __call__(self, run, status) -> None:
-        if run.id not in self.by_run:
-            title = f"{run.experiment.method.label} seed {run.experiment.seed}"
-            self.by_run[run.id] = self.bars.add_task(title, total=status.steps, message="")
-        message = f"{status.message or status.state} {duration(status.seconds_left)}"
-        self.bars.update(self.by_run[run.id], completed=status.step, message=message)

@@ -5,7 +5,8 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,8 +16,12 @@ from qtha_lab.cli.text_table import fold, text_table
 from qtha_lab.core.io import printable, show
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
+    from qtha_lab.runs.run import Run, Status
+    from qtha_lab.studies.work import OnProgress
+
+REFRESH_SECONDS = 0.1
 app = typer.Typer(
     name="qtha-lab",
     help="Quantum parameter-efficient fine-tuning: QTHA against LoRA, from the shell.",
@@ -105,15 +110,50 @@ def progress() -> "Progress":
         def render(self, task: Task) -> Text:
             return Text(printable(self.form.format(task=task)))
 
+    class Bars(Progress):
+        """Display without a thread, which would prevent that workers are forked."""
+
+        due = 0.0
+
+        def update(self, *task: Any, **fields: Any) -> None:
+            super().update(*task, **fields)
+            if console.is_terminal and time.monotonic() >= self.due:
+                self.refresh()
+                self.due = time.monotonic() + REFRESH_SECONDS
+
     console = Console(file=sys.stderr, markup=False, emoji=False)
-    return Progress(
+    return Bars(
         Words("{task.description}"),
         BarColumn(bar_width=28),
         Words("{task.completed:>4.0f}/{task.total:<4.0f}"),
         Words("{task.fields[message]}"),
         console=console,
-        auto_refresh=console.is_terminal,  # without a terminal only the final state is drawn
+        auto_refresh=False,  # without a terminal only the final state is drawn
     )
+
+
+def bar_per_run(
+    bars: "Progress",
+    title: "Callable[[Run], str]",
+    message: "Callable[[Run, Status], str]" = lambda run, status: status.state,
+) -> "OnProgress":
+    """Return a callback of a study that shows a bar for each title.
+
+    Args:
+        bars: Display of the bars.
+        title: Function that returns the title of a run.
+        message: Function that returns the text behind a bar, before the seconds left.
+    """
+    by_title: dict[str, TaskID] = {}
+
+    def show_run(run: "Run", status: "Status") -> None:
+        name = title(run)
+        if name not in by_title:
+            by_title[name] = bars.add_task(name, total=status.steps, message="")
+        text = f"{message(run, status)} {duration(status.seconds_left)}"
+        bars.update(by_title[name], completed=status.step, message=text)
+
+    return show_run
 
 
 def duration(seconds: float | None) -> str:

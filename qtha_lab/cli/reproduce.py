@@ -1,11 +1,12 @@
 """`qtha-lab reproduce`: run a paper's small task with its controls, and print the findings."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from qtha_lab.cli.output import app, duration, print_json, print_text, progress
+from qtha_lab.cli.output import app, bar_per_run, duration, print_json, print_text, progress
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import show
 
@@ -33,6 +34,9 @@ def reproduce(
 
     Run the command again to continue after an interruption.
     """
+    from qtha_lab.runs.process_start import FORKABLE
+
+    os.environ.update(FORKABLE)  # before numpy is imported
     from qtha_lab.reproductions import REPRODUCTIONS
     from qtha_lab.reproductions.machinery import listing
 
@@ -86,11 +90,15 @@ def _omissions(names: list[str]) -> dict[str, str]:
 
 def _reproduced(name: str, out: Path, quick: bool, seeds: int | None) -> dict[str, Any]:
     from qtha_lab import reproductions
+    from qtha_lab.core.method_styles import shown
 
     with progress() as bars:
-        return reproductions.reproduce(
-            name, out, quick=quick, seeds=seeds, on_progress=_Bars(name, bars)
+        show_run = bar_per_run(
+            bars,
+            lambda run: f"{name} {shown(run.experiment.method.label)}",
+            lambda run, status: f"seed {run.experiment.seed} {status.state}",
         )
+        return reproductions.reproduce(name, out, quick=quick, seeds=seeds, on_progress=show_run)
 
 
 def _print(verdict: dict[str, Any]) -> None:
@@ -104,21 +112,3 @@ def _print(verdict: dict[str, Any]) -> None:
     for sentence in trial_sentences(verdict["tuned"]):
         print_text(sentence, "- ")
     show(f"  {verdict['command']}, {duration(verdict['seconds'])}")
-
-
-class _Bars:
-    """A progress bar per arm, which continues with the next seed."""
-
-    def __init__(self, name: str, bars) -> None:
-        self.name, self.bars, self.by_arm = name, bars, {}
-
-    def __call__(self, run, status) -> None:
-        from qtha_lab.core.method_styles import shown
-
-        arm = shown(run.experiment.method.label)
-        if arm not in self.by_arm:
-            self.by_arm[arm] = self.bars.add_task(
-                f"{self.name} {arm}", total=status.steps, message=""
-            )
-        message = f"seed {run.experiment.seed} {status.state} {duration(status.seconds_left)}"
-        self.bars.update(self.by_arm[arm], completed=status.step, message=message)

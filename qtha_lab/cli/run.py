@@ -54,7 +54,7 @@ def run_once(
 
     Flags override the file. Ctrl-C stops the run softly, and it can be resumed later.
     """
-    from qtha_lab.runs import run
+    from qtha_lab.runs.launch import launch
 
     file_fields = fields_of(Experiment.from_yaml(file) if file else None)
     experiment = Experiment(**combine(file_fields, flags or {}, Training))
@@ -64,7 +64,7 @@ def run_once(
     if dry_run:
         print_plan(experiment, {experiment.method.label: experiment})
         return
-    _show(run.launch(experiment, out), detach=detach, json=json)
+    _show(launch(experiment, out), detach=detach, json=json)
 
 
 @app.command()

@@ -45,10 +45,10 @@ def sweep(
 
     Given the folder of a sweep, continue that sweep, with the trials or values typed beside it.
     """
-    from qtha_lab.studies.sweep import attach, launch
+    from qtha_lab.studies.sweep import SweepStudy
 
     if file and file.is_dir():
-        trials = _go_on(attach(file), flags or {}, on)
+        trials = _go_on(SweepStudy.find(file), flags or {}, on)
     else:
         file_fields = fields_of(Sweep.from_yaml(file) if file else None)
         described = Sweep(**combine(file_fields, flags or {}, Training, own=Sweep.model_fields))
@@ -59,7 +59,7 @@ def sweep(
             from qtha_lab.runs.remote import remote_backend_named
 
             remote_backend_named(on).close()  # refuse here, where the user sees it
-        trials = launch(described, out, on=on)
+        trials = SweepStudy.begin(described, out, on=on)
     if detach:
         show(f"{trials.path}: started; `qtha-lab sweep {trials.path}` follows it")
         return

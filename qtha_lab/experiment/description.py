@@ -98,7 +98,32 @@ def name_in(words: str, model_task: ModelTask, model_tasks: int) -> str:
     return f"{words} on {model_task}" if model_tasks > 1 else words
 
 
-class Description(Declared, init=False):
+class StoredDescription(Declared, init=False):
+    """Description of a run or study, stored as YAML."""
+
+    def run(self, folder: Path | str | None = None, *, check: bool = True) -> Any:
+        """Start the described run or study and return at once; see `qtha_lab.launch`."""
+        import qtha_lab
+
+        return qtha_lab.launch(self, folder, check=check)
+
+    def to_yaml(self) -> str:
+        """Convert the description to YAML without default values; `from_yaml` reads it."""
+        return serialisation.to_yaml(self)
+
+    @classmethod
+    def from_yaml(cls, source: str | Path, *, links: bool = True) -> Self:
+        """Read YAML text, or the file at a path.
+
+        A path must not be a link if `links` is false, as in folders of runs.
+
+        Raises:
+            Refusal: If the text is not a mapping or a field is wrong; names the file and line.
+        """
+        return serialisation.read_yaml(cls, source, links=links)
+
+
+class Description(StoredDescription, init=False):
     """Common fields of experiments and of descriptions with several methods."""
 
     model: str = Field(default="tiny", min_length=1, json_schema_extra=COMMON)
@@ -152,21 +177,6 @@ class Description(Declared, init=False):
     def known_names(cls) -> set[str]:
         """Return the names of the fields and of the settings of the training."""
         return super().known_names() | Training.known_names()
-
-    def to_yaml(self) -> str:
-        """Convert the description to YAML without default values; `from_yaml` reads it."""
-        return serialisation.to_yaml(self)
-
-    @classmethod
-    def from_yaml(cls, source: str | Path, *, links: bool = True) -> Self:
-        """Read YAML text, or the file at a path.
-
-        A path must not be a link if `links` is false, as in folders of runs.
-
-        Raises:
-            Refusal: If the text is not a mapping or a field is wrong; names the file and line.
-        """
-        return serialisation.read_yaml(cls, source, links=links)
 
     def to_python(self) -> str:
         """Generate the Python code that creates this description and starts it."""

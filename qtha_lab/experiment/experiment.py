@@ -6,14 +6,11 @@ Describes and refuses invalid settings. Runs nothing.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import plan, validation
 from qtha_lab.experiment.description import RunDescription
-
-if TYPE_CHECKING:
-    from qtha_lab import Run
 
 
 class Experiment(RunDescription, init=False):
@@ -23,12 +20,6 @@ class Experiment(RunDescription, init=False):
         >>> Experiment(method="lora(r=4)", steps=20).to_command()
         "qtha-lab run --method 'lora(r=4)' --steps 20"
     """
-
-    def run(self, folder: Path | str | None = None, *, check: bool = True) -> Run:
-        """Start the run and return at once; see `qtha_lab.launch`."""
-        import qtha_lab
-
-        return qtha_lab.launch(self, folder, check=check)
 
     def as_recorded(self) -> Experiment:
         """Return the experiment as a run records it.

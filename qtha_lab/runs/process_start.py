@@ -58,6 +58,7 @@ DEVICES = {  # device files of the driver, by backend as in `torch.version`
     "hip": ("/dev/kfd", "/dev/dxg"),
     "xpu": ("/dev/dri/renderD128", "/dev/dxg"),
 }
+FORKABLE = {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # no thread pools
 POLL_SECONDS = 0.1
 FORK_SAFE = {"jemalloc_bg_thd"}  # thread of pyarrow's allocator, which handles forks itself
 
@@ -80,6 +81,20 @@ class Forks:
         elif sys.platform != "win32":
             signal.signal(signal.SIGCHLD, self.reap)
             self.enabled = True
+
+    @contextlib.contextmanager
+    def in_foreground(self) -> Iterator[None]:
+        """Fork the workers of a study that this process runs, unless it has other threads."""
+        is_main = threading.current_thread() is threading.main_thread()
+        if self.enabled or not is_main or fork_hindrance() or unsafe_threads():
+            yield
+            return
+        self.enable()
+        try:
+            yield
+            self.wait()
+        finally:
+            self.enabled = False  # the workers that go on are reaped as before
 
     def start(self, files: RunDir, lock: int) -> bool:
         """Fork the worker of a run; return False if other threads make a fork unsafe."""
@@ -212,8 +227,8 @@ def end_scheduler(code: int) -> NoReturn:
 def start_workers(every: Sequence[RunDir], *, anew: bool = False) -> None:
     """Start a worker per run, each of which inherits its run's lock.
 
-    A scheduler process forks them; any other process starts a scheduler for them, which outlives
-    this process.
+    A scheduler process forks them, and so does a process without other threads that runs a study.
+    Any other process starts a scheduler for them, which outlives this process.
 
     Args:
         every: The runs' directories.
@@ -226,7 +241,7 @@ def start_workers(every: Sequence[RunDir], *, anew: bool = False) -> None:
         taken = [
             (files, held.enter_context(taken_over(files, "starting", anew=anew))) for files in every
         ]
-        if locks.INHERITS and not FORKS.enabled:
+        if locks.INHERITS and (not FORKS.enabled or unsafe_threads()):
             _start_scheduler(taken)
         else:
             for files, lock in taken:

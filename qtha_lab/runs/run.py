@@ -1,4 +1,4 @@
-"""Launch, follow, stop and resume runs; a run is a directory, a `Run` its view.
+"""Follow, stop and resume runs; a run is a directory, a `Run` its view.
 
 Any number of processes may view one run at once; closing them all leaves it running. The work is
 done by `qtha_lab.runs.worker`, in a process and session of its own.
@@ -6,11 +6,10 @@ done by `qtha_lab.runs.worker`, in a process and session of its own.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,14 +32,13 @@ from qtha_lab.experiment.run_directory.annotations import annotate
 from qtha_lab.experiment.run_directory.events import history, read_events
 from qtha_lab.experiment.run_directory.files import check_disk_space
 from qtha_lab.experiment.run_directory.index import list_records
-from qtha_lab.experiment.run_directory.plugins import check_plugins, record_plugins
+from qtha_lab.experiment.run_directory.plugins import check_plugins
 from qtha_lab.experiment.run_directory.record import LOG_LOST, Record, stamp
 from qtha_lab.experiment.run_directory.record import read_record as read_record
 from qtha_lab.experiment.run_directory.status import RESUMABLE, Status
 from qtha_lab.experiment.run_directory.trash import delete
-from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.kill import KILL, record_kill, send_signal
-from qtha_lab.runs.process_start import start_workers, taken_over
+from qtha_lab.runs.process_start import start_workers
 from qtha_lab.runs.remote import RemoteBackend, send
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ if TYPE_CHECKING:
     from qtha_lab.runs.prediction import Row
     from qtha_lab.runs.trained_model import RunModel
 
-__all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "launch", "list_runs"]
+__all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "list_runs"]
 
 log = logging.getLogger(__name__)
 
@@ -347,93 +345,6 @@ class Run:
         log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
 
 
-def launch(
-    experiment: Experiment,
-    runs_dir: Path | str | None = None,
-    *,
-    check: bool = True,
-    origin: Mapping[str, Any] | None = None,
-    on: RemoteBackend | None = None,
-) -> Run:
-    """Start a run in a process of its own and return at once.
-
-    Args:
-        experiment: Experiment to train.
-        runs_dir: Parent folder of its directory; default `paths.runs_dir()`.
-        check: Refuse an invalid experiment first (`Experiment.check`); otherwise the worker fails.
-        origin: Origin of the launch as plain values, stored in `origin.json`; None for a user.
-        on: Remote backend that trains the run; None is this machine.
-
-    Returns:
-        A view of the run, which can be waited for, stopped and resumed.
-
-    Raises:
-        Refusal: If the experiment cannot run; then nothing is started.
-
-    Example:
-        >>> launch(Experiment(method="lora(r=2)")).wait().state  # doctest: +SKIP
-        'finished'
-    """
-    (run,) = launch_all([experiment], runs_dir, check=check, origins=[origin], on=on)
-    return run
-
-
-def launch_all(
-    experiments: Sequence[Experiment],
-    runs_dir: Path | str | None = None,
-    *,
-    check: bool = True,
-    origins: Sequence[Mapping[str, Any] | None] = (),
-    on: RemoteBackend | None = None,
-) -> list[Run]:
-    """Start runs that share one scheduler process, and return at once.
-
-    Args:
-        experiments: Experiments to train.
-        runs_dir: As for `launch`.
-        check: As for `launch`.
-        origins: Origin of each run, as for `launch`; empty for a user.
-        on: As for `launch`.
-
-    Raises:
-        Refusal: If an experiment cannot run; then nothing is started.
-    """
-    folder = Path(runs_dir) if runs_dir else paths.runs_dir()
-    described = [with_absolute_paths(experiment) for experiment in experiments]
-    if check:
-        for experiment in described:
-            experiment.check(folder)
-    pairs = zip(described, origins or [None] * len(described), strict=True)
-    every = [_created(experiment, folder, origin) for experiment, origin in pairs]
-    _start(every, on)
-    return [Run(files.path) for files in every]
-
-
-def create_all(
-    experiments: Sequence[Experiment], folder: Path, held: contextlib.ExitStack
-) -> dict[Path, int]:
-    """Create queued runs for a scheduler process that inherits their locks.
-
-    Args:
-        experiments: Experiments of the runs.
-        folder: Parent folder of their directories.
-        held: Releases the locks, which the scheduler process then holds alone.
-
-    Returns:
-        The descriptor of each run's lock, by directory.
-    """
-    every = [_created(with_absolute_paths(each), folder, None) for each in experiments]
-    return {files.path: held.enter_context(taken_over(files, "starting")) for files in every}
-
-
-def _created(experiment: Experiment, folder: Path, origin: Mapping[str, Any] | None) -> RunDir:
-    """Create the directory of a run, whose plugins this user thereby trusts."""
-    files = RunDir.create(experiment, folder, origin)
-    record_plugins(files)
-    log.info("launching %s in %s", experiment.method.label, files.path)
-    return files
-
-
 def resume_all(runs: Sequence[Run], *, anew: bool = False, on: RemoteBackend | None = None) -> None:
     """Resume runs that share one scheduler process.
 
@@ -447,11 +358,17 @@ def resume_all(runs: Sequence[Run], *, anew: bool = False, on: RemoteBackend | N
     """
     for run in runs:
         run.check_resumable()
-    _start([run.files for run in runs], on, anew=anew)
+    start([run.files for run in runs], on, anew=anew)
 
 
-def _start(every: Sequence[RunDir], on: RemoteBackend | None, *, anew: bool = False) -> None:
-    """Start workers here, or send the runs to a remote backend."""
+def start(every: Sequence[RunDir], on: RemoteBackend | None, *, anew: bool = False) -> None:
+    """Start workers here, or send the runs to a remote backend.
+
+    Args:
+        every: The runs' directories.
+        on: Remote backend that works on the runs; None is this machine.
+        anew: As for `Run.resume`.
+    """
     if on is None:
         if every:
             start_workers(every, anew=anew)

@@ -16,20 +16,12 @@ Methods = Comparison | str | Sequence[MethodChoice | dict[str, Any] | str]
 class Compare:
     """Callable that runs a comparison; its attributes are functions of `studies.comparison`."""
 
-    PivotTable = comparison.PivotTable
-    Report = comparison.Report
-    Study = comparison.ComparisonStudy
-    aggregate = staticmethod(comparison.aggregate)
-    attach = staticmethod(comparison.attach)
-    check_edit = staticmethod(comparison.check_edit)
+    attach = staticmethod(comparison.ComparisonStudy.find)
     findings = staticmethod(comparison.findings)
-    launch = staticmethod(launch)
-    numbers = staticmethod(comparison.numbers)
     report = staticmethod(comparison.report)
     rows = staticmethod(comparison.rows)
-    run = staticmethod(comparison.run)
-    summarise = staticmethod(comparison.summarise)
-    tables = staticmethod(comparison.tables)
+    run = staticmethod(comparison.run_comparison)
+    summarise = staticmethod(comparison.summarise_runs)
 
     def __call__(
         self, methods: Methods = "lora,qtha", out: Path | str | None = None, **settings: Any

@@ -14,8 +14,10 @@ from qtha_lab.studies.study import Study
 
 KINDS = {
     "comparison": "qtha_lab.studies.comparison.comparison_study:ComparisonStudy",
-    "federation": "qtha_lab.studies.federated.federation_study:FederationStudy",
     "sweep": "qtha_lab.studies.sweep.sweep_study:SweepStudy",
+    "federation": "qtha_lab.studies.federated.federation_study:FederationStudy",
+    "search": "qtha_lab.studies.circuit_search:CircuitSearchStudy",
+    "reproduction": "qtha_lab.reproductions.machinery.reproduction_study:ReproductionStudy",
 }
 
 
@@ -26,8 +28,15 @@ def study_class(kind: str) -> type[Study]:
 
 
 def class_for(described: Any) -> type[Study]:
-    """Return the class of studies of a description, such as a `Comparison`."""
-    return study_class(type(described).__name__.lower())
+    """Return the class of studies of a description, such as a `Comparison`.
+
+    Raises:
+        Refusal: If the value describes no study.
+    """
+    for kind in map(study_class, KINDS):
+        if isinstance(described, kind.describes):
+            return kind
+    raise Refusal(f"The value must be the description of a study, got {described!r:.60}.")
 
 
 def study_in(folder: Path) -> Study:
@@ -51,7 +60,7 @@ def described_folder(name: str | Path) -> tuple[Path, Experiment | Any]:
     Raises:
         Refusal: If there is no such folder.
     """
-    places = [Path(name), *(paths.runs_dir() / f"{kind}s" / name for kind in KINDS)]
+    places = [Path(name), *(paths.runs_dir() / study_class(kind).group() / name for kind in KINDS)]
     for place in places:
         if any((place / f"{kind}.yaml").is_file() for kind in KINDS):
             study = study_in(place)

@@ -7,7 +7,7 @@ from typing import Any, overload
 
 from qtha_lab.core import paths
 from qtha_lab.experiment import Comparison, Experiment, Sweep
-from qtha_lab.runs import run
+from qtha_lab.runs.launch import launch_all
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.comparison_study import ComparisonStudy
 from qtha_lab.studies.kinds import class_for
@@ -52,7 +52,7 @@ def launch(described: Any, folder: Path | str | None = None, *, check: bool = Tr
     """
     paths.working_folder()  # fails early if the worker cannot start in this folder
     if isinstance(described, Experiment):
-        return run.launch(described, folder, check=check)
+        return launch_all([described], folder, check=check)[0]
     study = class_for(described)
     if folder is not None and isinstance(described, Comparison):
         folder = study.new_place(Path(folder))

@@ -18,11 +18,10 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import append_shared, remove_file
 from qtha_lab.core.processes import module_command
 from qtha_lab.experiment.run_directory import queue
+from qtha_lab.runs.process_start import FORKABLE
 
 if TYPE_CHECKING:
     from qtha_lab.studies.study import Study
-
-FORKABLE = {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # no thread pools
 
 
 def start_scheduler(study: Study, on: str | None, runs: Mapping[Path, int]) -> None:

@@ -34,8 +34,10 @@ from qtha_lab.core.settings import nearest
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.plugins import record_trust, trusted
+from qtha_lab.runs.launch import create_all
 from qtha_lab.runs.launch_order import in_launch_order
-from qtha_lab.runs.run import Run, Status, create_all, list_runs
+from qtha_lab.runs.process_start import FORKS
+from qtha_lab.runs.run import Run, Status, list_runs
 from qtha_lab.studies.scheduler_process import start_scheduler
 from qtha_lab.studies.work import OnProgress, Work, drive, ignore
 
@@ -69,6 +71,7 @@ class Study(ABC):
         describes: Class of the description.
         works_here: True if the plan trains in its own process and not in workers.
         levels: Levels of the folder that hold folders and runs, such as tuning/CONTENDER/runs.
+        remedy: Advice where the folder holds another description.
 
     Example:
         >>> study = launch(Comparison(methods="lora,qtha", seeds=[0, 1]))  # doctest: +SKIP
@@ -82,6 +85,7 @@ class Study(ABC):
     describes: ClassVar[type[Any]]
     works_here: ClassVar[bool] = False
     levels: ClassVar[int] = 3
+    remedy: ClassVar[str] = "Name a new folder."
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).resolve()
@@ -112,8 +116,7 @@ class Study(ABC):
         """Refuse a description that the present content of the folder contradicts."""
         if self.exists and self.described != described:
             raise Refusal(
-                f"The folder must be new or hold this {self.kind}, got {self.path}. Name a new "
-                "folder."
+                f"The folder must be new or hold this {self.kind}, got {self.path}. {self.remedy}"
             )
 
     def prepare(self, described: Any) -> None:  # noqa: B027  a kind may need none
@@ -377,7 +380,8 @@ class Study(ABC):
             self.prepare(described)
             self.write(described)
             remove_file(self.stop_file)
-            result = drive(self, on_progress or ignore, on)
+            with FORKS.in_foreground():
+                result = drive(self, on_progress or ignore, on)
             self.mark_finished()
             return result
         finally:

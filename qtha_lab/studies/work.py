@@ -14,9 +14,10 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import outage, queue
 from qtha_lab.runs.absolute_paths import with_absolute_paths
+from qtha_lab.runs.launch import launch_all
 from qtha_lab.runs.process_start import start_worker
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
-from qtha_lab.runs.run import Run, Status, launch_all, list_runs, resume_all
+from qtha_lab.runs.run import Run, Status, list_runs, resume_all
 
 if TYPE_CHECKING:
     from qtha_lab.studies.study import Study
@@ -40,7 +41,7 @@ class Work:
     """Runs of one study that this process starts and follows.
 
     Args:
-        study: Study of the runs.
+        folder: Folder of the runs, unless `start` states another.
         on_progress: Callback with each run and its status, several times per second.
         backend: Remote backend that trains the runs; None is this machine.
         locks: Held locks of runs that were created at the launch, by directory.
@@ -48,12 +49,12 @@ class Work:
 
     def __init__(
         self,
-        study: Study,
+        folder: Path = Path(),
         on_progress: OnProgress = ignore,
         backend: RemoteBackend | None = None,
         locks: Mapping[Path, int] | None = None,
     ) -> None:
-        self.study, self.on_progress, self.backend = study, on_progress, backend
+        self.folder, self.on_progress, self.backend = folder, on_progress, backend
         self.locks = dict(locks or {})
         self.live: dict[Path, Run] = {}
         self.statuses: dict[Path, Status] = {}
@@ -81,6 +82,9 @@ class Work:
         experiments: Sequence[Experiment],
         folder: Path | None = None,
         there: Iterable[Run] | None = None,
+        origins: Sequence[Mapping[str, Any] | None] = (),
+        *,
+        check: bool = False,
     ) -> list[Run]:
         """Start the missing runs of experiments, and return one run per experiment.
 
@@ -91,16 +95,20 @@ class Work:
             experiments: Experiments to run.
             folder: Folder of the runs; None is that of the study.
             there: Runs that may be reused; None lists the folder.
+            origins: Origin that each new run records; may be empty.
+            check: Validate new experiments first.
         """
-        folder = folder or self.study.runs_dir
+        folder = folder or self.folder
         if there is None:
             there = list_runs(folder) if experiments else []
         earlier = [(run, same_training(run.experiment)) for run in there]
         found = [_existing(experiment, earlier) for experiment in experiments]
         self.follow(run for run in found if run)
         self.resume(run for run in found if run and self.statuses[run.path].state in AGAIN)
-        missing = [e for e, run in zip(experiments, found, strict=True) if run is None]
-        new = iter(self.launch(missing, folder))
+        missing = [number for number, run in enumerate(found) if run is None]
+        of_new = [origins[number] for number in missing] if origins else ()
+        described = [experiments[number] for number in missing]
+        new = iter(self.launch(described, folder, of_new, check=check))
         return [run or next(new) for run in found]
 
     def launch(
@@ -108,6 +116,8 @@ class Work:
         experiments: Sequence[Experiment],
         folder: Path,
         origins: Sequence[Mapping[str, Any] | None] = (),
+        *,
+        check: bool = False,
     ) -> list[Run]:
         """Start new runs, which this process follows.
 
@@ -115,8 +125,9 @@ class Work:
             experiments: Experiments to run.
             folder: Folder of the runs.
             origins: What each run belongs to, such as a trial; may be empty.
+            check: Validate the experiments first.
         """
-        runs = launch_all(experiments, folder, check=False, origins=origins, on=self.backend)
+        runs = launch_all(experiments, folder, check=check, origins=origins, on=self.backend)
         self.follow(runs)
         return runs
 
@@ -194,25 +205,40 @@ def drive(
     """
     with contextlib.ExitStack() as held:
         backend = held.enter_context(contextlib.closing(remote_backend_named(on))) if on else None
-        work = Work(study, on_progress, backend, locks)
+        work = Work(study.runs_dir, on_progress, backend, locks)
         plan = study.plan(work)
         held.callback(plan.close)
         try:
-            while True:
-                wait_for(study.path)
-                try:
-                    next(plan)
-                except StopIteration as end:
-                    return end.value
-                work.look()
-                if study.stop_file.exists():
-                    raise KeyboardInterrupt
-                time.sleep(POLL_SECONDS)
+            return complete(plan, work, study)
         except (KeyboardInterrupt, Refusal) as reason:
             if isinstance(reason, KeyboardInterrupt):
                 study.request_stop()
             work.stop()
             raise
+
+
+def complete(plan: Iterator[None], work: Work, study: Study | None = None) -> Any:
+    """Advance a plan to its end, and return its result.
+
+    Args:
+        plan: Plan that waits for runs by `yield`.
+        work: Work that follows the runs.
+        study: Study whose stop request interrupts the plan, if any.
+
+    Raises:
+        KeyboardInterrupt: If a stop of the study is requested.
+    """
+    while True:
+        if study is not None:
+            wait_for(study.path)
+        try:
+            next(plan)
+        except StopIteration as end:
+            return end.value
+        work.look()
+        if study is not None and study.stop_file.exists():
+            raise KeyboardInterrupt
+        time.sleep(POLL_SECONDS)
 
 
 def together(plans: Sequence[Iterator[None]]) -> Iterator[None]:

@@ -100,12 +100,12 @@ def test_values_are_those_of_the_unfolded_matrix_in_any_gauge(seed):
 @pytest.mark.slow
 def test_bonds_agree_with_quimb():
     # here: it compiles for a minute where that was never done, in each process that imports it
-    import quimb.tensor as qtn
+    import quimb.tensor as tn
 
     matrix = random_matrix(24, 36)
     result = bonds_of(*operator(matrix, (4, 3, 2), (3, 4, 3)))
     legs = matrix.reshape(4, 3, 2, 3, 4, 3).permute(0, 3, 1, 4, 2, 5).reshape(-1)
-    state = qtn.MatrixProductState.from_dense((legs / legs.norm()).numpy(), dims=[12, 12, 6])
+    state = tn.MatrixProductState.from_dense((legs / legs.norm()).numpy(), dims=[12, 12, 6])
     for bond in result:
         theirs = state.schmidt_values(bond.position)  # squares, in any order
         np.testing.assert_allclose(

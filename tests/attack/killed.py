@@ -60,7 +60,8 @@ def _several() -> dict[str, Any]:
 
 
 def _train(folder: Path, count: int = 1) -> None:
-    from qtha_lab.runs.run import launch, list_runs
+    from qtha_lab.runs.launch import launch
+    from qtha_lab.runs.run import list_runs
 
     there = {run.experiment.seed: run for run in list_runs(folder)}
     for seed in range(count):
@@ -74,7 +75,8 @@ def _train(folder: Path, count: int = 1) -> None:
 
 def _resume(folder: Path) -> None:
     """Stop a run early, and resume it."""
-    from qtha_lab.runs.run import launch, list_runs
+    from qtha_lab.runs.launch import launch
+    from qtha_lab.runs.run import list_runs
 
     if not list_runs(folder):
         run = launch(_experiment(), folder)
@@ -165,11 +167,11 @@ def _sweep(folder: Path) -> None:
 
 
 def _trials(folder: Path) -> Any:
-    from qtha_lab.studies import sweep
+    from qtha_lab.studies.sweep import SweepStudy
 
     if not (folder / "sweep.yaml").exists():
         return None
-    trials = sweep.attach(folder)
+    trials = SweepStudy.find(folder)
     if trials.state != "finished":
         return None
     return sorted(
@@ -225,6 +227,21 @@ def _reproduced(folder: Path) -> Any:
     return found and found["verdict"]
 
 
+def _search(folder: Path) -> None:
+    from qtha_lab.studies import scheduler
+    from qtha_lab.studies.circuit_search import CircuitSearch, CircuitSearchStudy
+
+    described = CircuitSearch(space="layers(n_qubits=2,n_layers=1)", steps=40, candidates=8)
+    CircuitSearchStudy.create(described, folder)
+    scheduler.main([str(folder)])
+
+
+def _searched(folder: Path) -> Any:
+    from qtha_lab.studies.circuit_search import CircuitSearchStudy
+
+    return CircuitSearchStudy(folder).circuits() or None
+
+
 def _export(folder: Path) -> None:
     from qtha_lab.runs import export
     from qtha_lab.runs.run import list_runs
@@ -248,6 +265,7 @@ KINDS: dict[str, Kind] = {
     "sweep": Kind(_sweep, _trials, seconds=5, share=4),
     "comparison": Kind(_compare, _compared, seconds=15, share=1),
     "federation": Kind(_federate, _federated, seconds=5, share=3),
+    "search": Kind(_search, _searched, seconds=3, share=2),
     "reproduction": Kind(_reproduce, _reproduced, seconds=2, share=8),
     "export": Kind(_export, _exported, seconds=4, share=5),
 }

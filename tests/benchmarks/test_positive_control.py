@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from qtha_lab.tasks.problems.planted import TEACHERS, planted_rows
-from tools import positive_control as control
+from tools import positive_control
 
 
 def test_every_teacher_has_a_question_whose_students_exist():
-    assert control.QUESTIONS.keys() == TEACHERS.keys()
-    for planted, others in control.QUESTIONS.values():
-        assert {planted, *others} <= control.STUDENTS.keys()
+    assert positive_control.QUESTIONS.keys() == TEACHERS.keys()
+    for planted, others in positive_control.QUESTIONS.values():
+        assert {planted, *others} <= positive_control.STUDENTS.keys()
         assert planted not in others
 
 
@@ -26,12 +26,12 @@ def test_every_teacher_has_a_question_whose_students_exist():
 )
 def test_a_student_has_the_parameters_of_its_formula(name, parameters):
     (rows,) = planted_rows("rank", (100,), seed=0)
-    assert control.count_trained(control.STUDENTS[name](rows)) == parameters
+    assert positive_control.count_trained(positive_control.STUDENTS[name](rows)) == parameters
 
 
 def test_a_student_begins_without_a_change_and_reads_the_directions_of_the_targets():
     (rows,) = planted_rows("rank", (2000,), seed=0)
-    student = control.STUDENTS["LoRA r = 16"](rows)
+    student = positive_control.STUDENTS["LoRA r = 16"](rows)
     assert not student(rows.inputs).any()
     matrix = torch.linalg.lstsq(rows.inputs, rows.targets).solution.mT
     inside = matrix @ student.first.mT @ student.first
@@ -39,11 +39,11 @@ def test_a_student_begins_without_a_change_and_reads_the_directions_of_the_targe
 
 
 def test_the_planted_rank_is_shown_against_a_lower_one(monkeypatch):
-    monkeypatch.setattr(control, "RATES", (0.03,))
-    monkeypatch.setattr(control, "STEPS", 60)
-    monkeypatch.setattr(control, "SEEDS", range(3))
-    monkeypatch.setattr(control, "QUESTIONS", {"rank": ("LoRA r = 16", ("LoRA r = 4",))})
-    (_, own, none), (_, _, found) = control.differences("rank")
+    monkeypatch.setattr(positive_control, "RATES", (0.03,))
+    monkeypatch.setattr(positive_control, "STEPS", 60)
+    monkeypatch.setattr(positive_control, "SEEDS", range(3))
+    monkeypatch.setattr(positive_control, "QUESTIONS", {"rank": ("LoRA r = 16", ("LoRA r = 4",))})
+    (_, own, none), (_, _, found) = positive_control.differences("rank")
     assert none is None
     assert own.losses.shape == (3, 1024)
     # four of sixteen equal singular values leave three quarters of the mean square at best

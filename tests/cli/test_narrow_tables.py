@@ -21,10 +21,10 @@ from qtha_lab.cli.output import print_table
 from qtha_lab.cli.report import print_verdicts
 from qtha_lab.cli.sweep import print_result
 from qtha_lab.core.paths import data_dir
-from qtha_lab.studies import sweep
 from qtha_lab.studies.comparison import brief_table, differences
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.regime_map import regimes_of
+from qtha_lab.studies.sweep import SweepStudy
 from tools import measurements
 
 RECORDED = sorted(path.parent.name for path in measurements.RESULTS.glob("*/runs.tar.xz"))
@@ -138,7 +138,7 @@ def test_recorded_sweeps_fit(tmp_path, capsys, monkeypatch):
     assert len(sweeps) > 10
     monkeypatch.chdir(tmp_path)
     for folder in sweeps:
-        trials, outputs = sweep.attach(folder), []
+        trials, outputs = SweepStudy.find(folder), []
         for columns in (PAGE, LONG):
             monkeypatch.setenv("COLUMNS", str(columns))
             print_result(trials, False)

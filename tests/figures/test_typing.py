@@ -89,7 +89,7 @@ def test_no_name_that_is_taught_is_any(diagnostics):
         assert kind != '"Any"', line
         assert "Unknown" not in kind, (line, kind)
     assert 'is "Run"' in types["reveal_type(run)"]
-    assert 'is "RunSet"' in types["reveal_type(runs)"]
+    assert 'is "ComparisonStudy"' in types["reveal_type(runs)"]
     assert 'is "DataFrame"' in types["reveal_type(runs.wait().table())"]
     assert 'is "list[Figure]"' in types["reveal_type(runs.figures())"]
 

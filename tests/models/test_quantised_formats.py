@@ -112,7 +112,7 @@ def test_wrong_kinds_and_missing_libraries_get_a_sentence(monkeypatch):
 @pytest.mark.slow
 def test_a_run_tells_what_the_bits_cost_beside_what_the_adapter_gained(tmp_path):
     from qtha_lab.experiment import Comparison
-    from qtha_lab.studies.comparison import run
+    from qtha_lab.studies.comparison import run_comparison
 
     comparison = Comparison(
         methods="lora(r=2)",
@@ -126,7 +126,7 @@ def test_a_run_tells_what_the_bits_cost_beside_what_the_adapter_gained(tmp_path)
             "generate_rows": 0,
         },
     )
-    summary = run(comparison, tmp_path)
+    summary = run_comparison(comparison, tmp_path)
     (entry,) = summary["runs"]
     assert entry["state"] == "finished"
     assert entry["quantization"] == "int4"

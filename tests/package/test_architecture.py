@@ -11,6 +11,11 @@ import pytest
 from conftest import LONGEST
 from support.source_files import FILES, for_each_file
 
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Experiment, Sweep
+from qtha_lab.studies.launch import launch
+from qtha_lab.studies.sweep import SweepStudy
+
 ROOT = Path(__file__).parents[2]
 
 # From the ground up: a room may import from its own line or from a line above it, never below.
@@ -539,3 +544,115 @@ def test_the_rule_on_patches_knows_an_internal_from_an_own_attribute(tmp_path):
     file = tmp_path / "sample.py"
     file.write_text("self._a = 1\nother._a = 2\nother._b = 3\nother.c = 4\nother.__doc__ = ''\n")
     assert patched_internals(file) == ["3: other._b"]
+
+
+# ---- a wrong sentence is mended in one file
+
+REFUSED = {
+    "a folder of another study": lambda folder: [
+        SweepStudy.create(Sweep(methods="lora", axes={"learning_rate": [rate]}), folder)
+        for rate in (0.01, 0.02)
+    ],
+    "a sealed test of a single run": lambda folder: Experiment(sealed=True).check(),
+    "a value that describes no study": lambda folder: launch(folder),
+}
+
+
+def files_with(words: str, folders: list[str]) -> list[str]:
+    """The files whose texts hold these words."""
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return [
+        path.name
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and words in str(node.value)
+    ]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_wrong_sentence_is_mended_in_one_file(name, tmp_path):
+    with pytest.raises(Refusal) as refused:
+        REFUSED[name](tmp_path / "folder")
+    words = " ".join(refused.value.rule.split()[:5])
+    assert len(words.split()) == 5
+    assert len(files_with(words, ["qtha_lab", "widgets"])) == 1
+    assert files_with(words, ["tests"]) == []
+
+
+# ---- one of each: concepts that are gone, and modules under their own names
+
+GONE = {  # names of modules, classes and functions, below the folders where they had this meaning
+    "one run in another shape": (
+        "RunSet ScheduledRuns Trials Row RunValues entry standing identity run_set run_values",
+        "experiment runs studies",
+    ),
+    "a folder class for each kind of study": (
+        "ComparisonFolder FederationFolder ReproductionFolder SweepFolder launched run_comparison.py"
+        " StagedComparison",
+        "runs studies reproductions",
+    ),
+    "findings decided twice": ("FigureSet figure_set Section sections.py section.py", "studies"),
+    "a fork server": ("fork_server gc_freeze ForkServer", "core runs studies"),
+    "groups of training settings": (
+        "Optim Evaluation training_groups.py flat_names.py",
+        "experiment training",
+    ),
+    "an object-store mirror": ("mirror.py store.py", "runs"),
+    "an own grammar of OpenQASM": ("Tokenizer Lexer Token Grammar grammar.py", "circuits"),
+    "own controls": ("Panel controls.py panel.py panel.js", "kit"),
+}
+EXCEPTIONS_OF_GONE = {  # since 2026-12-02, until the page stands on ipywidgets
+    "widgets/kit/controls.py",
+    "widgets/kit/panel.py",
+    "widgets/kit/panel.js",
+}
+USUAL = {"np", "pd", "nn", "qml", "go", "tn", "F", "ipw", "tl", "st"}
+
+
+def names_in(path: Path) -> set[str]:
+    """The name of a file, and those of its module, classes and public functions."""
+    nodes = ast.parse(path.read_text()).body if path.suffix == ".py" else []
+    defined = (ast.ClassDef, ast.FunctionDef)
+    return {path.name, path.stem} | {node.name for node in nodes if isinstance(node, defined)}
+
+
+@pytest.mark.parametrize("concept", GONE)
+def test_a_concept_that_went_does_not_come_back(concept):
+    names, folders = map(set, (text.split() for text in GONE[concept]))
+    sources = [
+        path
+        for root in ("qtha_lab", "widgets")
+        for path in (ROOT / root).rglob("*.[pj][ys]")
+        if folders & set(path.parent.relative_to(ROOT).parts)
+    ]
+    assert sources
+    found = {
+        str(path.relative_to(ROOT)): again for path in sources if (again := names & names_in(path))
+    }
+    assert found.keys() - EXCEPTIONS_OF_GONE == set(), found
+
+
+def hidden_modules(path: Path) -> list[str]:
+    """Imports of a file that give a module another name than its own or its usual one."""
+    return [
+        f"{node.lineno}: {alias.name} as {alias.asname}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if alias.asname not in {None, alias.name, alias.name.split(".")[-1]} | USUAL
+        if isinstance(node, ast.Import) or f"{node.module}.{alias.name}" in MODULES
+    ]
+
+
+@for_each_file
+def test_no_import_alias_hides_the_name_of_a_module(path):
+    assert hidden_modules(path) == []
+
+
+def test_the_rule_on_aliases_knows_a_module_from_a_function(tmp_path):
+    file = tmp_path / "sample.py"
+    file.write_text(
+        "import numpy as np\nimport json as text\nfrom qtha_lab.runs import run as view\n"
+        "from qtha_lab.runs.run import attach as load_run\n"
+    )
+    assert hidden_modules(file) == ["2: json as text", "3: run as view"]

@@ -67,6 +67,10 @@ setattr(run, "note", "the first") or qtha_lab.load_run(run.id).note == "the firs
 setattr(run, "name", "first") or qtha_lab.load_run(run.id).name == "first"
 callable(run.delete) and callable(run.stop) and callable(run.resume)
 callable(qtha_lab.Experiment().run)
+callable(qtha_lab.Comparison(methods="lora,qtha").run)
+callable(qtha_lab.Sweep(methods="lora", axes={"learning_rate": [0.01]}).run)
+callable(qtha_lab.Federation(methods="lora", clients=2).run)
+callable(qtha_lab.CircuitSearch(steps=40).run)
 run.history()["eval_loss"].min() > 0
 qtha_lab.Experiment(steps=5).replace(seed=1).training.steps == 5
 qtha_lab.circuits.Circuit is qtha_lab.Circuit

@@ -199,7 +199,7 @@ def test_a_library_that_is_missing_is_a_sentence_with_the_command(monkeypatch):
 
 
 def test_settings_of_a_reproduction_are_checked_and_name_its_folder_and_command(gymnasium):
-    from qtha_lab.reproductions.machinery.run_arms import folder_name
+    from qtha_lab.reproductions.machinery.reproduction_study import folder_name
 
     of = reproduction_of("dist_qtrl(environment=Acrobot-v1,on=here)")
     assert (of.text, of.data) == ("dist_qtrl(environment=Acrobot-v1)", "Acrobot-v1")

@@ -12,9 +12,10 @@ from qtha_lab.models.catalogue import KNOWN
 from qtha_lab.reproductions import REPRODUCTIONS, lora, reproduce
 from qtha_lab.reproductions.machinery.fine_tunes import ModelAndTask
 from qtha_lab.reproductions.machinery.registry import reproduction_of
-from qtha_lab.reproductions.machinery.run_arms import _run_here, folder_name
-from qtha_lab.reproductions.machinery.run_fine_tunes import Arm, experiment_of
+from qtha_lab.reproductions.machinery.reproduction_study import folder_name
+from qtha_lab.reproductions.machinery.run_arms import Arm, experiment_of, run_arms
 from qtha_lab.runs.run import Run
+from qtha_lab.studies.work import Work, complete
 
 TINY_FOLDER = KNOWN["tiny"].folder  # a model folder that every machine has
 FINE_TUNES = sorted(n for n, of in REPRODUCTIONS.items() if of.settings is ModelAndTask)
@@ -122,7 +123,8 @@ def test_a_model_of_nine_blocks_is_quantised_in_six_steps(tmp_path):
     loaded.tokenizer.save_pretrained(tmp_path / "nine")
     of = reproduction_of(f"omniquant(model={tmp_path / 'nine'})")
     arm = Arm("learned_w3", 0, quick=True)
-    run = _run_here(of, [arm], tmp_path / "runs", lambda run, status: None, None)[arm]
+    work = Work()
+    run = complete(run_arms(of, [arm], work, tmp_path / "runs"), work)[arm]
     assert [e["step"] for e in run.valid_events() if e["kind"] == "train"] == [1, 2, 3, 4, 5, 6]
     # a low and a high clip for each output of a block, 9 blocks: 2 · 9 (3 · 192 + 2 · 64 + 2 · 512)
     assert run.summary["trainable_parameters"] == 31_104

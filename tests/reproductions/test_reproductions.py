@@ -5,6 +5,9 @@ Arms as ordinary runs, verdicts from their seeds, and what was done is not done 
 
 import ast
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -20,7 +23,8 @@ from qtha_lab.reproductions import REPRODUCTIONS, PaperClaim, reproduce, reprodu
 from qtha_lab.reproductions.machinery import listing
 from qtha_lab.reproductions.machinery.registry import LEAST_SEEDS, QUICK_SEEDS, reproduction_of
 from qtha_lab.reproductions.machinery.verdicts import word
-from qtha_lab.runs.run import Run, launch, list_runs
+from qtha_lab.runs.launch import launch
+from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.runs.table import frame
 from qtha_lab.runs.table.varied import filled, short_labels
 from qtha_lab.studies.comparison import rows
@@ -323,3 +327,17 @@ def test_every_kept_verdict_is_of_a_full_reproduction_as_it_is_now(name):
 def test_measures_of_problems_are_learnt_or_counted():
     of_problems = [m for m in MEASURES.values() if m.kind == "problem"]
     assert all(m.column for m in of_problems)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_the_command_imports_the_libraries_once_for_all_arms(tmp_path):
+    words = ["reproduce", "lora", "--quick", "--seeds", "1", "--out", str(tmp_path)]
+    process = subprocess.run(
+        [sys.executable, "-m", "qtha_lab", *words],
+        env=os.environ | {"QTHA_LAB_LOG": "info"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert process.stderr.count("is forked for") == len(list_runs(tmp_path / "lora-quick" / "runs"))

@@ -16,7 +16,8 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, record, trash
 from qtha_lab.experiment.run_directory.annotations import Annotations, annotate, read_annotations
-from qtha_lab.runs.run import Run, attach, launch, list_runs
+from qtha_lab.runs.launch import launch
+from qtha_lab.runs.run import Run, attach, list_runs
 
 
 def a_run(folder) -> Run:

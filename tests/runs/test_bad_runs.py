@@ -21,7 +21,7 @@ from qtha_lab.experiment.run_directory.events import (
 from qtha_lab.experiment.run_directory.status import last_status
 from qtha_lab.figures.loss_curves import from_events
 from qtha_lab.runs import run
-from qtha_lab.studies.comparison import rows, run_data, summarise
+from qtha_lab.studies.comparison import rows, run_data, summarise_runs
 from qtha_lab.training.summary import measured, wall_seconds
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -115,7 +115,7 @@ def test_a_bad_run_is_told_in_a_comparison_and_the_good_one_counts(folder, damag
     harm, _ = DAMAGES[damage]
     harm(make(folder, seed=1).path)
     comparison = Comparison(methods="lora(r=2)", seeds=[0, 1])
-    summary = summarise(comparison, run.list_runs(folder))
+    summary = summarise_runs(comparison, run.list_runs(folder))
     (row,) = rows(summary)
     assert row["seeds"][0] in "12"
     if damage.startswith("summary.json"):

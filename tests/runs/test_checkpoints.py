@@ -13,7 +13,8 @@ from support.waiting import PATIENCE, wait_until
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, checkpoints, queue
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
-from qtha_lab.runs.run import Run, launch
+from qtha_lab.runs.launch import launch
+from qtha_lab.runs.run import Run
 from qtha_lab.training.finetune import fine_tune
 from qtha_lab.training.resume import find_start, newest_complete
 

@@ -12,7 +12,8 @@ from safetensors import SafetensorError
 from qtha_lab.experiment import Comparison, Experiment, Sweep
 from qtha_lab.experiment.run_directory import RunDir, disk
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
-from qtha_lab.runs.run import Run, launch
+from qtha_lab.runs.launch import launch
+from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison import ComparisonStudy
 from qtha_lab.studies.sweep import SweepStudy
 

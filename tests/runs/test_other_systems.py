@@ -20,7 +20,7 @@ from transformers import AutoTokenizer
 from qtha_lab.core import locks
 from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.runs.run import launch
+from qtha_lab.runs.launch import launch
 from qtha_lab.tasks import collate, load_task
 
 ROOT = Path(__file__).parents[2]

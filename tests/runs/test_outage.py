@@ -8,7 +8,8 @@ from support.waiting import wait_until
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import outage
-from qtha_lab.runs.run import Run, launch
+from qtha_lab.runs.launch import launch
+from qtha_lab.runs.run import Run
 from qtha_lab.studies.work import wait_for
 
 

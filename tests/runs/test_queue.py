@@ -10,7 +10,7 @@ from support.waiting import wait_until
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import gpus, queue
-from qtha_lab.runs.run import launch
+from qtha_lab.runs.launch import launch
 
 TAKES = """
 import sys, time

@@ -12,8 +12,9 @@ from support.waiting import PATIENCE, wait_until
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import RunDir, queue
+from qtha_lab.runs.launch import launch
 from qtha_lab.runs.remote import host, remote_backend_named
-from qtha_lab.runs.run import Run, launch, list_runs
+from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.studies import comparison
 
 SMALL = Comparison(
@@ -158,7 +159,7 @@ def test_a_run_whose_node_is_killed_goes_on_from_its_checkpoint_on_another(clust
         if lost and all(run.status().step >= 10 for run in list_runs(tmp_path / "runs")):
             cluster.remove_node(lost.pop(), allow_graceful=False)
 
-    summary = comparison.run(SMALL, tmp_path, watch, on=on)
+    summary = comparison.run_comparison(SMALL, tmp_path, watch, on=on)
     assert not lost
     assert [entry["state"] for entry in summary["runs"]] == ["finished", "finished"]
     assert not {"dead", "failed", "stopped"} & {state for seen in states.values() for state in seen}
@@ -178,7 +179,7 @@ def test_the_trials_of_a_comparison_that_tunes_are_trained_on_the_cluster_too(cl
         training=SMALL.training.replace(steps=6, eval_every=6),
         tuning={"axes": {"learning_rate": [0.003, 0.01]}, "trials": 2, "seeds": [7]},
     )
-    summary = comparison.run(tuned, tmp_path, on=f"ray:{cluster.address}")
+    summary = comparison.run_comparison(tuned, tmp_path, on=f"ray:{cluster.address}")
     assert [entry["state"] for entry in summary["runs"]] == ["finished"]
     (trials,) = (tmp_path / "tuning").iterdir()
     tried, confirmed = list_runs(trials / "runs"), list_runs(tmp_path / "runs")
@@ -261,7 +262,7 @@ def test_a_lock_signed_on_another_machine_names_no_process_of_this_one(tmp_path)
 )
 def test_machines_that_are_not_there_are_refused_in_a_sentence(text, sentence, tmp_path):
     with pytest.raises(Refusal) as refused:
-        comparison.run(SMALL, tmp_path, on=text)
+        comparison.run_comparison(SMALL, tmp_path, on=text)
     assert sentence in str(refused.value)
     assert "\n" not in str(refused.value)
     assert not list_runs(tmp_path / "runs")

@@ -22,7 +22,8 @@ from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
 from qtha_lab.runs import kill
 from qtha_lab.runs.absolute_paths import with_absolute_paths
-from qtha_lab.runs.run import Run, attach, launch, list_runs
+from qtha_lab.runs.launch import launch
+from qtha_lab.runs.run import Run, attach, list_runs
 from qtha_lab.training.finetune import fine_tune
 
 QTHA = "qtha(r=3,waist=8,n_layers=2,bond_dim=2,learning_rate=0.01)"

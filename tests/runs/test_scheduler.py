@@ -11,11 +11,12 @@ from support.waiting import PATIENCE, wait_until
 from qtha_lab.cli.diagnosis import examine
 from qtha_lab.experiment import Experiment, Sweep
 from qtha_lab.experiment.run_directory import RunDir, queue
+from qtha_lab.runs.launch import launch, launch_all
 from qtha_lab.runs.process_start import fork_hindrance
-from qtha_lab.runs.run import Run, launch, launch_all
+from qtha_lab.runs.run import Run
 from qtha_lab.runs.worker import NICENESS
 from qtha_lab.runs.worker import main as work
-from qtha_lab.studies import sweep
+from qtha_lab.studies.sweep import SweepStudy
 
 TRAINING = {
     "steps": 3,
@@ -140,7 +141,9 @@ def test_a_training_comes_after_the_page_that_watches_it():
 
 def test_the_scheduler_of_a_sweep_forks_its_trials(tmp_path):
     rates = {"learning_rate": [0.001, 0.01]}
-    trials = sweep.launch(Sweep(methods="lora(r=2)", axes=rates, training=TRAINING), tmp_path / "a")
+    trials = SweepStudy.begin(
+        Sweep(methods="lora(r=2)", axes=rates, training=TRAINING), tmp_path / "a"
+    )
     assert trials.wait(PATIENCE).state == "finished"
     environments = (tmp_path / "a" / "runs").glob("*/environment.json")
     assert [json.loads(file.read_text())["start"] for file in environments] == ["warm", "warm"]

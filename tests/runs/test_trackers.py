@@ -5,7 +5,7 @@ from support.waiting import PATIENCE, wait_until
 
 from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.runs.run import launch
+from qtha_lab.runs.launch import launch
 
 TRAINING = {
     "steps": 12, "batch_size": 2, "max_length": 32, "train_rows": 40, "eval_rows": 4, "test_rows": 8, "eval_every": 4,

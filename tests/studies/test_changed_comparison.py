@@ -13,11 +13,10 @@ from qtha_lab.experiment.run_directory import RunDir, index, write_json
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.run import Run, list_runs
-from qtha_lab.studies.comparison import check_edit
-from qtha_lab.studies.comparison import run as run_comparison
+from qtha_lab.studies.comparison import ComparisonStudy, run_comparison
 from qtha_lab.studies.comparison.tuned_methods import folder_of
 from qtha_lab.studies.sweep import SweepStudy
-from qtha_lab.studies.sweep.study import MethodStudy, open_journal
+from qtha_lab.studies.sweep.optuna_study import MethodStudy, open_journal
 
 TRAINING = {
     "steps": 2,
@@ -202,17 +201,18 @@ def test_trials_that_would_be_done_again_are_counted(tmp_path):
         return comparison(tuning={"axes": {"learning_rate": [0.003, 0.01]}} | tuning)
 
     before = tuned()
+    study = ComparisonStudy(tmp_path)
     (tmp_path / "comparison.yaml").write_text(before.to_yaml())
     for contender in before.contenders():
         folder = SweepStudy.create(
             before.sweep_of(contender), folder_of(before, contender, tmp_path)
         )
-        study = MethodStudy(folder.sweep, 0, open_journal(folder.journal))
+        trials = MethodStudy(folder.sweep, 0, open_journal(folder.journal))
         for loss in (4.2, 4.1):
-            study.study.tell(study.ask(), loss)
-    check_edit(before, tmp_path)
-    check_edit(tuned(axes={"learning_rate": [0.003, 0.01, 0.03]}), tmp_path)
+            trials.study.tell(trials.ask(), loss)
+    study.check_edit(before)
+    study.check_edit(tuned(axes={"learning_rate": [0.003, 0.01, 0.03]}))
     with refused("Settings", "tuning.seeds was [1000,1001,1002] and is [1001]"):
-        check_edit(tuned(seeds=[1001]), tmp_path)
+        study.check_edit(tuned(seeds=[1001]))
     with refused("Settings", "training.steps was 2 and is 4"):
-        check_edit(comparison(tuning=before.tuning, training={"steps": 4}), tmp_path)
+        study.check_edit(comparison(tuning=before.tuning, training={"steps": 4}))

@@ -10,9 +10,9 @@ from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.controls import PARTS, decompose
 from qtha_lab.studies.comparison.explain import findings_of
+from qtha_lab.studies.comparison.results_of_runs import summary_of
 from qtha_lab.studies.comparison.rounding_noise import noise_sentence, repeats_of
 from qtha_lab.studies.comparison.row_losses import TestItems, losses_of, read_items
-from qtha_lab.studies.comparison.summary import summary_of
 
 WHOLE = "qtha(r=4,waist=16,n_layers=1)"
 

@@ -11,7 +11,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import RunDir, queue, read_mapping
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.studies import study, work
-from qtha_lab.studies.comparison import notes, run
+from qtha_lab.studies.comparison import notes, run_comparison
 from qtha_lab.studies.comparison.claims import against_the_first
 from qtha_lab.studies.comparison.table import aggregate, rows, tables
 from qtha_lab.studies.comparison.tuning import at_their_best
@@ -45,11 +45,11 @@ def story(tmp_path_factory):
         patch.setenv("QTHA_LAB_SLOTS", "2")
         comparison = Comparison(methods=METHODS, training=TRAINING)
         with pytest.raises(KeyboardInterrupt):
-            run(comparison, place / "out", on_progress=_interrupt)
+            run_comparison(comparison, place / "out", on_progress=_interrupt)
         interrupted = [run.status().state for run in list_runs(place / "out" / "runs")]
         seen = []
-        first = run(comparison, place / "out", lambda run, status: seen.append(run.id))
-        second = run(comparison, place / "out")
+        first = run_comparison(comparison, place / "out", lambda run, status: seen.append(run.id))
+        second = run_comparison(comparison, place / "out")
         yield {
             "out": place / "out",
             "interrupted": interrupted,
@@ -122,7 +122,7 @@ def test_a_second_process_in_one_folder_is_refused(tmp_path):
     fd = queue.hold(tmp_path / "scheduler.lock")
     assert fd is not None
     with refused(value="a second one"):
-        run(Comparison(methods="lora", training=TRAINING), tmp_path)
+        run_comparison(Comparison(methods="lora", training=TRAINING), tmp_path)
 
 
 def test_a_comparison_launched_from_python_returns_at_once_and_is_a_set_of_runs(tmp_path):
@@ -157,7 +157,7 @@ def test_repeats_with_perturbations_are_in_no_table(tmp_path, monkeypatch):
         rounding=5,
     )
     monkeypatch.setattr(queue, "n_slots", lambda threads: 1)
-    summary = run(comparison, tmp_path / "out")
+    summary = run_comparison(comparison, tmp_path / "out")
     entry = next(entry for entry in at_their_best(summary["runs"]) if entry["seed"] == 0)
     assert entry["learning_rate"] == 0.01  # and not the first of the file
     (losses,) = summary["rounding"].values()
@@ -181,9 +181,9 @@ def test_a_set_of_runs_is_stopped_and_goes_on(tmp_path):
     while started.statuses()[0].step < 1:
         assert not started.statuses()[0].ended, started.statuses()
         time.sleep(0.02)
-    assert repr(started.stop()) == "<1 run: 1 stopped>"
+    assert started.stop().state == "stopped"
     assert started.table().empty or list(started.table()["unfinished"]) == [1]
-    assert repr(started.resume().wait()) == "<1 run: 1 finished>"
+    assert started.resume().wait().state == "finished"
     assert list(started.table()["seeds"]) == [1]
 
 
@@ -209,14 +209,14 @@ def test_many_runs_are_listed_once_and_each_is_understood_once(tmp_path, monkeyp
             return plain(*args, **options)
 
         monkeypatch.setattr(module, name, counted)
-    summary = run(comparison, tmp_path)
+    summary = run_comparison(comparison, tmp_path)
     assert len(summary["runs"]) == 40
     assert counts == {"list_runs": 1, "with_absolute_paths": 2 * 40}
 
 
 def test_what_cannot_run_is_refused_before_any_run_starts(tmp_path):
     with pytest.raises(ValueError, match="did you mean 'lora'"):
-        run(Comparison(methods="qtha,lroa"), tmp_path / "out")
+        run_comparison(Comparison(methods="qtha,lroa"), tmp_path / "out")
     assert list_runs(tmp_path / "out" / "runs") == []
 
 

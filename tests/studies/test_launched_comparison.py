@@ -46,7 +46,7 @@ def test_what_cannot_run_is_refused_before_anything_is_made(tmp_path):
         launch(wrong, tmp_path)
     assert list(tmp_path.iterdir()) == []
     with refused("The comparison", "'mine'"):
-        comparison.attach("mine")
+        comparison.ComparisonStudy.find("mine")
 
 
 @pytest.fixture(scope="module")

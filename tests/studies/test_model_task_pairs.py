@@ -79,7 +79,7 @@ def test_every_form_of_a_grid_reads_back_as_the_same():
 def test_a_command_with_the_flags_of_a_grid_is_the_same_grid(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        comparison, "run", lambda described, *_, **__: seen.append(described) or 1 / 0
+        comparison, "run_comparison", lambda described, *_, **__: seen.append(described) or 1 / 0
     )
     call(*shlex.split(GRID.to_command())[1:], "--out", str(tmp_path))
     assert seen == [GRID]
@@ -513,7 +513,7 @@ def test_a_tuned_grid_goes_on_with_more_seeds_methods_and_trials_and_repeats_not
     tuning = Tuning(axes={"learning_rate": [0.003, 0.01]}, seeds=[9])
     compared = Comparison(methods="lora(r=2)", seeds=[0], training=TINY, tuning=tuning)
     out = tmp_path / "out"
-    first = comparison.run(compared, out)
+    first = comparison.run_comparison(compared, out)
     (record,), (entry,) = first["contenders"], first["runs"]
     assert record["point"] == {"learning_rate": entry["learning_rate"]}
     assert record["trials"].index(min(record["trials"])) == [0.003, 0.01].index(
@@ -524,7 +524,7 @@ def test_a_tuned_grid_goes_on_with_more_seeds_methods_and_trials_and_repeats_not
     assert len(before) == 3  # two trials, and the winner on a fresh seed
     wider = tuning.replace(axes={"learning_rate": [0.003, 0.01, 0.03]})
     more = compared.replace(seeds=[0, 1], methods=["lora(r=2)", "lora(r=3)"], tuning=wider)
-    second = comparison.run(more, out)
+    second = comparison.run_comparison(more, out)
     assert [len(record["trials"]) for record in second["contenders"]] == [3, 3]
     assert second["contenders"][0]["trials"][:2] == record["trials"]
     assert [e["state"] for e in second["runs"]] == ["finished"] * 4

@@ -7,7 +7,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison import report as write_report
-from qtha_lab.studies.comparison import summarise
+from qtha_lab.studies.comparison import summarise_runs
 from qtha_lab.studies.comparison.claims import against_the_first
 from qtha_lab.studies.comparison.explain import explain
 from qtha_lab.studies.comparison.outcomes import lost, outcomes
@@ -45,7 +45,7 @@ def first_sentences(folder, losses, **how):
     """Return the first sentence and the verdict of each view: words, table, report, page."""
     runs = launched(folder / "runs", losses, **how)
     comparison = Comparison(methods="lora,qtha", seeds=[0, 1, 2, 3], training={"steps": 2})
-    summary = summarise(comparison, explain(runs) and [*reversed(runs)])
+    summary = summarise_runs(comparison, explain(runs) and [*reversed(runs)])
     (folder / "comparison.yaml").write_text(comparison.to_yaml())
     write_json(folder / "summary.json", summary)
     report = write_report(folder)

@@ -28,11 +28,10 @@ from qtha_lab.lessons.kit.assignment import write_assignments
 from qtha_lab.lessons.kit.classroom import share_progress, write_classroom
 from qtha_lab.lessons.kit.lesson_page import lesson_page
 from qtha_lab.runs.export import export_run
-from qtha_lab.studies.comparison import ComparisonStudy
-from qtha_lab.studies.comparison import run as run_comparison
+from qtha_lab.studies.comparison import ComparisonStudy, run_comparison
 from qtha_lab.studies.federated import federate
 from qtha_lab.studies.sweep import SweepStudy
-from qtha_lab.studies.sweep.study import open_journal
+from qtha_lab.studies.sweep.optuna_study import open_journal
 
 
 @pytest.fixture

@@ -6,14 +6,19 @@ import pytest
 import torch
 from support.command_line import call
 from support.refusals import refused
+from support.waiting import PATIENCE
 
 from qtha_lab.adapters import QthaConfig
 from qtha_lab.circuits import ansatze
+from qtha_lab.core.io import write_json
 from qtha_lab.simulators import expval_z
 from qtha_lab.studies.architecture_search import SearchBudget, Space, Supernet, search, space_of
 from qtha_lab.studies.architecture_search.objective import costs_of
 from qtha_lab.studies.architecture_search.search import _bred, _draw
 from qtha_lab.studies.architecture_search.space import n_cnots
+from qtha_lab.studies.circuit_search import CircuitSearch, CircuitSearchStudy
+from qtha_lab.studies.kinds import study_in
+from qtha_lab.studies.launch import launch
 
 SMALL = SearchBudget(steps=12, candidates=12, finetune_steps=5, experts=2)
 
@@ -124,12 +129,35 @@ def test_a_find_is_an_ansatz_of_a_method():
         QthaConfig(r=2, n_layers=3, ansatz="searched(code=XY-01/ZZ)")
 
 
-def test_the_command_prints_the_find_beside_its_controls():
+def test_the_command_prints_the_find_beside_its_controls(tmp_path):
     words = ["--space", "layers(n_qubits=2,n_layers=1)", "--noise", "noise(depolarizing_2q=0.1)"]
-    result = call(
-        "search", *words, "--steps", "4", "--candidates", "4", "--finetune", "3", "--json"
-    )
+    words += ["--steps", "4", "--candidates", "4", "--finetune", "3", "--out", str(tmp_path / "a")]
+    result = call("search", *words, "--json")
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
+    assert json.loads(call("search", *words, "--json").stdout) == rows
     assert [row["name"] for row in rows] == ["search", "random search", "baseline", "product"]
     assert all(0 <= row["loss"] <= 1.5 for row in rows)
+
+
+def test_a_search_is_a_study_that_stops_and_is_repeated(tmp_path):
+    described = CircuitSearch(space="layers(n_qubits=2,n_layers=1)", steps=4, candidates=4)
+    study = CircuitSearchStudy(tmp_path / "stopped", lambda step, loss: study.request_stop())
+    with pytest.raises(KeyboardInterrupt):
+        study.run(described)
+    assert (study.state, study.stages()[0].ended) == ("stopped", 0)
+    repeated = study_in(study.path).run()
+    assert repeated == CircuitSearchStudy(tmp_path / "whole").run(described)
+    assert study_in(study.path).state == "finished"
+    with refused("The folder"):
+        study.run(described.replace(seed=1))
+    write_json(study.summary_file, {"circuits": [{"name": "search"}]})
+    assert study_in(study.path).run() == repeated
+
+
+@pytest.mark.slow
+def test_a_launched_search_continues_in_a_process_of_its_own(tmp_path):
+    described = CircuitSearch(space="layers(n_qubits=2,n_layers=1)", steps=4, candidates=4)
+    study = launch(described, tmp_path / "launched").wait(PATIENCE)
+    assert study.state == "finished", study.why()
+    assert study.circuits()[0]["name"] == "search"

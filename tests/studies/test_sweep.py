@@ -15,13 +15,12 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Sweep
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.sweep import place_of
-from qtha_lab.studies import sweep
 from qtha_lab.studies.sweep import SweepStudy
 from qtha_lab.studies.sweep.confirmation import confirmation
 from qtha_lab.studies.sweep.forecast import forecast
+from qtha_lab.studies.sweep.optuna_study import MethodStudy, open_journal
 from qtha_lab.studies.sweep.record import TrialRecord
 from qtha_lab.studies.sweep.scheduler import origin_of
-from qtha_lab.studies.sweep.study import MethodStudy, open_journal
 
 SMALL = "qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
 TRAINING = {
@@ -311,13 +310,13 @@ def test_the_command_sweeps_and_a_folder_of_its_own_holds_everything(tmp_path):
     assert {run.path.parent for run in study} == {tmp_path / "out" / "runs"}
     again = call("sweep", str(tmp_path / "out"), "--json")
     assert json.loads(again.stdout) == printed
-    with pytest.raises(Refusal, match="must be new or hold this sweep"):
+    with refused("The folder", tmp_path.name, remedy="extend"):
         launch(small(), tmp_path / "out")
 
 
 def test_a_sweep_that_is_not_there_is_named_with_the_nearest(tmp_path):
     with refused("The sweep", "'nothing'"):
-        sweep.attach("nothing")
+        SweepStudy.find("nothing")
 
 
 def bests(described, **points):

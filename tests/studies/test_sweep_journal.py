@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Sweep
-from qtha_lab.studies import sweep
 from qtha_lab.studies.sweep import SweepStudy
-from qtha_lab.studies.sweep.study import MethodStudy, open_journal
+from qtha_lab.studies.sweep.optuna_study import MethodStudy, open_journal
 
 DESCRIBED = Sweep(methods="lora", axes={"learning_rate": [0.001, 0.01, 0.1]})
 
@@ -30,7 +29,7 @@ def recorded(tmp_path_factory):
 
 def views(folder):
     """Everything that a page or a command asks of a sweep."""
-    trials = sweep.attach(folder.path)
+    trials = SweepStudy.find(folder.path)
     records = trials.records()
     return [
         trials.state,
@@ -70,7 +69,7 @@ def test_a_damaged_line_costs_the_trials_after_it_and_the_sweep_goes_on(recorded
     of_the_first = next(n for n, each in enumerate(lines) if b"[3.0]" in each)
     copy = damaged(recorded, tmp_path / "copy", cut_at(of_the_first + 1, line))
     views(copy)
-    assert [r.value for r in sweep.attach(copy.path).records() if r.state == "complete"] == [3.0]
+    assert [r.value for r in SweepStudy.find(copy.path).records() if r.state == "complete"] == [3.0]
     study = MethodStudy(DESCRIBED, 0, open_journal(copy.journal))
     assert study.remaining() == 2
     assert study.ask().params["learning_rate"] == 0.01

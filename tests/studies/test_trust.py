@@ -81,7 +81,7 @@ USES = {
     ("sweep", "resume"): lambda folder: SweepStudy(folder).resume(),
     ("sweep", "extend"): lambda folder: SweepStudy(folder).extend(trials=2),
     ("sweep", "confirm"): lambda folder: SweepStudy(folder).confirmation(),
-    ("sweep", "scheduler"): lambda folder: next(SweepStudy(folder).plan(Work(SweepStudy(folder)))),
+    ("sweep", "scheduler"): lambda folder: next(SweepStudy(folder).plan(Work())),
     ("federation", "client on Flower"): lambda folder: flower._client_rounds_of(
         folder / "runs" / "server"
     ),

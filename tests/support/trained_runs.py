@@ -7,7 +7,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
 from qtha_lab.runs import run
-from qtha_lab.runs.run import launch
+from qtha_lab.runs.launch import launch
 from qtha_lab.training.finetune import fine_tune
 from support.waiting import PATIENCE
 

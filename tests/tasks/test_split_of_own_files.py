@@ -15,7 +15,7 @@ from support.refusals import refused
 from qtha_lab import tasks
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.runs.run import launch
+from qtha_lab.runs.launch import launch
 from qtha_lab.studies.comparison.notes import notes
 from qtha_lab.tasks.splits import cover, first_rows, normalised
 from qtha_lab.tasks.task import label_texts

@@ -215,7 +215,7 @@ def test_a_method_of_a_plugin_is_launched_compared_and_resumed_only_as_it_was(pl
         "generate_rows": 0,
     }
     compared = Comparison(methods="lora(r=2),slim_run(r=3)", plugins=[file], training=training)
-    summary = comparison.run(compared, tmp_path / "out")
+    summary = comparison.run_comparison(compared, tmp_path / "out")
     entries = {entry["label"]: entry for entry in summary["runs"]}
     assert {label: entry["state"] for label, entry in entries.items()} == {
         "lora(r=2,lora_alpha=4)": "finished",

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.runs.run import launch
+from qtha_lab.runs.launch import launch
 from qtha_lab.training.evaluation import Predictions
 from qtha_lab.training.trainer import _loss_of_classes
 

@@ -6,7 +6,7 @@ from support.waiting import PATIENCE
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
-from qtha_lab.runs.run import launch
+from qtha_lab.runs.launch import launch
 from qtha_lab.studies.comparison import notes
 from qtha_lab.studies.comparison.table import numbers, rows
 from qtha_lab.training import threads

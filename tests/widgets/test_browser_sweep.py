@@ -16,8 +16,7 @@ from support.workbench_page import enter, ready, unfold, unnamed, violations
 
 from qtha_lab import list_runs
 from qtha_lab.experiment.run_directory import queue
-from qtha_lab.studies import sweep
-from qtha_lab.studies.sweep import SweepStudy
+from qtha_lab.studies.sweep import SweepStudy, TrialRecord
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CELL = """from qtha_lab import Comparison
@@ -35,7 +34,7 @@ def notebook(tmp_path) -> Path:
     return path
 
 
-def kill_in_the_middle(trials: sweep.SweepStudy) -> list[sweep.TrialRecord]:
+def kill_in_the_middle(trials: SweepStudy) -> list[TrialRecord]:
     """End the driver and its runs once a trial has ended; what had ended by then."""
     wait_until(lambda: any(r.state == "complete" for r in trials.records()))
     os.kill(queue.holder(trials.lock), signal.SIGKILL)
@@ -72,7 +71,7 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         panel = bench.locator(".qtha-sweep")
         expect(panel).to_contain_text("of 6 trials begun")
         (folder,) = SweepStudy.list_all()
-        trials = sweep.attach(folder.path)
+        trials = SweepStudy.find(folder.path)
         complete = kill_in_the_middle(trials)
         expect(panel).to_contain_text("dead · ")
         page.screenshot(path=tmp_path / "dead.png")

@@ -11,7 +11,7 @@ from qtha_lab import attach, launch, list_runs
 from qtha_lab.experiment import Sweep
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.trash import delete
-from qtha_lab.studies import sweep
+from qtha_lab.studies.sweep import SweepStudy
 from widgets.workbench.sweep_watch import SweepWatch
 from widgets.workbench.workbench import Workbench
 
@@ -166,4 +166,4 @@ def test_without_a_sweep_the_panel_takes_no_room_and_one_that_is_gone_is_said():
     assert hidden
     assert text.startswith("The sweep must be in ")
     assert "got 'nothing'" in text
-    assert sweep.SweepStudy.list_all() == []
+    assert SweepStudy.list_all() == []

@@ -1,7 +1,7 @@
 """The launch of further runs under the name of those that they continue."""
 
 from qtha_lab.experiment import Comparison
-from qtha_lab.runs import run
+from qtha_lab.runs.launch import launch_all
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.contenders import timed
 from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool
@@ -16,4 +16,4 @@ def add_runs(comparison: Comparison, name: str) -> list[Run]:
     comparison.check()
     open_sealed_pool(comparison)
     experiments = [e.replace(name=name) for e in comparison.experiments(timed(comparison))]
-    return run.launch_all(experiments, check=False)
+    return launch_all(experiments, check=False)

@@ -153,7 +153,7 @@ def _findings(runs: list[Run]) -> tuple[Findings | None, list[dict[str, str]], l
     if not is_comparison(runs):
         return explained, rows_of(runs)[:MOST_ROWS], [SEVERAL]
     once = in_launch_order(each_once(runs))
-    summary = comparison.summarise(RunGroup(tuple(once)).trusted, once)
+    summary = comparison.summarise_runs(RunGroup(tuple(once)).trusted, once)
     again = len(runs) - len(once)
     repeats = [AGAIN.format(f"{again} run{'s' if again > 1 else ''}")] if again else []
     if not summary["runs"]:

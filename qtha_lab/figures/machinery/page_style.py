@@ -13,9 +13,9 @@ import plotly.graph_objects as go
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery import legends
-from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery import legends, theme
 from qtha_lab.figures.machinery.parts import layout_of
+from qtha_lab.figures.machinery.theme import Inks
 
 PIXELS_PER_INCH = 96
 PIXELS_PER_POINT = PIXELS_PER_INCH / 72
@@ -94,9 +94,9 @@ class PageStyle:
         self.inks  # noqa: B018  (refuses an unknown theme before drawing)
 
     @property
-    def inks(self) -> themes.Inks:
+    def inks(self) -> Inks:
         """Colours of text, grid and paper."""
-        return themes.inks(self.theme)
+        return theme.inks(self.theme)
 
     @property
     def on_screen(self) -> bool:
@@ -142,7 +142,7 @@ class PageStyle:
 
     def template(self) -> go.layout.Template:
         """Return the theme's template with this target's sizes."""
-        template = go.layout.Template(themes.template(self.theme))
+        template = go.layout.Template(theme.template(self.theme))
         layout = cast(Any, template.layout)  # plotly has no type for it
         layout.font.size = self.font
         if self.family:
@@ -175,7 +175,7 @@ class PageStyle:
 
     def plain_line(self, label: str, style: dict[str, str] | None = None) -> dict[str, Any]:
         """Return the content of `line_of` as plain data (see `parts.unchecked`)."""
-        style = style or themes.method_style(label)
+        style = style or theme.method_style(label)
         line = {"color": style["color"], "dash": style["dash"], "width": self.line}
         marker = {"symbol": style["symbol"], "size": self.marker, "color": style["color"]}
         name = self.wrap(label, self.width - 6 * self.font)

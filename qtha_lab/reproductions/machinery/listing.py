@@ -12,7 +12,7 @@ from typing import Any
 
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS, Reproduction
-from qtha_lab.reproductions.machinery.run_arms import OUT, VERDICT
+from qtha_lab.reproductions.machinery.reproduction_study import OUT, VERDICT
 from qtha_lab.reproductions.machinery.tuning import (
     n_trial_seeds,
     runs_of_today,

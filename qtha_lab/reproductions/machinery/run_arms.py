@@ -1,127 +1,142 @@
-"""Execution of all arms and seeds of a reproduction, with its verdict.
+"""Execution of arms of a reproduction; finished runs are not repeated.
 
-Finished runs are not repeated. All files are in `out/NAME` (`out/NAME-quick` for the quick form):
-`runs/`, `tuning/` and `verdict.json`. An arm that does its own work runs in this process; a
-fine-tune runs in a worker as any other run.
+A fine-tune is trained in a worker; an arm that does its own work runs in this process.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import shlex
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from qtha_lab.core import fault_log
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import make_folder, refuse_inner_links, write_json
+from qtha_lab.core.io import write_json
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.reproductions.machinery.log import Log, Stopped
-from qtha_lab.reproductions.machinery.registry import (
-    LEAST_SEEDS,
-    QUICK_SEEDS,
-    Reproduction,
-    reproduction_of,
-)
-from qtha_lab.reproductions.machinery.run_fine_tunes import Arm, Progress, fine_tune, origin_of
-from qtha_lab.reproductions.machinery.tuning import Tuned, tune
-from qtha_lab.reproductions.machinery.verdicts import headline, verdicts
+from qtha_lab.reproductions.machinery.registry import Reproduction
 from qtha_lab.runs.process_start import taken_over
-from qtha_lab.runs.run import Run, list_runs
-from qtha_lab.studies.comparison.row_losses import read_items
-from qtha_lab.training.summary import git_state
-
-OUT = Path("out/reproductions")
-VERDICT = "verdict.json"
+from qtha_lab.runs.run import Run, Status, list_runs
+from qtha_lab.studies.work import Work
 
 
-def reproduce(
-    name: str,
-    out: Path | str = OUT,
-    *,
-    quick: bool = False,
-    seeds: int | None = None,
-    on_progress: Progress = lambda run, status: None,
-) -> dict[str, Any]:
-    """Run all arms of a reproduction; a repeated call with the same `out` resumes.
+class Arm(NamedTuple):
+    """Arm of a reproduction with one seed.
 
-    In the full form the learning rate of each arm is chosen first, where there is one.
+    Attributes:
+        name: Name of the arm.
+        seed: Seed of its run.
+        quick: True in the quick form.
+        rate_factor: Factor of the declared learning rates.
+    """
+
+    name: str
+    seed: int
+    quick: bool
+    rate_factor: float = 1.0
+
+
+def fine_tune(
+    of: Reproduction,
+    arms: Sequence[Arm],
+    work: Work,
+    folder: Path,
+    ended: Mapping[Arm, Run] | None = None,
+) -> Generator[None, None, dict[Arm, Run]]:
+    """Train arms in workers; new runs share one scheduler process.
 
     Args:
-        name: Name of the reproduction; with settings as `NAME(setting=value,…)`.
-        out: Folder of reproductions.
-        quick: Run the quick form.
-        seeds: Number of seeds, from 0; None is 5, for the quick form 3.
-        on_progress: Called with each run and its status.
-
-    Returns:
-        Content of `verdict.json`: name, claims with verdicts, run entries, seconds, and command.
+        of: Reproduction of the arms.
+        arms: Arms to train; the runs of `folder` that have finished are not repeated.
+        work: Work of this process.
+        folder: Folder of the runs.
+        ended: Earlier arms that these may read.
 
     Raises:
-        Refusal: If a reproduction, setting or requirement is missing, or a run was stopped
-            or failed.
+        Refusal: If a run was stopped or failed; a diverged run is a result.
 
-    Example:
-        >>> reproduce("ttn_vqc", quick=True)["headline"]  # doctest: +SKIP
-        'inconclusive; 1 of 4 claims shown'
+    Returns:
+        The ended run of each arm, in the order of `arms`.
     """
-    of = reproduction_of(name)
-    count = seeds if seeds is not None else QUICK_SEEDS if quick else LEAST_SEEDS
-    if count < 1:
-        raise Refusal(f"seeds must be at least 1, got {count}.")
-    folder = Path(out) / folder_name(of, quick)
-    make_folder(folder)
-    refuse_inner_links(folder, 3)
-    lock = queue.hold(folder / ".lock")
-    if lock is None:
+    there = list_runs(folder)
+    live: dict[Arm, Run] = {}
+    done: dict[Arm, Run] = {}
+    waiting = list(arms)
+    while waiting or live:
+        ready = [arm for arm in waiting if not of.takes_earlier or _is_next(arm, waiting, live)]
+        waiting = [arm for arm in waiting if arm not in ready]
+        before = {**(ended or {}), **done}
+        experiments = [experiment_of(of, arm, before) for arm in ready]
+        origins = [origin_of(of, arm) for arm in ready]
+        runs = work.start(experiments, folder, there, origins, check=True) if ready else []
+        live |= dict(zip(ready, runs, strict=True))
+        yield
+        for arm, run in list(live.items()):
+            if status := work.ended(run):
+                _check_finished(of, arm, run, status)
+                done[arm] = live.pop(arm)
+    return {arm: done[arm] for arm in arms}
+
+
+def experiment_of(of: Reproduction, arm: Arm, ended: Mapping[Arm, Run]) -> Experiment:
+    """Return the experiment of an arm, titled with the arm's name.
+
+    Args:
+        of: Reproduction of the arm.
+        arm: Arm with its seed.
+        ended: Ended runs of earlier arms.
+    """
+    earlier = {other.name: run.path for other, run in ended.items() if other.seed == arm.seed}
+    request = (arm.name, arm.seed, arm.quick, *[earlier] * of.takes_earlier)
+    experiment = of.run(*request, *of.arguments())
+    method = experiment.method.replace(title=experiment.method.title or arm.name)
+    if arm.rate_factor != 1:
+        rate = float(f"{arm.rate_factor * method.peak_learning_rate:.3g}")
+        method = method.replace(learning_rate=rate)
+    return experiment.replace(method=method, seed=arm.seed)
+
+
+def origin_of(of: Reproduction, arm: Arm) -> dict[str, Any]:
+    """Return the origin that the run of an arm records."""
+    return {"reproduction": of.name, "arm": arm.name, "quick": arm.quick}
+
+
+def _is_next(arm: Arm, waiting: Sequence[Arm], live: Mapping[Arm, Run]) -> bool:
+    """Return True if all earlier arms of its seed have ended."""
+    first = next(other for other in waiting if other.seed == arm.seed)
+    return arm == first and not any(other.seed == arm.seed for other in live)
+
+
+def _check_finished(of: Reproduction, arm: Arm, run: Run, status: Status) -> None:
+    """Refuse to continue without a run's result.
+
+    A diverged run is a result, without numbers.
+    """
+    if status.state not in ("finished", "diverged"):
         raise Refusal(
-            f"{folder} must have one process that reproduces {name}, got a second one. Wait for "
-            "the first one."
+            f"Arm {arm.name} of {of.name} must finish, got {status.state} with seed {arm.seed}. "
+            f"{status.message} Its folder is {run.path}."
         )
-    try:
-        trials = folder / "tuning"
-        tuned = tune(of, run_arms, trials, on_progress) if of.is_tuned and not quick else {}
-        # group the arms of a seed, as a comparison groups its methods
-        arms = [
-            Arm(arm, seed, quick, tuned[arm].rate_factor if tuned else 1.0)
-            for seed in range(count)
-            for arm in of.arms
-        ]
-        done = run_arms(of, arms, folder / "runs", on_progress)
-        verdict = _verdict(of, done, tuned, quick, count)
-        write_json(folder / VERDICT, verdict)
-        return verdict
-    finally:
-        os.close(lock)
-
-
-def folder_name(of: Reproduction, quick: bool) -> str:
-    """Return the folder name of a reproduction: name, changed settings and form."""
-    values = [f"{name}_{value}" for name, value in of.options.items()]
-    text = "-".join([of.name, *values, *["quick"] * quick])
-    return re.sub(r"[^\w.-]", "_", text)
 
 
 def run_arms(
     of: Reproduction,
     arms: Sequence[Arm],
+    work: Work,
     folder: Path,
-    on_progress: Progress = lambda run, status: None,
     ended: Mapping[Arm, Run] | None = None,
-) -> dict[Arm, Run]:
+) -> Generator[None, None, dict[Arm, Run]]:
     """Run arms of a reproduction; finished runs of the folder are not repeated.
 
     Args:
         of: Reproduction of the arms.
         arms: Arms with their seeds.
+        work: Work of this process.
         folder: Folder of the runs.
-        on_progress: Called with each run and its status.
         ended: Earlier arms that fine-tunes may read.
 
     Raises:
@@ -130,18 +145,8 @@ def run_arms(
     Returns:
         The ended run of each arm.
     """
-    work = fine_tune if of.is_fine_tune else _run_here
-    return work(of, arms, folder, on_progress, ended)
-
-
-def _run_here(
-    of: Reproduction,
-    arms: Sequence[Arm],
-    folder: Path,
-    on_progress: Progress,
-    _: Mapping[Arm, Run] | None,
-) -> dict[Arm, Run]:
-    """Run arms that do their own work one after the other."""
+    if of.is_fine_tune:
+        return (yield from fine_tune(of, arms, work, folder, ended))
     there = {_key(run.experiment): run for run in reversed(list_runs(folder))}
     done: dict[Arm, Run] = {}
     for arm in arms:
@@ -158,13 +163,14 @@ def _run_here(
         if run is None:
             run = Run(RunDir.create(described, folder, origin_of(of, arm)).path)
         if run.status().state != "finished":
-            _work(of, arm, run, on_progress)
-        on_progress(run, run.status())
+            _work(of, arm, run, work)
+            yield
+        work.follow([run])
         done[arm] = run
     return done
 
 
-def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
+def _work(of: Reproduction, arm: Arm, run: Run, work: Work) -> None:
     """Run one arm from its first step in this process, holding the run's lock.
 
     Raises:
@@ -177,7 +183,7 @@ def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
         state, message = "failed", ""
         try:
             events.append("status", state="running", step=0, message="")
-            on_progress(run, run.status())
+            work.follow([run])
             facts = _computed(of, arm, log)
             _write_summary(run.files, facts)
             state = "finished"
@@ -216,37 +222,6 @@ def _write_summary(files: RunDir, facts: dict[str, float]) -> None:
     if not measured["steps"]:
         measured["steps"] = files.experiment.training.steps
     write_json(files.summary, {**measured, **facts, "state": "finished"})
-
-
-def _verdict(
-    of: Reproduction, done: dict[Arm, Run], tuned: dict[str, Tuned], quick: bool, seeds: int
-) -> dict[str, Any]:
-    """Return the content of `verdict.json`."""
-    entries: dict[str, dict[int, Any]] = {}
-    for arm, run in done.items():
-        entries.setdefault(arm.name, {})[arm.seed] = run.outcome()
-    finished = {
-        arm: {seed: e for seed, e in by_seed.items() if e["state"] == "finished"}
-        for arm, by_seed in entries.items()
-    }
-    claims = [v.plain() for v in verdicts(of, finished, quick, read_items(done.values()))]
-    every = [e for by_seed in entries.values() for e in by_seed.values()]
-    command = f"qtha-lab reproduce {shlex.quote(of.text)}{' --quick' * quick} --seeds {seeds}"
-    trials = sum(arm.seconds for arm in tuned.values())
-    return {
-        "name": of.name,
-        "arxiv": of.arxiv,
-        "quick": quick,
-        "seeds": seeds,
-        "headline": headline(claims),
-        "claims": claims,
-        "command": command,
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": (git_state(Path(__file__).parents[3]) or {}).get("commit", ""),
-        "seconds": trials + sum(e.get("wall_seconds") or 0.0 for e in every),
-        "tuned": {arm: of_arm.plain() for arm, of_arm in tuned.items()},
-        "arms": {arm: list(by_seed.values()) for arm, by_seed in entries.items()},
-    }
 
 
 def _key(experiment: Experiment) -> tuple[Any, ...]:

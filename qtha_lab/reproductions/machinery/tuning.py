@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qtha_lab.reproductions.machinery.registry import Reproduction
-from qtha_lab.reproductions.machinery.run_fine_tunes import Arm, Progress
+from qtha_lab.reproductions.machinery.run_arms import Arm, run_arms
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.neighbouring_rates import trial_sentence
+from qtha_lab.studies.work import Work
 
 FACTORS = (1 / 9, 1 / 3, 1.0, 3.0, 9.0)  # of the rate that an arm declares
 SEEDS = (1000, 1001, 1002)  # of no claim
@@ -45,16 +46,13 @@ class Tuned:
         return {"rate": self.rate, **means, "seeds": [*SEEDS], "trials": self.trials}
 
 
-def tune(
-    of: Reproduction, work: Callable[..., dict[Arm, Run]], folder: Path, on_progress: Progress
-) -> dict[str, Tuned]:
+def tune(of: Reproduction, work: Work, folder: Path) -> Generator[None, None, dict[str, Tuned]]:
     """Choose the learning rate of every arm; finished trials are not repeated.
 
     Args:
         of: Reproduction of the arms.
-        work: Runs arms, as `fine_tune` does.
+        work: Work of this process.
         folder: Folder of the trials' runs.
-        on_progress: Called with each run and its status.
 
     Raises:
         Refusal: If a run was stopped or failed.
@@ -67,7 +65,7 @@ def tune(
         arms = [
             Arm(name, seed, False, factor) for seed in SEEDS for name in names for factor in FACTORS
         ]
-        done = work(of, arms, folder, on_progress, ended)
+        done = yield from run_arms(of, arms, work, folder, ended)
         for name in names:
             trials = {
                 factor: [done[Arm(name, seed, False, factor)] for seed in SEEDS]

@@ -1,27 +1,18 @@
 """Comparisons of methods over seeds: runs, results table, claims and report."""
 
-from qtha_lab.studies.comparison.comparison_study import ComparisonStudy, check_edit
-from qtha_lab.studies.comparison.comparison_study import run_comparison as run
+from qtha_lab.studies.comparison.comparison_study import ComparisonStudy, run_comparison
 from qtha_lab.studies.comparison.findings import findings
-from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.report import Report, report
-from qtha_lab.studies.comparison.results_of_runs import summarise_runs as summarise
-from qtha_lab.studies.comparison.table import aggregate, numbers, rows, tables
-
-attach = ComparisonStudy.find
+from qtha_lab.studies.comparison.results_of_runs import summarise_runs
+from qtha_lab.studies.comparison.table import rows, tables
 
 __all__ = [
     "ComparisonStudy",
-    "PivotTable",
     "Report",
-    "aggregate",
-    "attach",
-    "check_edit",
     "findings",
-    "numbers",
     "report",
     "rows",
-    "run",
-    "summarise",
+    "run_comparison",
+    "summarise_runs",
     "tables",
 ]

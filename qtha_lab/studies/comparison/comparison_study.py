@@ -178,7 +178,7 @@ def run_comparison(
 
     Raises:
         Refusal: If the comparison cannot run, another process uses `out`, or an edit would
-            invalidate runs in `out` (see `check_edit`).
+            invalidate runs in `out`.
 
     Example:
         >>> comparison = Comparison(methods="lora,qtha")
@@ -186,25 +186,6 @@ def run_comparison(
         'All methods of a seed started from the same evaluation loss (exactly).'
     """
     return ComparisonStudy(out).run(comparison, on_progress, on=on)
-
-
-def check_edit(comparison: Comparison, out: Path | str) -> None:
-    """Refuse an edited comparison that would invalidate runs or trials in its folder.
-
-    Args:
-        comparison: Comparison to run.
-        out: Folder of the comparison, possibly with an earlier description.
-
-    Raises:
-        Refusal: If trained runs or ended trials no longer count. The message names each change and
-            the number of runs and trials lost.
-
-    Example:
-        >>> check_edit(Comparison(training={"steps": 200}), "out/comparison")  # doctest: +SKIP
-        Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: training.steps was 100 and is 200: …
-    """
-    ComparisonStudy(out).check_edit(comparison)
 
 
 def _ended(runs: list[Run]) -> int:

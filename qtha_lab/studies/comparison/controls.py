@@ -35,7 +35,7 @@ _OF_BRANCH = ("n_layers", "input_scale", "stand_in_layers", "fusion")
 _OF_CIRCUIT = ("ansatz", "readout", "engine", "reupload", "train_circuit")
 
 
-class Row(NamedTuple):
+class PartEffect(NamedTuple):
     """Part of QTHA with the claim on its effect."""
 
     part: str
@@ -50,7 +50,7 @@ def decompose(
     entries: Sequence[dict[str, Any]],
     items: Mapping[str, TestItems] | None = None,
     margin: float = MARGIN,
-) -> list[Row]:
+) -> list[PartEffect]:
     """Compute the effect of each part of QTHA.
 
     Uses the first QTHA with a circuit that was run together with a parent of a part.
@@ -66,7 +66,9 @@ def decompose(
         for model_task, in_model_task in by_model_task(best).items()
     }
     results = claims(entries, parts, items, len(by_model_task(entries)), margin)
-    return [Row(parts[claim.model_task][claim.first, claim.second], claim) for claim in results]
+    return [
+        PartEffect(parts[claim.model_task][claim.first, claim.second], claim) for claim in results
+    ]
 
 
 def _parts(

@@ -4,14 +4,10 @@ from qtha_lab.studies.sweep.forecast import Forecast, first_experiments, forecas
 from qtha_lab.studies.sweep.record import TrialRecord
 from qtha_lab.studies.sweep.sweep_study import SweepStudy
 
-attach, launch = SweepStudy.find, SweepStudy.begin
-
 __all__ = [
     "Forecast",
     "SweepStudy",
     "TrialRecord",
-    "attach",
     "first_experiments",
     "forecast",
-    "launch",
 ]

@@ -10,8 +10,8 @@ import optuna
 from qtha_lab.core.io.text import PART
 from qtha_lab.experiment.sweep import Sweep
 from qtha_lab.studies.sweep.journal import read_journal
+from qtha_lab.studies.sweep.optuna_study import WHY, quiet_optuna
 from qtha_lab.studies.sweep.record import TrialRecord
-from qtha_lab.studies.sweep.study import WHY, quiet_optuna
 
 DAMAGED = "its lines in journal.log are damaged"
 STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}

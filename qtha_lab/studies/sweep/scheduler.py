@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from optuna.trial import Trial
 
 from qtha_lab.runs.run import Run, Status
-from qtha_lab.studies.sweep.study import MethodStudy, open_journal
+from qtha_lab.studies.sweep.optuna_study import MethodStudy, open_journal
 from qtha_lab.studies.work import Work
 
 if TYPE_CHECKING:

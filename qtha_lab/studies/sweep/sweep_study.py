@@ -44,6 +44,7 @@ class SweepStudy(Study):
     """
 
     kind, describes = "sweep", Sweep
+    remedy = "Name a new folder, or give its sweep more trials with extend."
 
     journal = property(lambda self: self.path / "journal.log")
 
@@ -51,14 +52,6 @@ class SweepStudy(Study):
     def sweep(self) -> Sweep:
         """Sweep as described in the folder."""
         return self.described
-
-    def check_edit(self, described: Sweep) -> None:
-        """Refuse another sweep in the folder."""
-        if self.exists and self.described != described:
-            raise Refusal(
-                f"The folder must be new or hold this sweep, got {self.path}. "
-                "Name a new folder, or give its sweep more trials with extend."
-            )
 
     def plan(self, work: Work) -> Generator[None, None, list[TrialRecord]]:
         """Run trials until all have ended or the user stopped the rest; return the records."""

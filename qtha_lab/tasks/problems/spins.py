@@ -59,11 +59,11 @@ def ground_state_mps(n: int, bond_dim: int, field: float = 1.0) -> np.ndarray:
         field: g.
     """
     check_installed()
-    import quimb.tensor as qtn
+    import quimb.tensor as tn
 
-    operator = qtn.MPO_ham_ising(n, j=-4.0, bx=2.0 * field)  # spin operators are half of Paulis
+    operator = tn.MPO_ham_ising(n, j=-4.0, bx=2.0 * field)  # spin operators are half of Paulis
     first = operator.rand_state(bond_dim, seed=0)
-    search = qtn.DMRG2(operator, bond_dims=bond_dim, cutoffs=1e-12, p0=first)
+    search = tn.DMRG2(operator, bond_dims=bond_dim, cutoffs=1e-12, p0=first)
     search.solve(tol=1e-9, max_sweeps=20, verbosity=0)
     vector = np.asarray(search.state.to_dense()).ravel()
     return vector / np.linalg.norm(vector)

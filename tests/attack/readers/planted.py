@@ -63,7 +63,7 @@ def _compare(folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    from qtha_lab.studies.sweep.study import open_journal
+    from qtha_lab.studies.sweep.optuna_study import open_journal
 
     open_journal(folder / "journal.log")
 
@@ -78,29 +78,29 @@ def _plans() -> st.SearchStrategy[bytes]:
 @reader([[["checkpoints", "own"]], ["checkpoints 0"]], grammar=_plans)
 def planted_links(text: str) -> None:
     """Plant links, and do what writes there; nothing outside the folder changes."""
-    from support import planted_links as links
+    from support import planted_links
     from support.run_folders import finish, run_folder
 
     from qtha_lab.core.errors import Refusal
 
     plan = _plan_of(text)
     shutil.rmtree("deep", ignore_errors=True)
-    home = links.home_of(Path("deep/home").absolute())
+    home = planted_links.home_of(Path("deep/home").absolute())
     run = finish(run_folder(Path("deep/runs").absolute(), steps=1))
     if any("adapter" in place for place, _ in plan[0]):
-        links.with_adapter(run)
+        planted_links.with_adapter(run)
     for place, target in plan[0]:
         _plant(run, place.replace("RUN", run.id), home, target)
-    before, refusals = links.state_of(home), []
+    before, refusals = planted_links.state_of(home), []
     for name in plan[1]:
         try:
             _works()[name](run)
         except (Refusal, OSError) as refusal:
             refusals.append(refusal)
-        if links.state_of(home) != before:
+        if planted_links.state_of(home) != before:
             raise AssertionError(f"{name} writes through a link of {plan[0]}")
     for file in Path("deep/runs").rglob("*"):
-        if file.is_file() and not file.is_symlink() and links.SECRET in file.read_bytes():
+        if file.is_file() and not file.is_symlink() and planted_links.SECRET in file.read_bytes():
             raise AssertionError(f"{file} holds what a link of {plan[0]} leads to")
     if refusals:
         raise max(refusals, key=lambda refusal: len(str(refusal)))

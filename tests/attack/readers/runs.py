@@ -133,7 +133,7 @@ def _sweep() -> tuple[Path, bytes]:
     """A sweep of which two trials have ended, without its runs, and its journal."""
     from qtha_lab.experiment import Sweep
     from qtha_lab.studies.sweep import SweepStudy
-    from qtha_lab.studies.sweep.study import MethodStudy, open_journal
+    from qtha_lab.studies.sweep.optuna_study import MethodStudy, open_journal
 
     described = Sweep(
         methods="lora(r=2)", axes={"learning_rate": [0.001, 0.01, 0.1]}, training=TRAINING
@@ -162,11 +162,11 @@ def _journal_line() -> st.SearchStrategy[bytes]:
     share=0.4,
 )
 def journals(file: Path) -> None:
-    from qtha_lab.studies import sweep
+    from qtha_lab.studies.sweep import SweepStudy
 
     folder, _ = _sweep()
     move(file, folder / "journal.log")
-    trials = sweep.attach(folder)
+    trials = SweepStudy.find(folder)
     _ = trials.state
     trials.records(), trials.best(), trials.table()
 
