@@ -85,10 +85,10 @@ class Polynomial:
                     "An angle must be a sum of parameters and of products with an input, each "
                     f"with a factor, got {'·'.join(f'p{index}' for index in params)}."
                 )
-            one = (
-                Angle.product(inputs, scale, 0.0, params) if inputs else Angle.param(*params, scale)
-            )
-            angles.append(one)
+            if inputs:
+                angles.append(Angle.product(inputs, scale, 0.0, params))
+            else:
+                angles.append(Angle.param(params[0], scale))
         offset = self.terms.get((), 0.0)
         if not angles:
             return [Angle.const(offset)]

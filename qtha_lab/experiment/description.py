@@ -105,7 +105,8 @@ class StoredDescription(Declared, init=False):
         """Start the described run or study and return at once; see `qtha_lab.launch`."""
         import qtha_lab
 
-        return qtha_lab.launch(self, folder, check=check)
+        described: Any = self  # of a kind that can be launched
+        return qtha_lab.launch(described, folder, check=check)
 
     def to_yaml(self) -> str:
         """Convert the description to YAML without default values; `from_yaml` reads it."""
