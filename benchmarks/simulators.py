@@ -21,10 +21,10 @@ from benchmarks.contenders import CHECKED, PATIENCE, Contender, ContenderError, 
 from benchmarks.machine import conditions, forget_peak_memory, memory_bytes, peak_memory_bytes
 from benchmarks.peers import PEERS
 from benchmarks.reporting import Row, Show, Table, unseen
+from benchmarks.roofline import sweep_peak, work_per_sample
 from qtha_lab.circuits.ansatze import build
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import engine_names
-from qtha_lab.simulators.cpu.roofline import sweep_peak, work_per_sample
 
 FEWEST_ROUNDS = 3
 FEW = 64  # samples of the first try

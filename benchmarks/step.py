@@ -15,6 +15,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 
 from benchmarks.machine import conditions, forget_peak_memory, peak_memory_bytes
 from benchmarks.reporting import Row, Show, Table, unseen
+from benchmarks.roofline import sweep_peak, work_per_sample
 from benchmarks.timing import ratio, take_turns, timed
 from qtha_lab.adapters import add_adapter, get_method, hold_products
 from qtha_lab.adapters.peft import AdapterLayer
@@ -23,7 +24,6 @@ from qtha_lab.experiment import MethodChoice
 from qtha_lab.models import default_target_modules, load_model
 from qtha_lab.simulators.cpu.evaluation import EngineCall
 from qtha_lab.simulators.cpu.plan import plan
-from qtha_lab.simulators.cpu.roofline import sweep_peak, work_per_sample
 
 MEMORY_ROUNDS = 3  # apart, since freeing the heap slows the next step
 PARTS = {

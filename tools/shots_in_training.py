@@ -48,7 +48,7 @@ class Arm(NamedTuple):
     def engine(self) -> str:
         """Engine of the circuit in training."""
         if self.shots is not None:
-            return f"device:default.qubit(shots={self.shots},cache=false)"
+            return f"device:default.qubit(shots={self.shots})"
         return NOISY if self.has_noise else EXACT
 
     @property

@@ -20,10 +20,10 @@ from qtha_lab.analysis.circuits.expressibility import expressibility_of, express
 from qtha_lab.analysis.circuits.fourier import fourier_spectrum
 from qtha_lab.analysis.circuits.gate_gradients import gate_gradients
 from qtha_lab.analysis.circuits.lie_algebra import lie_algebra_of
-from qtha_lab.analysis.circuits.noise import gate_noise, shot_noise
+from qtha_lab.analysis.circuits.noise import gate_noise
 from qtha_lab.analysis.circuits.trainability import gradient_variance_of, gradient_variance_points
 from qtha_lab.analysis.live import snapshot
-from qtha_lab.analysis.networks.bonds import adapter_bonds, bonds_of, state_bonds, truncate
+from qtha_lab.analysis.networks.bonds import adapter_bonds, bonds_of, truncate
 from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.analysis.networks.factorisation import alternatives, truncation_curve
 from qtha_lab.analysis.updates.activations import capture_inputs
@@ -38,7 +38,6 @@ from qtha_lab.analysis.updates.spectrum import (
     streamed_spectrum,
 )
 from qtha_lab.analysis.updates.subspaces import compare_subspaces, intruder_dimensions, overlap
-from qtha_lab.analysis.updates.tables import nonlinearity_table, subspace_table
 from qtha_lab.analysis.updates.update import updates_of
 from qtha_lab.analysis.updates.views import VIEWS, view_updates
 
@@ -66,19 +65,15 @@ __all__ = [
     "lie_algebra_of",
     "linear_fit",
     "meyer_wallach",
-    "nonlinearity_table",
     "overlap",
     "profile_ansatz",
     "profile_table",
     "randomised_svd",
     "share_curve",
-    "shot_noise",
     "snapshot",
     "spectrum",
     "spectrum_of",
-    "state_bonds",
     "streamed_spectrum",
-    "subspace_table",
     "trace_circuit",
     "truncate",
     "truncation_curve",

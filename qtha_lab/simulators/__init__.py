@@ -12,11 +12,11 @@ from qtha_lab.simulators.expval import expval, expval_z, probs, state
 from qtha_lab.simulators.layer import QuantumLayer
 
 if TYPE_CHECKING:  # read by `lazy_names`
-    from qtha_lab.simulators.cost import Estimate as Estimate
-    from qtha_lab.simulators.cost import estimate as estimate
-    from qtha_lab.simulators.engine_choice import Explanation as Explanation
-    from qtha_lab.simulators.engine_choice import explain as explain
-    from qtha_lab.simulators.engine_speed import speeds as speeds
+    from qtha_lab.simulators.engine_costs import Estimate as Estimate
+    from qtha_lab.simulators.engine_costs import Explanation as Explanation
+    from qtha_lab.simulators.engine_costs import estimate as estimate
+    from qtha_lab.simulators.engine_costs import explain as explain
+    from qtha_lab.simulators.engine_costs import speeds as speeds
 
 __all__ = [
     "Estimate",

@@ -80,8 +80,7 @@ def check_engine(engine: str, circuit: Circuit, readout: Readout | None = None) 
     """
     readout = readout or Readout.z(circuit.n_qubits)
     if engine != "auto":
-        device = "cuda" if info_of(engine).cuda_tensors_only else "cpu"
-        return check_call(engine, circuit, readout, device)
+        return check_call(engine, circuit, readout)
     # `torch` compiles nothing, so check it first; `choose` later selects a faster engine
     names = sorted(automatic(), key=FALLBACK.__ne__)
     if all(_sentence(_check_circuit, name, circuit, readout) for name in names):
@@ -124,10 +123,6 @@ def check_call(
     if info.cpu_tensors_only and device != "cpu":
         raise Refusal(
             f"Inputs of engine {engine!r} must be CPU tensors, got {device}. Use engine='torch'."
-        )
-    if info.cuda_tensors_only and device != "cuda":
-        raise Refusal(
-            f"Inputs of engine {engine!r} must be CUDA tensors, got {device}. Use engine='torch'."
         )
     _check_circuit(engine, circuit, readout)
     n_bytes = info.loaded.working_bytes(circuit, max(batch, 1), engine)
@@ -194,8 +189,8 @@ def likely(engine: str, device: str) -> str:
         return engine
     for name in automatic():
         info = info_of(name)
-        other = info.cpu_tensors_only if device != "cpu" else info.cuda_tensors_only
-        if not other and not _sentence(engine_of, name):
+        fits = device == "cpu" or not info.cpu_tensors_only
+        if fits and not _sentence(engine_of, name):
             return name
     return FALLBACK
 

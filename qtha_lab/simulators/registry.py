@@ -7,7 +7,7 @@ An engine is an object or a module with the functions of `Engine`. It registers 
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -142,17 +142,33 @@ class TakesTokens(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class EngineInfo:
-    """Declaration of an engine (see `engine`)."""
+    """Declaration of an engine (see `engine`).
+
+    Attributes:
+        name: Name for `expval_z(…, engine=name)`.
+        load: Function that imports and returns the engine at first use.
+        strength: A phrase that states the engine's advantage.
+        auto: Position in the order that "auto" tries; None excludes the engine from "auto".
+        place: Position in lists.
+        examples: Names that lists show for the engine; by default its name. A colon, as in
+            "device:default.qubit", means that the engine itself parses the text after the colon.
+        variants: Further names of the engine.
+        cpu_tensors_only: Whether tensors on other devices are refused.
+        follows_tensors: Whether the engine computes on the tensors' device; else it uses host
+            memory.
+        transformable: Whether torch.func can trace the engine; others have first derivatives only.
+        listed: Whether lists show the engine; unlisted engines can still be selected by name.
+    """
 
     name: str
-    strength: str
     load: Callable[[], Engine]
+    _: dataclasses.KW_ONLY
+    strength: str
     auto: int | None = None
     place: int = 9
     examples: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     cpu_tensors_only: bool = False
-    cuda_tensors_only: bool = False
     follows_tensors: bool = False
     transformable: bool = False
     listed: bool = True
@@ -175,20 +191,7 @@ class EngineInfo:
 ENGINES: Registry[EngineInfo] = Registry("engine", "qtha_lab.simulators", group="qtha_lab.engines")
 
 
-def engine(
-    name: str,
-    *,
-    strength: str,
-    auto: int | None = None,
-    place: int = 9,
-    examples: tuple[str, ...] = (),
-    variants: tuple[str, ...] = (),
-    cpu_tensors_only: bool = False,
-    cuda_tensors_only: bool = False,
-    follows_tensors: bool = False,
-    transformable: bool = False,
-    listed: bool = True,
-) -> Callable:
+def engine(name: str, **declaration: Any) -> Callable:
     """Register the decorated class or loader function as an engine.
 
     A class implements the functions of `Engine`. A loader function imports and returns an engine;
@@ -196,18 +199,7 @@ def engine(
 
     Args:
         name: Name for `expval_z(…, engine=name)`.
-        strength: A phrase that states the engine's advantage.
-        auto: Position in the order that "auto" tries; None excludes the engine from "auto".
-        place: Position in lists.
-        examples: Names that lists show for the engine. A colon, as in "device:default.qubit", means
-            that the engine itself parses the text after the colon.
-        variants: Further names of the engine.
-        cpu_tensors_only: Whether tensors on other devices are refused.
-        cuda_tensors_only: Whether tensors that are not on a CUDA device are refused.
-        follows_tensors: Whether the engine computes on the tensors' device; else it uses host
-            memory.
-        transformable: Whether torch.func can trace the engine; others have first derivatives only.
-        listed: Whether lists show the engine; unlisted engines can still be selected by name.
+        declaration: Further fields of `EngineInfo`; `strength` is required.
 
     Returns:
         A decorator that returns the class or function unchanged.
@@ -217,20 +209,7 @@ def engine(
     """
 
     def register(load: Callable[[], Engine]) -> Callable[[], Engine]:
-        info = EngineInfo(
-            name,
-            strength,
-            load,
-            auto=auto,
-            place=place,
-            examples=examples or (name,),
-            variants=variants,
-            cpu_tensors_only=cpu_tensors_only,
-            cuda_tensors_only=cuda_tensors_only,
-            follows_tensors=follows_tensors,
-            transformable=transformable,
-            listed=listed,
-        )
+        info = EngineInfo(name, load, **{"examples": (name,)} | declaration)
         ENGINES.add(name, info, load.__module__)
         return load
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.refusals import refused
 from tensorly.decomposition import tensor_train
 
-from qtha_lab.analysis.networks.bonds import bonds_of, state_bonds, truncate
+from qtha_lab.analysis.networks.bonds import bonds_of, truncate
 from qtha_lab.analysis.networks.factorisation import (
     alternatives,
     bonds_within,
@@ -58,20 +58,6 @@ def test_bonds_of_textbook_gates(gate, values):
     if values is not None:
         np.testing.assert_allclose(bond.values[:expected], values)
     assert truncate(*operator(gate, (2, 2), (2, 2)), cutoff=1e-9)[1].bonds == (1, expected, 1)
-
-
-def test_entanglement_of_textbook_states():
-    bell = torch.tensor([1.0, 0, 0, 1]) / math.sqrt(2)
-    assert state_bonds(bell, (2, 2))[0].entropy_bits == pytest.approx(1)
-    product = torch.kron(torch.tensor([0.6, 0.8]), torch.tensor([1.0, 2.0]))
-    assert state_bonds(product, (2, 2))[0].entropy_bits == pytest.approx(0, abs=1e-9)
-    ghz = torch.zeros(16)
-    ghz[0] = ghz[15] = 1 / math.sqrt(2)
-    assert [b.entropy_bits for b in state_bonds(ghz, (2,) * 4)] == pytest.approx([1, 1, 1])
-    # W = (|001⟩ + |010⟩ + |100⟩)/√3: one qubit against two has p = 1/3, 2/3
-    w = torch.tensor([0, 1.0, 1, 0, 1, 0, 0, 0])
-    third = math.log2(3) - 2 / 3
-    assert [b.entropy_bits for b in state_bonds(w, (2,) * 3)] == pytest.approx([third, third])
 
 
 def test_a_zero_operator_has_no_entanglement():

@@ -20,11 +20,9 @@ from qtha_lab.analysis import (
     intruder_dimensions,
     jacobians_of,
     linear_fit,
-    nonlinearity_table,
     overlap,
     share_curve,
     snapshot,
-    subspace_table,
     updates_of,
     view_updates,
 )
@@ -466,44 +464,6 @@ def test_a_larger_copy_of_the_base_has_no_intruders():
     torch.manual_seed(0)
     weight = torch.randn(12, 9)
     assert intruder_dimensions(weight, 0.5 * weight).indices == ()
-
-
-# a row per layer
-
-
-def test_the_table_of_nonlinearity_tells_lora_from_qtha():
-    for name, options in (("lora", {"r": 3}), ("qtha", PUBLISHED)):
-        model = with_adapter(name, **options)
-        rows = json.loads(json.dumps(nonlinearity_table(model, activations(model), ranks=(1, 3))))
-        assert [row["layer"] for row in rows] == list(adapted_layers(model))
-        for row in rows:
-            assert row["share_of_rank_1"] >= row["share_of_rank_3"] - 1e-9
-            linear = row["token_dependence"] == 0
-            assert linear == (row["share"] < 1e-12) == (name == "lora")
-
-
-def test_the_table_of_subspaces_compares_with_base_and_other_adapter():
-    model, again = (with_adapter("lora", r=2) for _ in range(2))
-    (row, *rest) = json.loads(json.dumps(subspace_table(model, other_model=again, k=2)))
-    assert len(rest) == 3
-    assert row["other_output"] == pytest.approx(1)  # the same draw
-    assert row["base_chance_input"] == 2 / 32
-    assert 0 <= row["base_output"] <= 1
-    assert row["intruders"] == sum(s < 0.5 for s in row["similarities"])
-    assert "other_output" not in subspace_table(model)[0]
-
-
-def test_the_table_of_subspaces_needs_tokens_where_there_is_no_linear_path():
-    model = with_adapter("qtha", **{**PUBLISHED, "fusion": "hadamard"})
-    assert subspace_table(model) == []
-    assert len(subspace_table(model, inputs=activations(model, max_tokens=10))) == 4
-
-
-def test_the_table_of_subspaces_of_a_zero_update_has_no_directions():
-    config = adapters.get_method("lora").make_config(None, ["q_proj"], r=2)
-    row = subspace_table(adapters.add_adapter(make("llama"), config))[0]
-    assert row["base_output"] is None
-    assert row["relative_norm"] == row["intruders"] == 0
 
 
 # bonds of the adapter's own networks

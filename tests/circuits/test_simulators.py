@@ -1,7 +1,6 @@
 """Engines: known answers, PennyLane as oracle, derivatives, shapes, refusals, costs."""
 
 import concurrent.futures
-import importlib.util
 import math
 import subprocess
 import sys
@@ -281,13 +280,10 @@ def test_explain_names_what_would_run_and_gives_every_engine_a_reason():
     assert all(r.startswith(("chosen: ", "passed over: ")) for r in why.reasons.values())
 
 
-ON_A_CARD = "triton" if importlib.util.find_spec("triton") else "torch"
-
-
 @pytest.mark.parametrize(
     ("n_qubits", "options", "engine", "passed_over", "reason"),
     [
-        (4, {"device": "cuda"}, ON_A_CARD, "cpu", "must be CPU tensors, got cuda"),
+        (4, {"device": "cuda"}, "torch", "cpu", "must be CPU tensors, got cuda"),
         (21, {}, "torch", "cpu", "n_qubits must be at most 20 for engine 'cpu', got 21"),
         (16, {"inputs": 10**7}, "cpu", "torch", "must have 15,728,640,000,000 bytes"),
         (4, {"engine": "torch"}, "torch", "cpu", "not asked for"),

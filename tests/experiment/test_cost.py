@@ -13,7 +13,8 @@ from support.refusals import refused
 
 from benchmarks.machine import forget_peak_memory, memory_bytes, peak_memory_bytes
 from qtha_lab.circuits import Angle, Circuit, Gate, ansatze, to_pennylane
-from qtha_lab.simulators import cost, estimate, expval_z
+from qtha_lab.simulators import engine_costs, estimate, expval_z
+from qtha_lab.simulators.device import plugins
 
 SHOTS = "device:default.qubit(shots=100)"
 
@@ -46,14 +47,16 @@ def test_two_shifts_a_turn_and_four_a_controlled_turn():
 
 
 def test_no_samples_cost_nothing():
-    assert estimate(ansatze.build("qtha", 2, 1), 0, "cpu") == cost.Estimate("cpu", 0, 0.0, 0)
+    assert estimate(ansatze.build("qtha", 2, 1), 0, "cpu") == engine_costs.Estimate(
+        "cpu", 0, 0.0, 0
+    )
     assert estimate(ansatze.build("qtha", 2, 1), 0, SHOTS).shots == 0
 
 
 def test_a_machine_elsewhere_is_counted_but_not_timed(monkeypatch):
     # no plugin of others is installed here, so one of PennyLane's own stands for it
-    monkeypatch.setattr(cost.plugins, "is_local", lambda device: False)
-    monkeypatch.setattr(cost, "_curve", None)  # nothing is run
+    monkeypatch.setattr(plugins, "is_local", lambda device: False)
+    monkeypatch.setattr(engine_costs, "_curve", None)  # nothing is run
     result = estimate(ansatze.build("qtha", 3, 2), 2, SHOTS)
     assert (result.circuits, result.shots, result.seconds) == (170, 17_000, None)
     assert result.note.startswith("'default.qubit' is not a simulator of PennyLane's own")
@@ -76,9 +79,9 @@ def test_what_cannot_run_has_no_estimate():
 
 
 def test_a_curve_goes_through_what_was_measured_and_stays_near_it_beyond():
-    curve = cost._Curve(ansatze.build("qtha", 2, 1), "cpu", "cpu", 1)
+    curve = engine_costs._Curve(ansatze.build("qtha", 2, 1), "cpu", "cpu", 1)
     curve.points = {1: (1.0, 8.0), 4: (1.0, 32.0), 16: (4.0, 128.0)}
-    curve.spent = cost.CALIBRATION_SECONDS
+    curve.spent = engine_costs.CALIBRATION_SECONDS
     assert [curve.seconds(n) for n in (1, 4, 16)] == [1.0, 1.0, 4.0]
     assert curve.seconds(10) == 2.5  # half way from 1 to 4 seconds
     assert curve.seconds(28) == 7.0  # a quarter of a second a sample, as between 4 and 16
@@ -94,11 +97,11 @@ def test_a_curve_goes_through_what_was_measured_and_stays_near_it_beyond():
 
 
 def test_calibration_stops_after_its_second():
-    curve = cost._Curve(ansatze.build("qtha", 10, 4), "torch", "cpu", 1)
+    curve = engine_costs._Curve(ansatze.build("qtha", 10, 4), "torch", "cpu", 1)
     curve.seconds(10**6)
     assert max(curve.points) < 10**6
     last = max(curve.points)
-    assert curve.spent - 4 * curve.points[last][0] < cost.CALIBRATION_SECONDS
+    assert curve.spent - 4 * curve.points[last][0] < engine_costs.CALIBRATION_SECONDS
 
 
 def test_estimates_leave_the_random_state_alone():
@@ -109,9 +112,9 @@ def test_estimates_leave_the_random_state_alone():
 
 
 def test_a_batch_that_was_disturbed_takes_no_longer_than_a_larger_one():
-    curve = cost._Curve(ansatze.build("qtha", 2, 1), "cpu", "cpu", 1)
+    curve = engine_costs._Curve(ansatze.build("qtha", 2, 1), "cpu", "cpu", 1)
     curve.points = {1: (30.0, 8.0), 4: (2.0, 32.0), 16: (8.0, 128.0)}
-    curve.spent = cost.CALIBRATION_SECONDS
+    curve.spent = engine_costs.CALIBRATION_SECONDS
     assert [curve.seconds(n) for n in (1, 4, 16)] == [2.0, 2.0, 8.0]
 
 

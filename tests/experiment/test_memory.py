@@ -15,7 +15,7 @@ from qtha_lab.experiment import Experiment, Training, memory
 from qtha_lab.experiment.cost.preview import preview
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.models.catalogue import locate
-from qtha_lab.simulators import smaller_circuit
+from qtha_lab.simulators import engine_costs
 from qtha_lab.simulators.cpu import engine
 from qtha_lab.simulators.memory import _free_in_group
 
@@ -123,24 +123,24 @@ def test_circuits_that_do_not_fit_are_refused_before_one_is_run(monkeypatch):
 
 def test_a_smaller_copy_has_the_same_gates_on_fewer_wires():
     circuit = ansatze.build("qtha", 20, 20, True)
-    small, times = smaller_circuit.smaller_copy(circuit)
+    small, times = engine_costs.smaller_copy(circuit)
     assert times * 2**small.n_qubits == 2**20
     assert [g.name for g in small.gates] == [g.name for g in circuit.gates]
     assert (small.n_inputs, small.n_params) == (circuit.n_inputs, circuit.n_params)
     usual = ansatze.build("qtha", 8, 8, True)
-    assert smaller_circuit.smaller_copy(usual) == (usual, 1)
+    assert engine_costs.smaller_copy(usual) == (usual, 1)
 
 
 def test_the_bytes_of_a_large_circuit_are_about_those_of_its_smaller_copy(monkeypatch):
     circuit = ansatze.build("qtha", 12, 6, True)
     exact = engine.working_bytes(circuit, 100)
-    monkeypatch.setattr(smaller_circuit, "LARGEST", 2**16)
-    smaller_circuit.smaller_copy.cache_clear()
+    monkeypatch.setattr(engine_costs, "LARGEST", 2**16)
+    engine_costs.smaller_copy.cache_clear()
     try:
-        assert smaller_circuit.smaller_copy(circuit)[1] > 1
+        assert engine_costs.smaller_copy(circuit)[1] > 1
         assert engine.working_bytes(circuit, 100) == pytest.approx(exact, rel=0.5)
     finally:
-        smaller_circuit.smaller_copy.cache_clear()
+        engine_costs.smaller_copy.cache_clear()
 
 
 def test_no_circuit_is_planned_on_more_wires_than_can_be_tried(monkeypatch):

@@ -23,15 +23,12 @@ from qtha_lab.analysis.false_wins import Freedoms
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.circuits.ansatze.registry import AnsatzInfo
 from qtha_lab.core.paths import CHECKOUT
-from qtha_lab.experiment.cost.adapter import _Held
 from qtha_lab.experiment.cost.calibration import _Key
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.simulators.cpu.evaluation import cached_numbers, copied_bytes
 from qtha_lab.simulators.cpu.plan import KernelPlan, plan
 from qtha_lab.simulators.density.engine import Noise
-from qtha_lab.simulators.device.engine import _tapes
-from qtha_lab.simulators.device.options import Spec, parse_engine
-from qtha_lab.simulators.device.tapes import Tapes
+from qtha_lab.simulators.device.options import Spec
 from qtha_lab.simulators.registry import EngineInfo
 from qtha_lab.tensor_networks.mpo import MpoShape
 
@@ -42,8 +39,8 @@ PLAIN = {  # compared by Python, NumPy or torch
     "Element",
 }  # fmt: skip
 BY_FIELDS = {Readout, Noise, MpoShape, PageStyle, Freedoms, EngineInfo, AnsatzInfo}
-BY_IDENTITY = {KernelPlan, Spec, Tapes}
-BY_THEIR_OWN_TEST = {Circuit, _Held, _Key}
+BY_IDENTITY = {KernelPlan, Spec}
+BY_THEIR_OWN_TEST = {Circuit, _Key}
 KEY_TYPES = PLAIN | {of.__name__ for of in BY_FIELDS | BY_IDENTITY | BY_THEIR_OWN_TEST}
 UNTYPED = {"operator_shapes": "whole numbers and tuples of them", "cached_route": "*situation"}
 STORES = {  # dictionaries and `Cache` objects, with what their keys hold
@@ -182,8 +179,6 @@ def test_the_keys_of_the_cost_estimates_differ_with_every_setting():
 
     keys = [_Key(LlamaForCausalLM, LlamaConfig(hidden_size=size)) for size in (64, 96)]
     assert keys[0] != keys[1]
-    layer = torch.nn.Linear(2, 2)
-    assert _Held(("a", 1), layer) != _Held(("a", 2), layer)
 
 
 @given(st.integers(0, 1_999), st.integers(0, 1_999))
@@ -203,27 +198,6 @@ def test_angles_that_print_alike_have_their_own_cached_numbers(place, other):
 @functools.cache
 def table_of(circuit: Circuit) -> KernelPlan:
     return plan(circuit, Readout.z(1))
-
-
-def test_results_on_disk_differ_with_angle_option_and_circuit():
-    """The names of `simulators/device/cache.py` for a row, by everything that decides its result."""
-    rows = np.array([[0.3], [0.3001]])
-    circuits = [Circuit(1, [Gate(name, 0, Angle.input(0))]) for name in ("RX", "RY")]
-    engines = [
-        "device:default.qubit(shots=100,seed=1)",
-        "device:default.qubit(shots=101,seed=1)",
-        "device:default.qubit(shots=100,seed=2)",
-        "device:default.mixed(shots=100,seed=1)",
-        "device:default.mixed(shots=100,seed=1,depolarizing_1q=0.1)",
-        "device:default.mixed(shots=100,seed=1,readout_0to1=0.1)",
-    ]
-    names = []
-    for engine in engines:
-        for circuit in circuits:
-            tapes = _tapes(circuit, Readout.z(1), parse_engine(engine))
-            done = tapes.rows(rows, np.zeros(0))
-            names += tapes.names(done)
-    assert len(set(names)) == len(engines) * len(circuits) * len(rows)
 
 
 def test_a_method_that_is_registered_again_is_counted_again():

@@ -18,7 +18,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.libraries import require_extra
 
 # Packages that a module imports at its top, and the feature that names their extra beforehand.
-OF_EXTRAS = {"optuna": "studies/sweep", "triton": "simulators/triton"}
+OF_EXTRAS = {"optuna": "studies/sweep"}
 OURS = {"qtha_lab", "widgets"}
 
 

@@ -12,7 +12,7 @@ from qtha_lab.simulators.registry import Engine
 # the kernel.
 LEFT_OUT = {
     ROOT / "qtha_lab" / "simulators" / "cpu" / name
-    for name in ("vectors.py", "row_arithmetic.py", "pass_code.py")
+    for name in ("vectors.py", "pass_code.py")
 }
 
 

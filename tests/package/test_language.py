@@ -74,7 +74,7 @@ def test_docstrings_open_with_a_verb_or_a_noun(path):
     assert not wrong, "\n".join(wrong)
 
 
-REFUSALS = {"Refusal", "Unsupported", "FieldError", "FetchError", "NoBrowserError", "JobFailure"}
+REFUSALS = {"Refusal", "Unsupported", "FieldError", "FetchError", "NoBrowserError"}
 FORMS = {
     "rule and value": r"(\bmust\b|^\{\}, ).*\bgot\b",
     "rule that names the value": r"\bmust (not|be (empty|false|given|installed|on|named))\b",

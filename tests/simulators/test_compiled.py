@@ -272,7 +272,7 @@ expval_z(circuit, inputs.requires_grad_(), params.requires_grad_(), "cpu").backw
 print(*inputs.grad.flatten().tolist(), *params.grad.tolist())
 """
 PASSES_BEFORE = """
-from qtha_lab.simulators.cpu.roofline import passes_alone
+from benchmarks.roofline import passes_alone
 passes_alone(ansatze.build("qtha", 4, 1), batch=64, threads=1)()
 """
 
@@ -292,8 +292,8 @@ def test_what_compiles_and_what_loads_give_the_same_bits(cache):
 
 IN_A_POOL = """
 import torch
-from qtha_lab.simulators.cpu import layout, threads as team
-team.addresses, layout.POOL_FLOPS = lambda: team.NO_TEAM, layout.TEAM_FLOPS
+from qtha_lab.simulators.cpu import layout
+layout.addresses, layout.POOL_FLOPS = lambda: layout.NO_TEAM, layout.TEAM_FLOPS
 torch.set_num_threads(2)
 """
 DOUBLES_BEFORE = """

@@ -87,7 +87,7 @@ def test_memory_of_states_is_given_back_with_the_graph_and_taken_again():
 
 
 def test_work_is_counted_by_hand():
-    from qtha_lab.simulators.cpu.roofline import sweep_peak, work_per_sample
+    from benchmarks.roofline import sweep_peak, work_per_sample
 
     # two turns of |00⟩: four products of cosines and sines, and as many with the number before; |ψ|² is 3 operations
     # per row; the transform of four rows has two times two additions and subtractions

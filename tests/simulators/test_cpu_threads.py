@@ -10,7 +10,7 @@ import torch
 
 from qtha_lab.circuits import ansatze
 from qtha_lab.simulators import expval_z
-from qtha_lab.simulators.cpu import evaluation, kernel, layout, small_batch, threads
+from qtha_lab.simulators.cpu import evaluation, kernel, layout
 
 FORK = """
 import os, sys, warnings
@@ -18,7 +18,7 @@ warnings.simplefilter("ignore")
 import pyarrow, torch  # the first brings a thread of its allocator, which sees to forks itself
 from qtha_lab import ansatze
 from qtha_lab.simulators import expval_z
-from qtha_lab.simulators.cpu import threads as team
+from qtha_lab.simulators.cpu import layout as team
 
 circuit = ansatze.build("qtha", 6, 4)
 inputs, params = torch.rand(600, 6), torch.rand(circuit.n_params)
@@ -60,10 +60,9 @@ def threads_of_launches(monkeypatch):
 
     # in `evaluation` alone: compiled functions look up the others by their names
     names = "forward", "backward", "evaluate_blocks"
-    functions = {name: counted(getattr(small_batch, name)) for name in names}
-    functions["gradients_of_params"] = small_batch.gradients_of_params
-    monkeypatch.setattr(evaluation, "small_batch", types.SimpleNamespace(**functions))
-    monkeypatch.setattr(evaluation, "kernel", types.SimpleNamespace(run_blocks=run_alone))
+    functions = {name: counted(getattr(kernel, name)) for name in names}
+    functions |= {"gradients_of_params": kernel.gradients_of_params, "run_blocks": run_alone}
+    monkeypatch.setattr(evaluation, "kernel", types.SimpleNamespace(**functions))
     return launches
 
 
@@ -77,14 +76,14 @@ def gradients_of_many():
     return [values, *torch.autograd.grad(values.square().sum(), (inputs, params))]
 
 
-@pytest.mark.skipif(not any(threads.addresses()), reason="torch has no team that we know of")
+@pytest.mark.skipif(not any(layout.addresses()), reason="torch has no team that we know of")
 def test_the_team_a_pool_and_one_thread_give_the_same_bits(
     three_threads, monkeypatch, threads_of_launches
 ):
     with_team = gradients_of_many()
     assert threads_of_launches[-2:] == [3, 3]
     threads_of_launches.clear()
-    monkeypatch.setattr(threads, "addresses", lambda: threads.NO_TEAM)
+    monkeypatch.setattr(layout, "addresses", lambda: layout.NO_TEAM)
     monkeypatch.setattr(layout, "POOL_FLOPS", layout.TEAM_FLOPS)
     with_pool = gradients_of_many()
     assert set(threads_of_launches) == {1}
@@ -98,7 +97,7 @@ def test_the_team_a_pool_and_one_thread_give_the_same_bits(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="torch has a team of another kind")
 def test_on_linux_torch_has_a_team():
-    assert any(threads.addresses())
+    assert any(layout.addresses())
 
 
 def test_a_batch_too_small_for_a_second_thread_wakes_none(three_threads, threads_of_launches):

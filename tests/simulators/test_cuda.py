@@ -1,24 +1,15 @@
 """Code for CUDA tensors, checked on machines without a card.
 
 Engine `torch` on tensors without numbers, of device "meta": whatever would look at one, which waits
-for the
-card, or mix devices, fails. Engine `triton` by Triton's interpreter, in a process of its own.
+for the card, or mix devices, fails.
 """
-
-import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from support.refusals import refused
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from qtha_lab.circuits import Readout, ansatze, z_pairs
-from qtha_lab.simulators import check_engine, expval, torch_engine
-from qtha_lab.simulators.engine_selection import choose
+from qtha_lab.simulators import expval, torch_engine
 
 READOUTS = [Readout.z(4), Readout.probs(), Readout("strings", ((0, 1), (3,)))]
 
@@ -62,47 +53,3 @@ def test_forward_and_backward_of_several_runs_stay_on_the_card():
     params = torch.empty(circuit.n_params, device="meta", requires_grad=True)
     values = expval(circuit, (*z_pairs(4), "X0"), inputs, params)
     assert (values.shape, values.dtype, values.device.type) == ((2, 8, 11), torch.float16, "meta")
-
-
-# Triton
-
-
-def test_triton_says_where_it_is_missing_and_what_it_takes():
-    circuit = ansatze.build("qtha", 3, 1)
-    if importlib.util.find_spec("triton") is None:
-        with refused(rule="Triton"):
-            check_engine("triton", circuit)
-        assert choose("auto", circuit, Readout.z(3), device="cuda") == "torch"
-    else:
-        check_engine("triton", circuit)
-        assert choose("auto", circuit, Readout.z(3), device="cuda") == "triton"
-        with refused("n_qubits", "9"):
-            check_engine("triton", ansatze.build("qtha", 9, 1))
-    assert choose("auto", circuit, Readout.z(3), device="cpu") == "cpu"
-
-
-SCRIPT = Path(__file__).parents[1] / "support" / "triton_kernel.py"
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not importlib.util.find_spec("triton"), reason="Triton is not installed")
-def test_triton_equals_torch_with_gradients_on_every_ansatz():
-    environment = {"TRITON_INTERPRET": "1", "TRITON_DEFAULT_FP_FUSION": "1"}
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)], capture_output=True, text=True, env=os.environ | environment
-    )
-    assert done.returncode == 0, done.stderr
-    several_blocks = ["4 qubits, 130 samples", "6 qubits, 70 samples", "8 qubits, 17 samples"]
-    assert done.stdout.splitlines() == [*ansatze.names(), "amplitudes", *several_blocks, "second"]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not importlib.util.find_spec("triton"), reason="Triton is not installed")
-@pytest.mark.parametrize("backward", [False, True])
-def test_the_kernel_is_compiled_for_a_card(backward):
-    code = f"from support import triton_kernel as c; print(c.compiled(16, {backward}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1]
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 10_000  # bytes of machine code

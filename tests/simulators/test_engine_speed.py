@@ -9,7 +9,7 @@ from support.refusals import refused
 from qtha_lab.circuits.ansatze import build
 from qtha_lab.core.errors import Refusal
 from qtha_lab.figures import engine_speeds
-from qtha_lab.simulators import engine_speed, explain, speeds
+from qtha_lab.simulators import engine_costs, explain, speeds
 from qtha_lab.simulators.registry import ENGINES, engine
 
 CIRCUIT = build("qtha", n_qubits=2, n_layers=1)
@@ -18,16 +18,16 @@ CIRCUIT = build("qtha", n_qubits=2, n_layers=1)
 @pytest.fixture
 def calls(monkeypatch):
     """Every call of a circuit: the engine and its samples."""
-    log, run = [], engine_speed.expval_z
+    log, run = [], engine_costs.expval_z
 
     def count(circuit, inputs, params, engine):
         log.append((engine, len(inputs)))
         return run(circuit, inputs, params, engine)
 
-    monkeypatch.setattr(engine_speed, "expval_z", count)
-    engine_speed.forget()
+    monkeypatch.setattr(engine_costs, "expval_z", count)
+    engine_costs.forget()
     yield log
-    engine_speed.forget()
+    engine_costs.forget()
 
 
 def test_every_engine_that_runs_here_is_measured_up_to_the_batch_and_one_is_taken_by_auto():
@@ -36,7 +36,7 @@ def test_every_engine_that_runs_here_is_measured_up_to_the_batch_and_one_is_take
     timed = {
         name: tuple(samples for samples, _ in s.points) for name, s in measured.items() if s.points
     }
-    assert set(timed.values()) == {(1, 8, 10)}
+    assert set(timed.values()) == {(1, 4, 10)}
     assert {"cpu", "torch", "lightning"} <= set(timed)
     assert why.engine in timed
     assert all(s.microseconds > 0 for s in measured.values() if s.points)
@@ -48,7 +48,7 @@ def test_an_engine_without_time_is_measured_at_one_sample_and_never_twice(calls)
     assert calls == [(name, 1) for name in timed for _ in ("to load it", "to time it")]
     assert speeds(CIRCUIT, 512, seconds=0) == measured
     assert len(calls) == 2 * len(timed)
-    engine_speed.forget()
+    engine_costs.forget()
     speeds(CIRCUIT, 512, seconds=0)
     assert len(calls) == 4 * len(timed)
 
@@ -80,7 +80,7 @@ def test_a_batch_of_nothing_is_refused():
 
 
 def test_the_figure_says_where_each_line_ends_and_which_auto_takes():
-    figure = engine_speeds({"cpu": [(8, 2.0), (1, 9.0)], "triton": []}, auto="cpu")
+    figure = engine_speeds({"cpu": [(8, 2.0), (1, 9.0)], "torch": []}, auto="cpu")
     assert figure.alt == "Microseconds per sample of a circuit: cpu (auto) 2 at 8 samples."
     assert figure.table.rows == (("cpu", 1, 9.0), ("cpu", 8, 2.0))
     assert engine_speeds({}).plotly.data == ()

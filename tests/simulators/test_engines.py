@@ -86,7 +86,7 @@ def test_an_engine_of_a_plugin_is_listed_explained_and_asked_whether_it_can(brin
 
 def test_auto_takes_an_engine_of_a_plugin_that_comes_first_in_its_order(bring):
     bring(", auto=0")
-    assert automatic() == ["sums", "cpu", "triton", "torch", "lightning"]
+    assert automatic() == ["sums", "cpu", "torch", "lightning"]
     assert explain(ROTATION, 1).engine == "sums"
     why = explain(ansatze.build("qtha", 2, 1), 1)
     assert why.engine == "cpu"
@@ -163,7 +163,7 @@ def test_lists_keep_their_order_and_auto_its_own():
         "device:default.qubit",
         "device:lightning.qubit",
     ]
-    assert automatic() == ["cpu", "triton", "torch", "lightning"]
+    assert automatic() == ["cpu", "torch", "lightning"]
 
 
 @pytest.mark.slow

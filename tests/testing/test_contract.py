@@ -7,7 +7,6 @@ from qtha_lab.testing.facts import FACTS
 
 FAMILIES = {family.kind: family for family in checking.registries()}
 SKIPPED = {
-    "triton",  # needs a card
     "learned", "round",  # g=64 of their examples does not divide the 32 inputs of the small model
 }  # fmt: skip
 ELSEWHERE = {"exercise", "reproduction", "task"}  # tests of their own folders

@@ -55,8 +55,8 @@ def test_exact_expectations_of_a_device_are_those_of_the_simulator(trained):
 @pytest.mark.slow
 def test_shots_scatter_about_the_exact_loss_and_noise_moves_it(trained):
     many, few, noisy = (
-        "device:default.qubit(shots=20000,seed=1,cache=false)",
-        "device:default.qubit(shots=2,seed=1,cache=false)",
+        "device:default.qubit(shots=20000,seed=1)",
+        "device:default.qubit(shots=2,seed=1)",
         "device:default.mixed(noise=wukong,shots=none)",
     )
     whole, *others = evaluate_variants(trained.files, rows=2, engine=[many, few, noisy])

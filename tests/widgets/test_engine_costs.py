@@ -8,7 +8,7 @@ from support.workbench_kernel import fail
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.cost.engines import EngineCost, engine_costs, engines
 from qtha_lab.experiment.cost.preview import preview
-from qtha_lab.simulators.engine_speed import Speed
+from qtha_lab.simulators.engine_costs import Speed
 from widgets.explorers import engine_explorer
 from widgets.workbench.engine_costs import EngineCosts
 from widgets.workbench.setup import Setup

@@ -1,6 +1,6 @@
 """An explorer of simulator engines: microseconds per sample by qubits, layers and batch.
 
-Times are measured live by `qtha_lab.simulators.engine_speed`, which caches them, and drawn by
+Times are measured live by `qtha_lab.simulators.speeds`, which caches them, and drawn by
 `figures.engine_speeds`.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.engine_speeds import engine_speeds, number
-from qtha_lab.simulators import engine_speed
+from qtha_lab.simulators import engine_costs
 
 from ..kit import boxes
 from ..kit.choice import Choice
@@ -19,8 +19,7 @@ from .explorer_model import Drawing, ExplorerModel
 
 MOST_QUBITS, MOST_LAYERS = 12, 8
 BATCHES = tuple(2**k for k in range(13))
-CODE = """from qtha_lab.simulators.engine_choice import explain
-from qtha_lab.simulators.engine_speed import speeds
+CODE = """from qtha_lab.simulators import explain, speeds
 
 circuit = ansatze.build({ansatz!r}, {n_qubits}, {n_layers})
 measured = speeds(circuit, {batch})
@@ -58,9 +57,9 @@ class EngineModel(ExplorerModel):
         super().__init__(values)
 
     @property
-    def speeds(self) -> dict[str, engine_speed.Speed]:
+    def speeds(self) -> dict[str, engine_costs.Speed]:
         """The measured speed per engine for the current state."""
-        return engine_speed.speeds(_circuit(self), self.batch)
+        return engine_costs.speeds(_circuit(self), self.batch)
 
     def offers(self, name: str) -> Sequence:
         return ansatze.names() if name == "ansatz" else super().offers(name)
@@ -70,7 +69,7 @@ class EngineModel(ExplorerModel):
         _circuit(self)
 
     def compute(self, state: SimpleNamespace) -> Drawing:
-        measured = engine_speed.speeds(_circuit(state), state.batch)
+        measured = engine_costs.speeds(_circuit(state), state.batch)
         auto = next((n for n, s in measured.items() if s.reason.startswith("chosen")), "")
         plural = "s" * (state.n_layers > 1)
         of = f"{state.ansatz}, {state.n_qubits} qubits, {state.n_layers} layer{plural}"
@@ -84,7 +83,7 @@ class EngineModel(ExplorerModel):
 
     def measure_again(self) -> None:
         """Measure the present circuit anew."""
-        engine_speed.forget()
+        engine_costs.forget()
         self.redraw()
 
 
@@ -103,7 +102,7 @@ def _circuit(state) -> Circuit:
     return ansatze.build(state.ansatz, state.n_qubits, state.n_layers)
 
 
-def _rows(measured: dict[str, engine_speed.Speed], batch: int) -> list[dict[str, str]]:
+def _rows(measured: dict[str, engine_costs.Speed], batch: int) -> list[dict[str, str]]:
     """Return one row per engine, the fastest first; divide times at equal batches."""
     ends = sorted((s.points[-1][::-1], name) for name, s in measured.items() if s.points)
     fastest: dict[float, float] = dict(measured[ends[0][1]].points) if ends else {}

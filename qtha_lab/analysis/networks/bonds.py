@@ -118,20 +118,6 @@ def truncate(
     return smaller_cores, smaller, bonds
 
 
-def state_bonds(state: Float[Tensor, " size"], dims: Sequence[int]) -> list[Bond]:
-    """Return the bonds of a real vector over sites, the first the most significant.
-
-    Example:
-        >>> bell = torch.tensor([1.0, 0.0, 0.0, 1.0]) / 2**0.5
-        >>> round(state_bonds(bell, (2, 2))[0].entropy_bits, 6)
-        1.0
-    """
-    from qtha_lab.tensor_networks import mpo
-
-    vector = torch.as_tensor(state).double().reshape(-1, 1)
-    return bonds_of(*mpo.from_matrix(vector, tuple(dims), (1,) * len(dims)))
-
-
 def adapter_bonds(
     model: nn.Module, adapter: str | None = None, layers: Collection[str] | None = None
 ) -> list[dict]:

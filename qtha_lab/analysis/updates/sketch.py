@@ -2,6 +2,7 @@
 
 An operator returns A·X in blocks of rows, and Aᵀ·A·X. Dense and memory-mapped matrices, means of
 Jacobians and stacks of thousands of them are operators. The error is estimated and reported.
+`torch.svd_lowrank` needs a stored matrix and reports no error.
 """
 
 import dataclasses
@@ -178,9 +179,10 @@ def leading_svd(
     if min(matrix.shape) <= 1024 or 4 * k > min(matrix.shape):
         left, values, right = torch.linalg.svd(matrix, full_matrices=False)
         return left[:, :k], values[:k], right[:k]
-    sketch = randomised_svd(matrix, k, oversample=max(8, k // 2), power_iterations=4, seed=seed)
-    left, values, rotation = torch.linalg.svd(matrix @ sketch.right.mT, full_matrices=False)
-    return left, values, rotation @ sketch.right
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        left, values, right = torch.svd_lowrank(matrix, q=k + max(8, k // 2), niter=4)
+    return left[:, :k], values[:k], right.mT[:k]
 
 
 def _gaussian(rows: int, cols: int, random: torch.Generator) -> Float[Tensor, "rows cols"]:

@@ -1,9 +1,9 @@
-"""Predicted cost of a run: parameters, operations, circuits, bytes and seconds.
+"""Predicted cost of a run: parameters, circuits, bytes and seconds.
 
-`cost_table` needs no model; `preview` loads no weights and measures on this machine.
+`cost_of` needs no model; `preview` loads no weights and measures on this machine.
 """
 
 from qtha_lab.experiment.cost.shapes import SHAPES, get_shape, shape_of
-from qtha_lab.experiment.cost.step import Workload, cost_of, cost_table
+from qtha_lab.experiment.cost.step import Cost, Workload, cost_of
 
-__all__ = ["SHAPES", "Workload", "cost_of", "cost_table", "get_shape", "shape_of"]
+__all__ = ["SHAPES", "Cost", "Workload", "cost_of", "get_shape", "shape_of"]

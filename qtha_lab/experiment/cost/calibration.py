@@ -23,6 +23,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from qtha_lab import adapters
+from qtha_lab.adapters.heads import head_named
 from qtha_lab.core.libraries import ONE_THREAD
 from qtha_lab.experiment.memory import device
 
@@ -282,3 +283,33 @@ def _speed(tokens: int, width: int, dtype: torch.dtype, n_threads: int) -> float
     x = torch.randn(tokens, width, device=device(), dtype=dtype)
     weight = torch.randn(width, width, device=device(), dtype=dtype)
     return 2 * tokens * width**2 / fastest(lambda: x @ weight)[0]
+
+
+def head_seconds(reader: str, in_features: int, n_classes: int, rows: int, tokens: int) -> float:
+    """Measure the seconds of one forward and backward pass: without a model.
+
+    Args:
+        reader: Name of the head.
+        in_features: Length of a feature vector.
+        n_classes: Number of logits.
+        rows: Rows in the batch.
+        tokens: Tokens per row, for a head that reads all tokens.
+
+    Example:
+        >>> head_seconds("linear", 8, 3, rows=4, tokens=5) > 0
+        True
+    """
+    return _head_seconds(reader, in_features, n_classes, rows, tokens, torch.get_num_threads())
+
+
+@functools.lru_cache(maxsize=64)
+def _head_seconds(
+    reader: str, in_features: int, n_classes: int, rows: int, tokens: int, threads: int
+) -> float:
+    head = head_named(reader)
+    with torch.random.fork_rng(devices=[]):
+        network = head.module(in_features, n_classes)
+        shape = (rows, tokens, in_features) if head.reads_tokens else (rows, in_features)
+        features = torch.randn(shape, requires_grad=True)
+    mask = (torch.ones(rows, tokens, dtype=torch.long),) if head.reads_tokens else ()
+    return fastest(lambda: network(features, *mask).logsumexp(-1).sum().backward())[0]

@@ -1,4 +1,4 @@
-"""Cost of a circuit: runs for values and gradients, hardware depth, and simulator operations.
+"""Cost of a circuit: runs for values and gradients, and depth on hardware.
 
 Counts from the circuit's data structure. `qtha_lab.experiment.cost.step` predicts times.
 """
@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from qtha_lab.circuits import Circuit, Gate, HardwareCost, hardware_cost
 from qtha_lab.experiment.cost.processors import QuantumProcessor
 
-FLOPS_PER_AMPLITUDE = 6  # real rotation or phase of a complex amplitude
-BACKWARD = 3  # adjoint method: inverse gates on two states, and overlaps
 USUAL_GRID = 20  # qubits of the chip topology "grid"
 
 
@@ -27,14 +25,11 @@ class CircuitCost:
         two_qubit_depth: Depth as drawn; `hardware` holds the depth after compilation and routing.
         gradient_circuits: Runs for the parameter-shift gradients of all inputs and trainable
             angles.
-        simulator_flops: Forward operations on a state vector, gate by gate; engines fuse gates and
-            need fewer.
     """
 
     qubits: int
     two_qubit_depth: int
     gradient_circuits: int
-    simulator_flops: int
     hardware: HardwareCost
 
     def shot_seconds(self, qpu: QuantumProcessor) -> float:
@@ -68,7 +63,7 @@ def circuit_runs(circuits: Mapping[Circuit, int], tokens: int) -> dict[tuple[Cir
 
 @functools.lru_cache(maxsize=256)
 def count_circuit(circuit: Circuit, topology: str = "grid") -> CircuitCost:
-    """Count the qubits, gates, gradient runs and simulator operations of a circuit.
+    """Count the qubits, gates and gradient runs of a circuit.
 
     Args:
         topology: Chip topology, as for `hardware_cost`; "grid" grows for larger circuits.
@@ -81,11 +76,8 @@ def count_circuit(circuit: Circuit, topology: str = "grid") -> CircuitCost:
 
     Source:
         Shifts: Schuld et al. 2019, arXiv:1811.11184 (two for a rotation about one Pauli string) and
-        Anselmetti et al. 2021, arXiv:2104.05695 (four for a controlled rotation). Operations:
-        ours [R].
+        Anselmetti et al. 2021, arXiv:2104.05695 (four for a controlled rotation).
     """
-    # permutations of basis states (X, CNOT) are free
-    rotations = sum(kind in ("Y", "Z") for gate in circuit.gates for kind, _, _ in gate.parts())
     if topology == "grid" and circuit.n_qubits > USUAL_GRID:
         side = math.isqrt(circuit.n_qubits - 1) + 1
         topology = f"grid:{side}x{side}"
@@ -93,7 +85,6 @@ def count_circuit(circuit: Circuit, topology: str = "grid") -> CircuitCost:
         qubits=circuit.n_qubits,
         two_qubit_depth=circuit.two_qubit_depth(),
         gradient_circuits=sum(map(_shifts, circuit.gates)),
-        simulator_flops=FLOPS_PER_AMPLITUDE * rotations * 2**circuit.n_qubits,
         hardware=hardware_cost(circuit, topology),
     )
 

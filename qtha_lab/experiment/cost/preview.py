@@ -22,14 +22,13 @@ from qtha_lab.adapters.heads import layer_name
 from qtha_lab.adapters.peft.model import unadapted_experts_note
 from qtha_lab.experiment import Experiment, memory, validation
 from qtha_lab.experiment.cost import calibration
-from qtha_lab.experiment.cost.adapter import head_seconds
 from qtha_lab.experiment.cost.circuit import circuit_runs
 from qtha_lab.experiment.description import RunDescription
 from qtha_lab.experiment.objectives import Preference, Reinforce
 from qtha_lab.experiment.plan import Plan, resolve
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.models.quantisation.formats import fake_quantised_sentence
-from qtha_lab.simulators.engine_choice import LARGE_QUBITS
+from qtha_lab.simulators.engine_costs import LARGE_QUBITS
 from qtha_lab.simulators.engine_selection import automatic
 
 # seconds of circuits per block; longer circuit times count as the whole adapter's time
@@ -171,7 +170,7 @@ def step_parts(plan: Plan, simulation: Simulation | None) -> dict[str, float]:
 def _head_seconds(plan: Plan, batch: calibration.Batch) -> float:
     layer: Any = getattr(plan.model, layer_name(plan.model))
     n_classes = plan.n_labels or 0
-    return head_seconds(
+    return calibration.head_seconds(
         plan.reader or "linear", layer.in_features, n_classes, batch.rows, batch.length
     )
 

@@ -2,13 +2,13 @@
 
 import copy
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from qtha_lab.core.errors import Refusal
@@ -21,11 +21,7 @@ class ModelShape:
 
     Attributes:
         sizes: (in_features, out_features) of the linear layers of one block, by name.
-        attention_width: Number of heads times head size: the dimension summed in a token's
-            attention scores.
         n_parameters: Parameters of the whole model, embeddings included.
-        head_parameters: Parameters of the output projection; a tied one counts too, because it is
-            multiplied.
 
     Example:
         >>> get_shape("llama-3-8b").sizes["v_proj"], get_shape("llama-3-8b").n_parameters
@@ -34,17 +30,8 @@ class ModelShape:
 
     name: str
     n_blocks: int
-    hidden: int
-    attention_width: int
     sizes: Mapping[str, tuple[int, int]]
     n_parameters: int
-    head_parameters: int
-    source: str
-
-    @property
-    def block_parameters(self) -> int:
-        """Number of weights in the linear layers of all blocks, without the output projection."""
-        return self.n_blocks * sum(i * o for i, o in self.sizes.values())
 
     def targets(self, target_modules: Iterable[str] | str | None) -> list[str]:
         """Select the linear layers of a block that match a PEFT config's `target_modules`.
@@ -87,105 +74,18 @@ class ModelShape:
         return block
 
 
-def llama_shape(
-    name: str,
-    source: str,
-    *,
-    hidden: int,
-    n_blocks: int,
-    heads: int,
-    kv_heads: int,
-    intermediate: int,
-    vocabulary: int,
-    tied: bool,
-    qkv_bias: bool = False,
-) -> ModelShape:
-    """Build the shape of a Llama or Qwen 2 model.
-
-    Norms, biases and embeddings are counted.
-
-    Args:
-        name: Name of the shape.
-        source: Source of the sizes.
-        hidden: Hidden size.
-        n_blocks: Number of transformer blocks.
-        heads: Attention heads per block.
-        kv_heads: Key and value heads per block.
-        intermediate: Width of the feed-forward layers.
-        vocabulary: Number of tokens in the vocabulary.
-        tied: True if the embedding is also the output projection.
-        qkv_bias: True if queries, keys and values have biases, as in Qwen 2.
-    """
-    head_size = hidden // heads
-    kv = kv_heads * head_size
-    sizes = {
-        "q_proj": (hidden, hidden),
-        "k_proj": (hidden, kv),
-        "v_proj": (hidden, kv),
-        "o_proj": (hidden, hidden),
-        "gate_proj": (hidden, intermediate),
-        "up_proj": (hidden, intermediate),
-        "down_proj": (intermediate, hidden),
-    }
-    block = sum(i * o for i, o in sizes.values()) + 2 * hidden
-    block += (hidden + 2 * kv) if qkv_bias else 0
-    embedding = vocabulary * hidden
-    whole = n_blocks * block + hidden + embedding * (1 if tied else 2)
-    return ModelShape(name, n_blocks, hidden, hidden, sizes, whole, embedding, source)
-
-
-SHAPES = {
-    shape.name: shape
-    for shape in (
-        llama_shape(
-            "smollm2-135m",
-            "config.json of HuggingFaceTB/SmolLM2-135M",
-            hidden=576,
-            n_blocks=30,
-            heads=9,
-            kv_heads=3,
-            intermediate=1536,
-            vocabulary=49152,
-            tied=True,
-        ),
-        llama_shape(
-            "qwen2-7b",
-            "config.json of Qwen/Qwen2-7B",
-            hidden=3584,
-            n_blocks=28,
-            heads=28,
-            kv_heads=4,
-            intermediate=18944,
-            vocabulary=152064,
-            tied=False,
-            qkv_bias=True,
-        ),
-        llama_shape(
-            "llama-3-8b",
-            "config.json of meta-llama/Meta-Llama-3-8B",
-            hidden=4096,
-            n_blocks=32,
-            heads=32,
-            kv_heads=8,
-            intermediate=14336,
-            vocabulary=128256,
-            tied=False,
-        ),
-        llama_shape(
-            "llama-3-70b",
-            "config.json of meta-llama/Meta-Llama-3-70B",
-            hidden=8192,
-            n_blocks=80,
-            heads=64,
-            kv_heads=8,
-            intermediate=28672,
-            vocabulary=128256,
-            tied=False,
-        ),
-    )
+_NAMES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
+_NAMES += ("intermediate_size", "vocab_size", "tie_word_embeddings")
+# `_NAMES` in the config.json of HuggingFaceTB/SmolLM2-135M, Qwen/Qwen2-7B and meta-llama's models
+SHAPES: dict[str, tuple[str, tuple]] = {
+    "smollm2-135m": ("llama", (576, 30, 9, 3, 1536, 49_152, True)),
+    "qwen2-7b": ("qwen2", (3584, 28, 28, 4, 18_944, 152_064, False)),
+    "llama-3-8b": ("llama", (4096, 32, 32, 8, 14_336, 128_256, False)),
+    "llama-3-70b": ("llama", (8192, 80, 64, 8, 28_672, 128_256, False)),
 }
 
 
+@functools.lru_cache(maxsize=16)
 def get_shape(name: str) -> ModelShape:
     """Return the shape of a name.
 
@@ -194,7 +94,8 @@ def get_shape(name: str) -> ModelShape:
     """
     if name not in SHAPES:
         raise unknown("model shape", name, list(SHAPES))
-    return SHAPES[name]
+    kind, sizes = SHAPES[name]
+    return shape_of(AutoConfig.for_model(kind, **dict(zip(_NAMES, sizes, strict=True))), name)
 
 
 def shape_of(config, name: str = "") -> ModelShape:
@@ -213,18 +114,11 @@ def shape_of(config, name: str = "") -> ModelShape:
     sizes, n_blocks = _block_sizes(one), config.num_hidden_layers
     if not sizes:
         raise Refusal(f"A block of this {config.model_type} model has no linear layers.")
-    head: Any = one.get_output_embeddings()
-    heads = config.num_attention_heads
-    head_size = getattr(config, "head_dim", None) or config.hidden_size // heads
     return ModelShape(
         name=name or config.model_type,
         n_blocks=n_blocks,
-        hidden=config.hidden_size,
-        attention_width=heads * head_size,
         sizes=sizes,
         n_parameters=one.num_parameters() + (n_blocks - 1) * per_block,
-        head_parameters=head.weight.numel() if head is not None else 0,
-        source=f"a {config.model_type} config",
     )
 
 

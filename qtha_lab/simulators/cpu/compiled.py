@@ -40,7 +40,7 @@ from qtha_lab.core.io import (
 from qtha_lab.core.io.private import OTHERS_WRITE, private_folder
 from qtha_lab.core.patches import replace_kernel_cache
 from qtha_lab.core.paths import kernels_dir, state_dir
-from qtha_lab.simulators.cpu import compile_notice
+from qtha_lab.simulators import cpu
 
 KEY = "kernels.key"
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class KernelCache(NullCache):
         try:
             path = self._path(sig, target_context.codegen())
             if not path.exists():
-                compile_notice.announce()
+                cpu.announce()
                 return None
             parts, data = read_pickle(path, secret_key(state_dir() / KEY))
             for part in parts:
@@ -100,7 +100,7 @@ class KernelCache(NullCache):
     def save_overload(self, sig, data: CompileResult) -> None:
         """Save a kernel for later processes, if possible."""
         self._note(sig, data)
-        compile_notice.count(self.function)
+        cpu.count(self.function)
         called = data.library._linking_libraries
         parts = [_by_library[library] for library in called if library in _by_library]
         try:

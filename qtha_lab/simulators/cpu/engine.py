@@ -15,8 +15,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.core.errors import Refusal, Unsupported
-from qtha_lab.simulators.cpu import angles
-from qtha_lab.simulators.cpu.compile_notice import compiler_refusal
+from qtha_lab.simulators.cpu import angles, compiler_refusal
 from qtha_lab.simulators.cpu.compiled import cache_fault
 from qtha_lab.simulators.cpu.evaluation import (
     EngineCall,
@@ -27,7 +26,7 @@ from qtha_lab.simulators.cpu.evaluation import (
 from qtha_lab.simulators.cpu.layout import GROUPS, SAVED_BYTES, count_operations, lanes_of
 from qtha_lab.simulators.cpu.plan import KernelPlan, plan
 from qtha_lab.simulators.cpu.single_token import FEWEST_QUBITS, Single, single_tables
-from qtha_lab.simulators.smaller_circuit import smaller_copy
+from qtha_lab.simulators.engine_costs import smaller_copy
 
 MAX_QUBITS = 20
 LARGE_QUBITS = 18  # from this size and depth on, Lightning is faster for a single sample

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.simulators.cpu import angles, kernel, small_batch
-from qtha_lab.simulators.cpu.layout import block_layout
+from qtha_lab.simulators.cpu import angles, kernel
+from qtha_lab.simulators.cpu.layout import NO_TEAM, block_layout
 from qtha_lab.simulators.cpu.plan import KernelPlan
-from qtha_lab.simulators.cpu.threads import NO_TEAM
 
 SPARE_BYTES = 2**26  # most bytes of spare buffers held between calls
 MOST_WORKSPACES = 256  # most cached views of a thread's workspace
@@ -125,10 +124,10 @@ class EngineCall:
         if is_pooled:
             _run_in_pool(operands, threads)
         elif is_given:
-            small_batch.evaluate_blocks(threads, addresses, operands)
+            kernel.evaluate_blocks(threads, addresses, operands)
         else:
             params = _contiguous(params)
-            small_batch.forward(threads, addresses, params.data_ptr(), operands)
+            kernel.forward(threads, addresses, params.data_ptr(), operands)
         return torch.from_numpy(values)
 
     def backward(self, inputs: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,9 +144,9 @@ class EngineCall:
         )
         if threads > 1 and addresses == NO_TEAM:
             _run_in_pool(operands, threads)
-            small_batch.gradients_of_params(of_params, operands)
+            kernel.gradients_of_params(of_params, operands)
         else:
-            small_batch.backward(threads, addresses, of_params, operands)
+            kernel.backward(threads, addresses, of_params, operands)
         return torch.from_numpy(of_inputs), torch.from_numpy(of_params)
 
 

@@ -14,15 +14,23 @@ the workspace holds:
 
 Forward, a state that is saved for the backward pass is computed directly in its buffer.
 
-Functions that run once per block are compiled by themselves; those that run once per pass are
+`forward` and `backward` are one compiled call each, for small batches. Functions that run once per block are compiled by themselves; those that run once per pass are
 inlined. With all of them inlined, compilation took three times as long and no call was faster.
 """
 
-from qtha_lab.simulators.cpu.angles import split_numbers
+import numpy as np
+
+from qtha_lab.simulators.cpu.angles import (
+    add_rotation_gradients,
+    param_gradients,
+    shared_numbers,
+    split_numbers,
+)
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.final_rotations import expect_rotations, weight_rotations
-from qtha_lab.simulators.cpu.pass_kinds import LAST_READ_ALONE, READ, SAMPLED, UNSCALED
-from qtha_lab.simulators.cpu.passes import make_passes
+from qtha_lab.simulators.cpu.layout import run_in_team
+from qtha_lab.simulators.cpu.pass_code import make_phase
+from qtha_lab.simulators.cpu.pass_list import LAST_READ_ALONE, READ, SAMPLED, UNSCALED
+from qtha_lab.simulators.cpu.passes import expect_rotations, make_passes, weight_rotations
 from qtha_lab.simulators.cpu.records import (
     ENDS_WITH_READOUT,
     FILLS_IMAG,
@@ -42,23 +50,24 @@ from qtha_lab.simulators.cpu.records import (
     readout_of,
     rotations_of,
     rows_of,
+    shared_tables_of,
     sizes_of,
     terms_of,
 )
-from qtha_lab.simulators.cpu.rotation_gradients import add_rotation_gradients
-from qtha_lab.simulators.cpu.row_arithmetic import make_phase
-from qtha_lab.simulators.cpu.row_operations import (
+from qtha_lab.simulators.cpu.sample_angles import half_rotations, make_angles
+from qtha_lab.simulators.cpu.transpose import load_columns, store_columns
+from qtha_lab.simulators.cpu.vectors import (
     copy,
+    distance,
     fill,
     is_odd,
     make_butterfly,
+    numbers_at,
+    part,
     squares,
     take_next,
     times_gradient,
 )
-from qtha_lab.simulators.cpu.sample_angles import half_rotations, make_angles
-from qtha_lab.simulators.cpu.transpose import load_columns, store_columns
-from qtha_lab.simulators.cpu.vectors import distance, numbers_at, part
 
 # most numbers of ψ that the first backward pass reads directly from the saved state; larger states
 # are copied to the workspace first
@@ -365,3 +374,61 @@ def _transform(workspace, at, size, lanes, width):
     if step < size:
         for k in range(step):
             _BUTTERFLY(workspace, at + k * lanes, (step * lanes,), width)
+
+
+@compiled
+def evaluate_blocks(threads, team, operands):
+    """Run `kernel.run_blocks` on one thread, or on several threads of a team.
+
+    Args:
+        threads: Number of threads, this one included.
+        team: Addresses of the team, by `layout.addresses`; unused for one thread.
+        operands: Fields of `records.Operands`, a plain tuple.
+    """
+    counters = np.zeros(threads, np.int64)
+    if threads == 1:
+        run_blocks(np.int64(0), counters, operands)  # a literal 0 would compile a second kernel
+    else:
+        run_in_team(run_blocks, team, threads, (counters, operands))
+
+
+@compiled
+def forward(threads, team, params_at, operands):
+    """Compute the numbers that all samples share, then the values.
+
+    Args:
+        threads: As for `evaluate_blocks`.
+        team: As for `evaluate_blocks`.
+        params_at: Address of the trainable angles, (n_params,), in radians.
+        operands: As for `evaluate_blocks`; the shared numbers are filled here.
+    """
+    call = Operands(*operands)
+    sizes = sizes_of(call.integers)
+    params = numbers_at(call.numbers, params_at, (sizes.n_params,))
+    tables = shared_tables_of(call.integers, call.scales)
+    shared_numbers(params, tables, 1 << sizes.n_qubits, call.numbers)
+    evaluate_blocks(threads, team, operands)
+
+
+@compiled
+def backward(threads, team, gradients, operands):
+    """Compute the gradients of inputs, then those of params.
+
+    Args:
+        threads: As for `evaluate_blocks`.
+        team: As for `evaluate_blocks`.
+        gradients: Output: gradients of params, (n_params,).
+        operands: As for `evaluate_blocks`, for the backward pass.
+    """
+    evaluate_blocks(threads, team, operands)
+    gradients_of_params(gradients, operands)
+
+
+@compiled
+def gradients_of_params(gradients, operands):
+    """Compute the gradients of params from `Operands.sums`; operands as for `backward`."""
+    call = Operands(*operands)
+    sizes = sizes_of(call.integers)
+    sums, phases = gradients_of(call.sums, call.n_groups, sizes)
+    tables = shared_tables_of(call.integers, call.scales)
+    param_gradients(sums, phases, tables, 1 << sizes.n_qubits, gradients)

@@ -9,8 +9,7 @@ import itertools
 import numpy as np
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators.cpu.pass_kinds import KINDS, READ, SAMPLED, SCALED
-from qtha_lab.simulators.cpu.pass_list import PassList
+from qtha_lab.simulators.cpu.pass_list import KINDS, READ, SAMPLED, SCALED, PassList
 from qtha_lab.simulators.cpu.records import (
     PASS_WIDTH,
     ROTATION_WIDTH,

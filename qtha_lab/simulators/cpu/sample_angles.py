@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.pass_kinds import COSINES, MOST_LEFT_OUT, SHEARS
+from qtha_lab.simulators.cpu.pass_list import COSINES, MOST_LEFT_OUT, SHEARS
 from qtha_lab.simulators.cpu.records import (
     ANGLES,
     MEMBERS,
@@ -25,8 +25,15 @@ from qtha_lab.simulators.cpu.records import (
     places_of,
     rows_of,
 )
-from qtha_lab.simulators.cpu.row_operations import fill
-from qtha_lab.simulators.cpu.vectors import FAST, Lanes, fields, intrinsic, over_lanes, times_plus
+from qtha_lab.simulators.cpu.vectors import (
+    FAST,
+    Lanes,
+    fields,
+    fill,
+    intrinsic,
+    over_lanes,
+    times_plus,
+)
 
 MOST_LEFT = 0.8  # largest reduced angle, just above π/4, for which the series are exact to rounding
 

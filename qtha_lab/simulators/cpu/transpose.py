@@ -9,8 +9,15 @@ from numba import types
 from numba.core import cgutils
 
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.row_operations import fill
-from qtha_lab.simulators.cpu.vectors import FAST, Lanes, fours, intrinsic, over_lanes, shuffled
+from qtha_lab.simulators.cpu.vectors import (
+    FAST,
+    Lanes,
+    fill,
+    fours,
+    intrinsic,
+    over_lanes,
+    shuffled,
+)
 
 FOUR = 4
 

@@ -1,29 +1,56 @@
 """Engine `device:NAME(option=value, …)`: any PennyLane device by name, with shots and noise.
 
-Slow but independent: it checks the other engines, samples, and runs on hardware. `default.qubit`
-without shots evaluates a batch, and torch differentiates through it. Other devices run one list of
-circuits; their gradients come from the device or from parameter-shift. Always computes in float64.
+Slow but independent: it checks the other engines, samples, and runs on hardware. Each circuit is a
+`qml.QNode` with `diff_method`, shots and a `qml.NoiseModel`. Always computes in float64. PennyLane
+refuses parameter-shift for batches and for initial amplitudes. So batches are split into circuits,
+and the gradients of amplitudes follow from a formula (`_StartGradients`).
 """
 
+import contextlib
 import functools
+import hashlib
 import logging
 import threading
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pennylane as qml
 import torch
+from autograd import make_vjp
+from pennylane.devices import ExecutionConfig
+from pennylane.tape import QuantumScript
 from torch import Tensor
 
-from qtha_lab.circuits import Circuit, Readout, to_pennylane
+from qtha_lab.circuits import Angle, Circuit, Gate, Readout, to_pennylane
 from qtha_lab.core.errors import Refusal
-from qtha_lab.simulators.device import gradients as gradients
-from qtha_lab.simulators.device import jobs, plugins
+from qtha_lab.simulators.device import plugins
+from qtha_lab.simulators.device.noise import in_rotations_and_cz, mark_u3, noise_model
 from qtha_lab.simulators.device.options import Spec, parse_engine
-from qtha_lab.simulators.device.tapes import Tapes, amplitudes_of, rows_together
 from qtha_lab.simulators.memory import check_memory
 
 log = logging.getLogger(__name__)
-_pennylane = threading.RLock()  # all threads of a process share its queue of operations
+_queue = threading.RLock()  # all threads of a process share PennyLane's queue of operations
+_BROADCASTING = ("default.qubit", "default.mixed")  # a whole batch is one circuit for these
+_TOGETHER_AMPLITUDES = 2**22  # most amplitudes of a circuit with a whole batch: 64 MB
+
+
+@contextlib.contextmanager
+def _pennylane(spec: Spec | None = None) -> Iterator[None]:
+    """Build or run circuits in one thread at a time; refuse if the device of `spec` fails."""
+    with _queue, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "To copy construct from a tensor")  # PennyLane 0.45
+        warnings.filterwarnings("ignore", "Output seems independent of input")
+        try:
+            yield
+        except Exception as reason:  # a device's failure takes many forms
+            if spec is None or isinstance(reason, Refusal):
+                raise
+            words = " ".join(str(reason).split()) or type(reason).__name__
+            raise Refusal(
+                f"PennyLane device {spec.device!r} must run these circuits, got: {words:.200}"
+            ) from reason
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
@@ -35,7 +62,7 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
         )
     spec = parse_engine(name)
     check_memory(name, circuit.n_qubits, 1, working_bytes(circuit, 1, name))
-    with _pennylane:
+    with _pennylane():
         _check_options(circuit, spec)
 
 
@@ -50,7 +77,7 @@ def _check_options(circuit: Circuit, spec: Spec) -> None:
         raise Refusal(
             f"seed must not be given for PennyLane device {spec.device!r}, got {options.seed}."
         )
-    jobs.device(spec, circuit.n_qubits)
+    device(spec, circuit.n_qubits)
     if options.is_noisy and not _has_channels(spec.device):
         raise Refusal(
             f"noise must be used on a device that simulates it, such as device:default.mixed, got "
@@ -58,9 +85,25 @@ def _check_options(circuit: Circuit, spec: Spec) -> None:
         )
 
 
+@functools.lru_cache(maxsize=64)
+def _has_channels(device: str) -> bool:
+    started = plugins.start_device(device, 1, ())
+    if hasattr(started, "target_device"):  # plugins written for PennyLane before 0.33
+        return "QubitChannel" in started.target_device.operations
+    flip = QuantumScript([qml.QubitChannel([np.eye(2)], 0)], [qml.expval(qml.Z(0))])
+    try:
+        started.preprocess_transforms(started.setup_execution_config(None, flip))([flip])
+    except Exception as reason:
+        log.debug("%s takes no channel: %r", device, reason)
+        return False
+    return True
+
+
 def broadcasts(name: str) -> bool:
-    """Return True if the device evaluates a batch in one call."""
-    return _is_plain(parse_engine(name))
+    """Return True if the device evaluates a batch in one call, with its gradients."""
+    spec = parse_engine(name)
+    exact = spec.options.shots is None and spec.options.gradients == "best"
+    return spec.device in _BROADCASTING and exact
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
@@ -73,9 +116,8 @@ def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
     spec = parse_engine(name)
     if not plugins.is_local(spec.device):
         return 0
-    amplitudes = amplitudes_of(spec, circuit.n_qubits)
-    together = batch if _is_plain(spec) else min(batch, rows_together(spec, circuit.n_qubits))
-    return 3 * 16 * amplitudes * together
+    together = min(batch, _samples_together(spec, circuit.n_qubits))
+    return 3 * 16 * _amplitudes(spec, circuit.n_qubits) * together
 
 
 def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
@@ -99,16 +141,13 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
         >>> circuits(ring, Readout.z(3), "device:default.qubit(shots=100)")
         (1, 42)
     """
-    spec = parse_engine(name)
-    if _is_plain(spec):
+    run = DeviceRun(circuit, readout, parse_engine(name))
+    if not run.read or run.method == "backprop":
         return 1, 1
-    tapes = _tapes(circuit, readout, spec)
-    with _pennylane:
-        method = _method(tapes)
-    if method == "backprop":
-        return 1, 1
-    shifts = 1 if method == "adjoint" else gradients.n_shifts(tapes.slots)
     of_start = 2 * circuit.n_inputs if circuit.start == "amplitudes" else 0
+    with _pennylane():
+        is_shift = run.method == "parameter-shift"
+        shifts = len(qml.gradients.param_shift(run.tape_of_sample)[0]) if is_shift else 1
     return 1, shifts + of_start
 
 
@@ -116,124 +155,346 @@ def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name
     """Compute the read-out of every sample in float64, on the host or on the device."""
     dtype, device = inputs.dtype, inputs.device
     inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
-    spec = parse_engine(name)
-    with _pennylane:
-        if _is_plain(spec):
-            values = _broadcast(circuit, inputs, params, readout, spec)
+    return _run(circuit, readout, parse_engine(name)).values(inputs, params).to(device, dtype)
+
+
+class DeviceRun:
+    """Circuit on a device, as a QNode.
+
+    Attributes:
+        read: Indices of the values that are measured; all others are the identity.
+    """
+
+    def __init__(self, circuit: Circuit, readout: Readout, spec: Spec):
+        self.spec, self.readout, self.n_qubits = spec, readout, circuit.n_qubits
+        self.circuit = in_rotations_and_cz(circuit) if spec.options.basis else circuit
+        self.n_values = readout.size(circuit.n_qubits)
+        strings = readout.strings if readout.kind == "strings" else [(0,)] * self.n_values
+        self.read = [i for i, wires in enumerate(strings) if wires]
+
+    def tape(self, inputs: Tensor, params: Tensor) -> QuantumScript:
+        """Return the circuit as a tape, in which numbers that require gradients are trainable."""
+        tape = QuantumScript(
+            to_pennylane(self.circuit, inputs, params),
+            self._measurements(),
+            shots=self.spec.options.shots,
+        )
+        for transform in self._transforms():
+            (tape,), _ = transform(tape)
+        numbers = enumerate(tape.get_parameters(trainable_only=False))
+        tape.trainable_params = [i for i, n in numbers if getattr(n, "requires_grad", False)]
+        return tape
+
+    @functools.cached_property
+    def tape_of_sample(self) -> QuantumScript:
+        """Tape of one sample, with all of its angles trainable."""
+        shapes = (self.circuit.n_inputs,), (self.circuit.n_params,)
+        inputs, params = (torch.ones(n, dtype=torch.float64, requires_grad=True) for n in shapes)
+        return self.tape(inputs.requires_grad_(self.circuit.start == "zero"), params)
+
+    def _transforms(self) -> list[Any]:
+        options = self.spec.options
+        if not options.is_noisy:
+            return []
+        model = noise_model(options, self.n_qubits)
+        noisy = functools.partial(qml.add_noise, noise_model=model)
+        return [mark_u3, noisy] if options.basis else [noisy]
+
+    @functools.cached_property
+    def method(self) -> str:
+        """Differentiation method of PennyLane, such as "backprop" or "parameter-shift"."""
+        options, started = self.spec.options, device(self.spec, self.n_qubits)
+        is_best = options.gradients == "best" and options.shots is None
+        if is_best and (self.spec.device in _BROADCASTING or not options.is_noisy):
+            config = ExecutionConfig(gradient_method="best")
+            try:
+                with _pennylane():
+                    if started.supports_derivatives(config, self.tape_of_sample):
+                        return started.setup_execution_config(
+                            config, self.tape_of_sample
+                        ).gradient_method
+            except Exception as reason:  # a device's refusal takes many forms
+                log.debug("no gradients on %s: %r", self.spec.device, reason)
+        return "parameter-shift"
+
+    def values(self, inputs: Tensor, params: Tensor) -> Tensor:
+        """Compute the read-out, (batch, n_values), with gradients in both tensors."""
+        if not self.read:
+            return inputs.new_ones(len(inputs), self.n_values)
+        if not torch.is_grad_enabled():
+            inputs, params = inputs.detach(), params.detach()
+        needed = inputs.requires_grad or params.requires_grad
+        if self.spec.device in _BROADCASTING and (not needed or self.method == "backprop"):
+            values = self.together(inputs, params)
         else:
-            values = _OneByOne.apply(inputs, params, _tapes(circuit, readout, spec))
-    return values.to(device, dtype)
+            of_start = inputs.requires_grad and self.circuit.start == "amplitudes"
+            function = _Shifted if self.spec.device in _BROADCASTING else _OneByOne
+            values = function.apply(inputs.detach() if of_start else inputs, params, self)
+            if of_start:
+                values = values + _StartGradients.apply(inputs, params, self)
+        values = values.expand(len(inputs), -1)
+        if len(self.read) == self.n_values:
+            return values
+        ones = values.new_ones(len(inputs), self.n_values)
+        return ones.index_copy(1, torch.tensor(self.read), values)
 
+    def together(self, inputs: Tensor, params: Tensor) -> Tensor:
+        """Evaluate the samples as batches of one QNode, through which torch differentiates."""
+        circuit, constants = _constants_as_params(self.circuit)
+        params, values = torch.cat([params, params.new_tensor(constants)]), []
+        with _pennylane(self.spec):
+            node = self.node(circuit, inputs, params, "torch")
+            for rows in self.rows(inputs, _samples_together(self.spec, self.n_qubits)):
+                # PennyLane 0.45 loses a batch of one at the first diagonal gate of a qubit, and
+                # computes single angles of some gates on default.mixed in float32
+                pair = rows.repeat(2, 1) if len(rows) == 1 else rows
+                results = node(pair, params.expand(len(pair), -1))
+                values.append(self._as_rows(results)[: len(rows)])
+        return torch.cat(values)
 
-def _is_plain(spec: Spec) -> bool:
-    """Return True if the engine is exact `default.qubit` without any option."""
-    options = spec.options
-    return (
-        spec.device == "default.qubit"
-        and options.shots is None
-        and options.gradients == "best"
-        and not (options.is_noisy or options.basis or spec.is_cached or spec.own)
-    )
+    def function(self, inputs: np.ndarray, params: np.ndarray) -> Callable:
+        """Return the function of both arrays that runs one circuit per sample."""
+        node = self.node(self.circuit, inputs, params, "autograd")
+
+        def values(inputs, params):
+            results = [node(rows, params) for rows in self.rows(inputs, len(inputs))]
+            if self.readout.kind == "probs":
+                shape = -1, self.n_values
+                return qml.numpy.concatenate([np.reshape(probs, shape) for (probs,) in results])
+            columns = zip(*results, strict=True)
+            return qml.numpy.stack([qml.numpy.hstack(column) for column in columns], -1)
+
+        return values
+
+    def rows(self, inputs: Any, most: int) -> list[Any]:
+        """Split a batch into the inputs of single calls of the QNode."""
+        if self.circuit.n_inputs:
+            return [inputs[first : first + most] for first in range(0, len(inputs), most)]
+        # every sample is the same, but has shots of its own
+        return [inputs[:1]] * (len(inputs) if self.spec.options.shots else 1)
+
+    def node(self, circuit: Circuit, inputs: Any, params: Any, interface: str) -> Any:
+        """Return the QNode of inputs and params that measures the circuit."""
+        options, is_density = self.spec.options, interface == "torch" and self._reads_density
+
+        def quantum_function(inputs, params):
+            to_pennylane(circuit, inputs, params)
+            return self._measurements(is_density)
+
+        method = self.method if interface == "autograd" or self.method == "backprop" else None
+        started = self.device(inputs, params)
+        node: Any = qml.QNode(quantum_function, started, interface, method, cache=False)
+        node = qml.set_shots(node, shots=options.shots)
+        for transform in self._transforms():
+            node = transform(node)
+        return node if interface == "torch" else qml.transforms.broadcast_expand(node)
+
+    def device(self, inputs: Tensor, params: Tensor) -> Any:
+        """Return the device; with the option `seed` it is new, seeded also by all numbers."""
+        spec = self.spec
+        if spec.options.seed is None:
+            return device(spec, self.n_qubits)
+        text = repr((spec.options.seed, inputs.tolist(), params.tolist())).encode()
+        seed = int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
+        return plugins.start_device(spec.device, self.n_qubits, spec.own, seed)
+
+    @property
+    def _reads_density(self) -> bool:
+        """True if the values follow from the density matrix.
+
+        PennyLane 0.45 computes expectation values of `default.mixed` by the square root of
+        probabilities, whose gradient is nan at probability zero, as for an angle of zero.
+        """
+        return self.spec.device == "default.mixed" and self.method == "backprop"
+
+    def _measurements(self, is_density: bool = False) -> list:
+        wires = range(self.n_qubits)
+        if is_density:
+            return [qml.density_matrix(wires)]
+        if self.readout.kind == "probs":
+            return [qml.probs(wires=wires)]
+        strings = [self.readout.strings[i] for i in self.read]
+        return [qml.expval(qml.prod(*map(qml.Z, string))) for string in strings]
+
+    def _as_rows(self, results: list[Tensor]) -> Tensor:
+        """Convert the results of the QNode to (rows, read values)."""
+        if self._reads_density:
+            size = 2**self.n_qubits
+            chances = results[0].reshape(-1, size, size).diagonal(dim1=1, dim2=2).real
+            return chances @ self._readings.T
+        if self.readout.kind == "probs":
+            return results[0].reshape(-1, self.n_values)
+        return torch.stack([result.reshape(-1) for result in results], -1)
+
+    @functools.cached_property
+    def _readings(self) -> Tensor:
+        """Weights of the basis states in every value that is read, (values, 2^n_qubits)."""
+        if self.readout.kind == "probs":
+            return torch.eye(self.n_values, dtype=torch.float64)
+        wires = torch.arange(self.n_qubits).flip(0)
+        signs = 1.0 - 2.0 * (torch.arange(2**self.n_qubits)[:, None] >> wires & 1)
+        strings = (self.readout.strings[i] for i in self.read)
+        return torch.stack([signs[:, list(string)].prod(1) for string in strings]).double()
 
 
 class _OneByOne(torch.autograd.Function):
-    """Autograd function for devices that run one circuit per sample, in one list per batch."""
+    """Values of a device that runs one circuit per sample, in one list per batch.
+
+    PennyLane's torch interface would round numbers of plugins to float32, so NumPy carries them.
+    """
 
     @staticmethod
-    def forward(ctx, inputs: Tensor, params: Tensor, tapes: Tapes) -> Tensor:
-        ctx.save_for_backward(inputs, params)
-        ctx.tapes = tapes
-        if not tapes.read:
-            return inputs.new_ones(len(inputs), tapes.n_values)
-        batch = tapes.rows(inputs.numpy(), params.numpy())
-        measured = jobs.run_rows(tapes, [batch], len(batch))
-        return torch.from_numpy(tapes.values(measured))
+    def forward(ctx, inputs: Tensor, params: Tensor, run: DeviceRun) -> Tensor:
+        ctx.run, arrays = run, [tensor.numpy() for tensor in (inputs, params)]
+        ctx.needed = [i for i, is_needed in enumerate(ctx.needs_input_grad[:2]) if is_needed]
+        with _pennylane(run.spec):
+            function = run.function(*arrays)
+            if not ctx.needed:
+                return torch.from_numpy(function(*arrays))
+            ctx.vjp, values = make_vjp(function, ctx.needed)(*arrays)
+        return torch.from_numpy(values)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
-        inputs, params = (t.numpy() for t in ctx.saved_tensors)
-        with _pennylane:
-            gradients_of = _gradients(ctx.tapes, inputs, params, grad.numpy(), ctx.needs_input_grad)
-        return (*map(torch.from_numpy, gradients_of), None)
+        with _pennylane(ctx.run.spec):
+            gradients = dict(zip(ctx.needed, ctx.vjp(grad.numpy()), strict=True))
+        both = (gradients.get(number) for number in range(2))
+        return *(None if g is None else torch.from_numpy(np.array(g)) for g in both), None
 
 
-def _gradients(tapes: Tapes, inputs, params, grad, needed):
-    """Compute the gradients of inputs and params by the cheapest method of the device."""
-    sources = [n for n, is_needed in zip(("input", "param"), needed, strict=False) if is_needed]
-    slots = [slot for slot in tapes.slots if slot.angle.source in sources]
-    batch, of_slots, of_starts = tapes.rows(inputs, params), inputs[:, :0], None
-    starts = tapes.circuit.start == "amplitudes" and "input" in sources
-    if not tapes.read or not (slots or starts):
-        return np.zeros_like(inputs), np.zeros_like(params)
-    method = _method(tapes)
-    if method == "backprop":
-        slots = tapes.slots
-        of_slots, of_starts = gradients.backprop_gradients(tapes, batch, grad)
-    elif slots and method == "adjoint":
-        slots, of_slots = tapes.slots, gradients.adjoint_gradients(tapes, batch, grad)
-    elif slots:
-        of_slots = gradients.shift_gradients(tapes, batch, grad, slots)
-    if starts and of_starts is None:
-        of_starts = gradients.amplitude_gradients(tapes, batch, grad)
-    of_inputs, of_params = gradients.by_source(slots, of_slots, inputs.shape[1], len(params))
-    return of_inputs if of_starts is None else of_starts, of_params
+class _Shifted(torch.autograd.Function):
+    """Values of whole batches, with gradients by parameter-shift.
+
+    PennyLane shifts the circuit with angles 0; then each circuit is run with the batch's angles.
+    """
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, params: Tensor, run: DeviceRun) -> Tensor:
+        ctx.save_for_backward(inputs, params)
+        ctx.run = run
+        return run.together(inputs, params)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor):
+        run, needed = ctx.run, ctx.needs_input_grad[:2]
+        pairs = zip(ctx.saved_tensors, needed, strict=True)
+        inputs, params = (tensor.detach().requires_grad_(each) for tensor, each in pairs)
+        leaves = [tensor for tensor in (inputs, params) if tensor.requires_grad]
+        most = _samples_together(run.spec, run.n_qubits)
+        with _pennylane(run.spec), torch.enable_grad():
+            device = run.device(inputs, params)
+            parts = [
+                _shift_gradients(run.tape(rows[0] if len(rows) == 1 else rows, params), device, g)
+                for rows, g in zip(inputs.split(most), grad.split(most), strict=True)
+            ]
+            total = sum(
+                (numbers * of_numbers).sum() for part in parts for numbers, of_numbers in part
+            )
+            total = total + 0.0 * sum(leaf.sum() for leaf in leaves)
+        gradients = iter(torch.autograd.grad(total, leaves))
+        return *(next(gradients) if each else None for each in needed), None
+
+
+def _shift_gradients(tape: QuantumScript, device: Any, grad: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return the trainable numbers of a tape, each with its gradient per sample.
+
+    Args:
+        tape: Circuit of a batch.
+        device: Device that runs it.
+        grad: Gradient of the loss by the values, (batch, values).
+    """
+    numbers = tape.get_parameters()
+    if not numbers:
+        return []
+    zeros = tape.bind_new_parameters([0.0] * len(numbers), tape.trainable_params)
+    shifted, combine = qml.gradients.param_shift(zeros)
+    places, tapes = tape.trainable_params, []
+    (tape,), _ = qml.transforms.convert_to_numpy_parameters(tape)
+    arrays = tape.get_parameters(trainable_only=False)
+    for each in shifted:
+        shifts = each.get_parameters(trainable_only=False)
+        angles = [arrays[place] + shifts[place] for place in places]
+        tapes.append(tape.bind_new_parameters(angles, places))
+    jacobian = combine(qml.execute(tapes, device, None, None, cache=False))
+    jacobian = (jacobian,) if len(tape.measurements) == 1 else jacobian
+    jacobian = [(row,) if len(numbers) == 1 else row for row in jacobian]
+    shape = len(jacobian), len(numbers), -1, grad.shape[1] // len(jacobian)
+    weights = grad.T.reshape(len(jacobian), 1, shape[3], -1).mT
+    gradients = (torch.from_numpy(np.array(jacobian)).reshape(shape) * weights).sum((0, 3))
+    return list(zip(numbers, gradients, strict=True))
+
+
+class _StartGradients(torch.autograd.Function):
+    """Zeros with the gradients of the read-out by the initial amplitudes, by 2 · 2^n circuits.
+
+    The read-out is a quadratic form f(x) = xᵀMx of a real initial state, also with noise channels.
+    So ∂f/∂x_k = (f(x + e_k) - f(x - e_k)) / 2, with each f measured on the unit vector and
+    rescaled.
+    """
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, params: Tensor, run: DeviceRun) -> Tensor:
+        ctx.save_for_backward(inputs, params)
+        ctx.run = run
+        return inputs.new_zeros(len(inputs), run.n_values)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor):
+        inputs, params = ctx.saved_tensors
+        units = torch.eye(inputs.shape[1], dtype=inputs.dtype)
+        starts = inputs[:, None, None] + torch.stack([units, -units], 1)  # (batch, k, sign, size)
+        squared = starts.square().sum(-1, keepdim=True)
+        starts = torch.where(squared < 1e-12, units[0], starts)  # f(0) = 0: any state, weight 0
+        values = ctx.run.values(starts.flatten(0, 2), params.detach())
+        values = squared * values.reshape(*starts.shape[:3], -1)
+        by_amplitude = 0.5 * (values[:, :, 0] - values[:, :, 1])
+        return torch.einsum("bkm,bm->bk", by_amplitude, grad), None, None
+
+
+def _constants_as_params(circuit: Circuit) -> tuple[Circuit, list[float]]:
+    """Append the constant angles to the parameters, so that a batch has one of each per sample."""
+    constants: list[float] = []
+
+    def as_param(angle: Angle) -> Angle:
+        if angle.source != "const":
+            return angle
+        constants.append(angle.offset)
+        return Angle.param(circuit.n_params + len(constants) - 1)
+
+    gates = [
+        gate if gate.matrix else Gate(gate.name, gate.wires, [as_param(a) for a in gate.angles])
+        for gate in circuit.gates
+    ]
+    return Circuit(circuit.n_qubits, gates, circuit.start), constants
 
 
 @functools.lru_cache(maxsize=64)
-def _tapes(circuit: Circuit, readout: Readout, spec: Spec) -> Tapes:
-    return Tapes(circuit, readout, spec)
+def _run(circuit: Circuit, readout: Readout, spec: Spec) -> DeviceRun:
+    return DeviceRun(circuit, readout, spec)
 
 
 @functools.lru_cache(maxsize=64)
-def _method(tapes: Tapes) -> str:
-    """Return the gradient method: "backprop", "adjoint" or "parameter-shift"."""
-    if tapes.spec.options.gradients == "best":
-        if gradients.has_backprop(tapes.spec):
-            return "backprop"
-        if gradients.has_adjoint(tapes):
-            return "adjoint"
-    return "parameter-shift"
+def device(spec: Spec, n_qubits: int) -> Any:
+    """Return a device, cached for further calls."""
+    return plugins.start_device(spec.device, n_qubits, spec.own)
 
 
-@functools.lru_cache(maxsize=64)
-def _has_channels(device: str) -> bool:
-    import pennylane as qml
-    from pennylane.tape import QuantumScript
+def _amplitudes(spec: Spec, n_qubits: int) -> int:
+    """Return the amplitudes or matrix entries of one circuit's state during simulation.
 
-    started = plugins.start_device(device, 1, ())
-    if hasattr(started, "target_device"):  # plugins written for PennyLane before 0.33
-        return "QubitChannel" in started.target_device.operations
-    flip = QuantumScript([qml.QubitChannel([np.eye(2)], 0)], [qml.expval(qml.Z(0))])
-    try:
-        started.preprocess_transforms(started.setup_execution_config(None, flip))([flip])
-    except Exception as reason:
-        log.debug("%s takes no channel: %r", device, reason)
-        return False
-    return True
+    A density matrix counts once per Kraus operator, of which a two-qubit depolarizing channel has
+    16.
+    """
+    if ".mixed" not in spec.device:
+        return 2**n_qubits
+    return 4**n_qubits * (16 if spec.options.depolarizing_2q else 1)
 
 
-def _broadcast(
-    circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, spec: Spec
-) -> Tensor:
-    values = _node(circuit, readout, spec)(inputs, params)
-    if readout.kind == "probs":
-        return values[0].expand(len(inputs), -1)
-    return torch.stack([torch.atleast_1d(v).expand(len(inputs)) for v in values], -1)
-
-
-@functools.lru_cache(maxsize=64)
-def _node(circuit: Circuit, readout: Readout, spec: Spec):
-    import pennylane as qml
-
-    def z_string(wires: tuple[int, ...]) -> Any:
-        return qml.prod(*map(qml.PauliZ, wires)) if wires else qml.Identity(0)
-
-    def measured(inputs, params):
-        to_pennylane(circuit, inputs, params)
-        if readout.kind == "probs":
-            return [qml.probs(wires=range(circuit.n_qubits))]
-        return [qml.expval(z_string(wires)) for wires in readout.strings]
-
-    device = jobs.device(spec, circuit.n_qubits)
-    return qml.QNode(measured, device, interface="torch", diff_method="backprop")
+def _samples_together(spec: Spec, n_qubits: int) -> int:
+    """Return the most samples of one circuit."""
+    if spec.device not in _BROADCASTING:
+        return 1
+    return max(1, _TOGETHER_AMPLITUDES // _amplitudes(spec, n_qubits))

@@ -1,23 +1,25 @@
-"""Noisy hardware form of circuits: U3 and CZ gates, with noise channels after every gate.
+"""Noise of devices as `qml.NoiseModel`, and the hardware form of circuits: U3 and CZ gates.
 
 No channel depends on the angles, so parameter-shift stays exact. There is no qubit routing: a CZ
 may act on any two qubits without SWAPs.
 """
 
-import dataclasses
 import functools
 import itertools
-from typing import Any
 
 import numpy as np
+import pennylane as qml
+from pennylane.operation import StatePrepBase
 
 from qtha_lab.circuits import Angle, Circuit, Gate
+from qtha_lab.simulators.device.options import DeviceOptions
 
 
 def in_rotations_and_cz(circuit: Circuit) -> Circuit:
     """Rewrite a circuit in one-qubit gates and CZ.
 
-    Each angle stays scale · source + offset.
+    Each angle stays scale · source + offset. `qml.transforms.decompose` would leave the choice of
+    gates, and so the strength of the noise, to the version of PennyLane.
 
     Example:
         >>> circuit = Circuit(2, [Gate("CRZ", (0, 1), Angle.input(0))])
@@ -47,121 +49,70 @@ def _single_gates(kind: str, wires: tuple[int, ...], angle: Angle | None) -> lis
     return [*itertools.chain(*ladder), rotation, *itertools.chain(*ladder[::-1])]
 
 
-@dataclasses.dataclass(frozen=True)
-class NoisyOperation:
-    """PennyLane operation without its numbers."""
+@qml.transform
+def mark_u3(tape):
+    """Insert an identity behind one-qubit gates that form one U3, as the place of their noise.
 
-    name: str
-    wires: tuple[int, ...]
-    n_numbers: int = 0
-    matrix: tuple | None = None
-
-    def operation(self, *numbers):
-        """Create the operation with its numbers, each a scalar or an array (rows,)."""
-        import pennylane as qml
-
-        if self.matrix is not None:
-            numbers = (np.array(self.matrix),)
-        return getattr(qml, self.name)(*numbers, wires=self.wires)
-
-
-def operations_of(circuit: Circuit) -> list[NoisyOperation]:
-    """Return the operations of a circuit, unchanged."""
-    return [NoisyOperation(g.name, g.wires, len(g.angles), g.matrix) for g in circuit.gates]
-
-
-def merged(gates: list[NoisyOperation], numbers) -> list[tuple[NoisyOperation, Any]]:
-    """Merge one-qubit gates between two CZ into one matrix, (2, 2) or (rows, 2, 2).
-
-    Matrices are NumPy arrays or torch tensors, as `numbers`, (rows, numbers of all gates). The
-    list of gates does not depend on the numbers: a rotation by 0 is still a gate on hardware. A
-    gate on more wires is paired with None.
+    `qml.transforms.single_qubit_fusion` drops a rotation by 0, which is a gate on hardware, and its
+    gradients are nan at some angles.
     """
-    import torch
-
-    is_torch = isinstance(numbers, torch.Tensor)
-    waiting: dict[int, Any] = {}
-    merges: list[tuple[NoisyOperation, Any]] = []
-
-    def flush(wires) -> None:
-        merges.extend(
-            (NoisyOperation("U3", (w,), 3), waiting.pop(w)) for w in wires if w in waiting
-        )
-
-    at = 0
-    for gate in gates:
-        columns = numbers[:, at : at + gate.n_numbers].T
-        at += gate.n_numbers
-        if len(gate.wires) != 1:
-            flush(gate.wires)
-            merges.append((gate, None))
-            continue
-        matrix, wire = gate.operation(*columns).matrix(), gate.wires[0]
-        if is_torch:
-            matrix = torch.as_tensor(matrix, dtype=torch.complex128)
-        waiting[wire] = matrix @ waiting[wire] if wire in waiting else matrix
-    flush(sorted(waiting))
-    return merges
+    open_wires, operations = set(), []
+    for operation in tape.operations:
+        if len(operation.wires) == 1:
+            open_wires |= {*operation.wires}
+        else:
+            operations += [qml.Identity(wire) for wire in operation.wires if wire in open_wires]
+            open_wires -= {*operation.wires}
+        operations.append(operation)
+    operations += [qml.Identity(wire) for wire in sorted(open_wires)]
+    return [tape.copy(operations=operations)], lambda results: results[0]
 
 
-def u3_numbers(merges: list[tuple[NoisyOperation, np.ndarray]], n_rows: int) -> np.ndarray:
-    """Return the angles of every U3, (rows, 3 per U3)."""
-    columns = [angles for _, matrix in merges if matrix is not None for angles in _u3(matrix)]
-    filled = [np.broadcast_to(column, n_rows) for column in columns]
-    return np.stack(filled, 1) if filled else np.zeros((n_rows, 0))
+def noise_model(options: DeviceOptions, n_qubits: int) -> qml.NoiseModel:
+    """Return depolarizing channels after gates, and read-out errors before measurements."""
 
+    def is_single(operation, **_) -> bool:
+        if options.basis:
+            return isinstance(operation, qml.Identity)
+        return len(operation.wires) == 1 and not isinstance(operation, StatePrepBase)
 
-def _u3(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the angles θ, φ, λ of unitaries (..., 2, 2), up to global phase."""
-    a, b, c, d = (matrix[..., i, j] for i in (0, 1) for j in (0, 1))
-    theta = 2 * np.arctan2(abs(c), abs(a))
-    flips, keeps = abs(a) < 1e-9, abs(c) < 1e-9  # only φ - λ, or only φ + λ, is determined
-    phi = np.where(flips, np.angle(-c * b.conj()), np.angle(c * a.conj()))
-    phi = np.where(keeps, np.angle(d * a.conj()), phi)
-    return theta, phi, np.where(flips | keeps, 0.0, np.angle(-b * a.conj()))
+    def is_wide(operation, **_) -> bool:
+        return len(operation.wires) > 1 and not isinstance(operation, StatePrepBase)
 
+    def depolarize(chance: float, operation, **_) -> None:
+        qml.QubitChannel(_depolarizing(chance, len(operation.wires)), wires=operation.wires)
 
-def channel_after(wires: tuple[int, ...], options):
-    """Return the depolarizing channel after a gate, or None without noise."""
-    chance = options.depolarizing_1q if len(wires) == 1 else options.depolarizing_2q
-    return _channel(_depolarizing(chance, len(wires)), wires) if chance else None
+    def misread(_, **__) -> None:
+        for wire in range(n_qubits):
+            qml.QubitChannel(_readout(options.readout_0to1, options.readout_1to0), wires=wire)
 
-
-def channels_at_end(n_qubits: int, options) -> list:
-    """Return one read-out error channel per wire, or none if both probabilities are 0."""
-    if not (options.readout_0to1 or options.readout_1to0):
-        return []
-    confused = _readout(options.readout_0to1, options.readout_1to0)
-    return [_channel(confused, (wire,)) for wire in range(n_qubits)]
-
-
-def _channel(kraus: tuple[np.ndarray, ...], wires: tuple[int, ...]):
-    import pennylane as qml
-
-    return qml.QubitChannel(list(kraus), wires=wires)
+    chances = {is_single: options.depolarizing_1q, is_wide: options.depolarizing_2q}
+    of_gates = {
+        qml.BooleanFn(applies): functools.partial(depolarize, chance)
+        for applies, chance in chances.items()
+        if chance
+    }
+    is_misread = options.readout_0to1 or options.readout_1to0
+    return qml.NoiseModel(of_gates, {qml.BooleanFn(lambda _: True): misread} if is_misread else {})
 
 
 @functools.cache
-def _depolarizing(chance: float, n_wires: int) -> tuple[np.ndarray, ...]:
+def _depolarizing(chance: float, n_wires: int) -> list[np.ndarray]:
     """Return the Kraus operators of ρ → (1 - chance) ρ + chance · I/2^n.
 
     A uniformly random Pauli string out of 4^n leaves any state fully mixed. So each string acts
-    with probability chance/4^n, and the identity with 1 - chance more.
+    with probability chance/4^n, and the identity with 1 - chance more. PennyLane's
+    `DepolarizingChannel` acts on one qubit only, and counts X, Y and Z.
     """
-    paulis = [
-        np.eye(2),
-        np.array([[0, 1], [1, 0]]),
-        np.array([[0, -1j], [1j, 0]]),
-        np.diag([1, -1]),
-    ]
+    paulis = [qml.matrix(pauli(0)) for pauli in (qml.Identity, qml.X, qml.Y, qml.Z)]
     strings = [functools.reduce(np.kron, s) for s in itertools.product(paulis, repeat=n_wires)]
     share = chance / 4**n_wires
     weights = [1 - chance + share] + [share] * (len(strings) - 1)
-    return tuple(np.sqrt(w) * string for w, string in zip(weights, strings, strict=True))
+    return [np.sqrt(w) * string for w, string in zip(weights, strings, strict=True)]
 
 
 @functools.cache
-def _readout(up: float, down: float) -> tuple[np.ndarray, ...]:
+def _readout(up: float, down: float) -> list[np.ndarray]:
     """Return the Kraus operators of a read-out error.
 
     0 is read as 1 with probability `up`, and 1 as 0 with `down`.
@@ -170,4 +121,4 @@ def _readout(up: float, down: float) -> tuple[np.ndarray, ...]:
     kraus = np.zeros((4, 2, 2))
     for number, (row, column, chance) in enumerate(entries):
         kraus[number, row, column] = np.sqrt(chance)
-    return tuple(kraus)
+    return list(kraus)

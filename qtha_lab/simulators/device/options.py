@@ -1,4 +1,4 @@
-"""Options of `device:NAME(option=value, …)`: shots, noise, cache, retries.
+"""Options of `device:NAME(option=value, …)`: shots, noise, gradients.
 
 Parses and checks the text. Other options are passed to the device, if its class has them.
 """
@@ -42,7 +42,8 @@ class DeviceOptions:
         None, "Preset of shots, basis and noise; options given beside it win."
     )
     basis: Literal["u3_cz"] | None = setting(
-        None, "Rewrite the circuit in U3 and CZ, one U3 between two CZ, before noise is added."
+        None,
+        "Rewrite the circuit in U3 and CZ, one U3 between two CZ, before noise is added.",
     )
     depolarizing_1q: float = setting(
         0.0, "Chance that a one-qubit gate leaves its qubit fully mixed.", ge=0.0, le=1.0
@@ -55,14 +56,6 @@ class DeviceOptions:
     gradients: Literal["best", "parameter-shift"] = setting(
         "best", "How to differentiate: as the device does it best, or as a machine must."
     )
-    cache: bool | None = setting(
-        None, "Keep results by circuit and angles; none: for shots and plugins only."
-    )
-    digits: int = setting(4, "Digits of the angles in a run and in the cache.", ge=1, le=15)
-    batch_size: int = setting(200, "Circuits a job.", ge=1)
-    retries: int = setting(3, "Further tries of a job that failed.", ge=0)
-    backoff: float = setting(1.0, "Wait before the second try; it doubles.", ge=0.0, unit="s")
-    time_limit: float | None = setting(None, "Longest wait for a job.", gt=0.0, unit="s")
 
     def __post_init__(self):
         check_settings(self)
@@ -82,21 +75,6 @@ class Spec:
     device: str
     options: DeviceOptions
     own: tuple[tuple[str, Any], ...]
-
-    @property
-    def is_cached(self) -> bool:
-        """True if results are cached on disk."""
-        if self.options.cache is None:
-            return self.options.shots is not None or not plugins.is_local(self.device)
-        return self.options.cache
-
-    @property
-    def meaning(self) -> dict[str, Any]:
-        """All settings that can change a result, as plain values."""
-        of_jobs = ("noise", "gradients", "cache", "batch_size", "retries", "backoff", "time_limit")
-        options = dataclasses.asdict(self.options)
-        of_results = {name: value for name, value in options.items() if name not in of_jobs}
-        return {"device": self.device, **of_results, **{f"own {name}": v for name, v in self.own}}
 
 
 @functools.lru_cache(maxsize=64)

@@ -20,9 +20,7 @@ from qtha_lab.simulators.cpu import kernel, vectors
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.layout import count_operations, lanes_of
 from qtha_lab.simulators.cpu.plan import KernelPlan, plan
-from qtha_lab.simulators.cpu.records import (
-    PassData,
-)
+from qtha_lab.simulators.cpu.records import PassData
 
 ROWS = 8  # vectors in flight, enough to hide the latency of one operation
 MULTIPLY_ADDS = 32  # per number, so that arithmetic and not memory is the limit
