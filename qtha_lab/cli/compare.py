@@ -1,5 +1,6 @@
 """`qtha-lab compare`: compare several methods over several seeds in one table and one page."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,6 +57,9 @@ def compare(
     Run the command again to continue after an interruption, or to add seeds, methods, models, tasks
     or trials. The table has lines of 80 characters, also in a file or pipe.
     """
+    from qtha_lab.runs.process_start import FORKABLE
+
+    os.environ.update(FORKABLE)  # before numpy is imported
     from qtha_lab.studies.comparison import ComparisonStudy, report, run_comparison
 
     chosen = _columns(columns)

@@ -6,6 +6,7 @@ a new process, which imports the libraries itself, where a fork is not safe.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -90,6 +91,7 @@ class Forks:
             yield
             return
         self.enable()
+        atexit.register(_silence_end)
         try:
             yield
             self.wait()
@@ -132,6 +134,12 @@ class Forks:
 
 
 FORKS = Forks()
+
+
+def _silence_end() -> None:
+    """Discard what libraries write while the interpreter ends, such as reports of leaks."""
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def fork_hindrance() -> str:

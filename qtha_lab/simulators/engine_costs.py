@@ -325,11 +325,11 @@ def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | N
     """
     if not engine.startswith("device:"):
         return 1, None, ""
-    from qtha_lab.simulators.device import engine as device
     from qtha_lab.simulators.device import plugins
+    from qtha_lab.simulators.device.engine import circuits, parse_engine
 
-    forward, backward = device.circuits(circuit, readout, engine)
-    spec = device.parse_engine(engine)
+    forward, backward = circuits(circuit, readout, engine)
+    spec = parse_engine(engine)
     shifts = backward if backward > 1 else 0
     place = "" if plugins.is_local(spec.device) else spec.device
     return forward + shifts, spec.options.shots, place

@@ -12,9 +12,12 @@ import sys
 import numpy as np
 import pytest
 from support.refusals import refused
+from support.waiting import PATIENCE
 
+from qtha_lab import launch
 from qtha_lab.cli import main
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read_json
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
@@ -22,8 +25,8 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.reproductions import REPRODUCTIONS, PaperClaim, reproduce, reproduction
 from qtha_lab.reproductions.machinery import listing
 from qtha_lab.reproductions.machinery.registry import LEAST_SEEDS, QUICK_SEEDS, reproduction_of
+from qtha_lab.reproductions.machinery.reproduction_study import VERDICT, ReproductionForm
 from qtha_lab.reproductions.machinery.verdicts import word
-from qtha_lab.runs.launch import launch
 from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.runs.table import frame
 from qtha_lab.runs.table.varied import filled, short_labels
@@ -341,3 +344,17 @@ def test_the_command_imports_the_libraries_once_for_all_arms(tmp_path):
         check=True,
     )
     assert process.stderr.count("is forked for") == len(list_runs(tmp_path / "lora-quick" / "runs"))
+
+
+@pytest.mark.slow
+def test_a_launched_reproduction_ends_with_the_verdict_of_one_in_the_foreground(tmp_path):
+    described = ReproductionForm(name="flip", quick=True, seeds=1)
+    study = launch(described, tmp_path / "launched").wait(PATIENCE)
+    assert study.state == "finished", study.why()
+    found, again = read_json(study.path / VERDICT), reproduce("flip", tmp_path, quick=True, seeds=1)
+    assert found["claims"] == again["claims"]
+    measures = [
+        [entry["eval_loss"] for of in verdict["arms"].values() for entry in of]
+        for verdict in (found, again)
+    ]
+    assert measures[0] == measures[1]

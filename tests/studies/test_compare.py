@@ -1,7 +1,6 @@
 """A comparison goes on after a break, and says no more than its numbers do."""
 
 import json
-import time
 
 import pytest
 from support.refusals import refused
@@ -171,26 +170,6 @@ def test_repeats_with_perturbations_are_in_no_table(tmp_path, monkeypatch):
     assert last.split("-")[:2] <= first.split("-")[:2]  # the table's before any repeat
     with pytest.raises(ValueError, match="rounding must be 0 or at least 5 repeats"):
         Comparison(rounding=3)
-
-
-@pytest.mark.slow
-def test_a_set_of_runs_is_stopped_and_goes_on(tmp_path):
-    training = TRAINING | {"steps": 60, "eval_every": 30, "checkpoint_every": 30}
-    started = launch(Comparison(methods="lora(r=2)", training=training), tmp_path)
-    assert started.wait(timeout=0) is started
-    while started.statuses()[0].step < 1:
-        assert not started.statuses()[0].ended, started.statuses()
-        time.sleep(0.02)
-    assert started.stop().state == "stopped"
-    assert started.table().empty or list(started.table()["unfinished"]) == [1]
-    assert started.resume().wait().state == "finished"
-    assert list(started.table()["seeds"]) == [1]
-
-
-def test_a_comparison_that_cannot_run_launches_nothing(tmp_path):
-    with refused("method", "'qhta'"):
-        launch(Comparison(methods="lora,qhta", training=TRAINING), tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 def test_many_runs_are_listed_once_and_each_is_understood_once(tmp_path, monkeypatch):

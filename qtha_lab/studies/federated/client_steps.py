@@ -10,13 +10,17 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+import torch
+from torch import Tensor
+from transformers import TrainerCallback
+
 from qtha_lab.experiment import Federation
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.runs.run import Run
-from qtha_lab.studies.federated.client_callbacks import ClientRound
 from qtha_lab.studies.federated.folder import Parties, sent_by
+from qtha_lab.training.early_stopping import load_weights
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.finetune import TrainingResult, fine_tune
 from qtha_lab.training.session import Session
@@ -123,3 +127,48 @@ def _take_off_wrappers(loaded: Loaded) -> None:
     from accelerate.utils import extract_model_from_parallel
 
     extract_model_from_parallel(loaded.model, keep_fp32_wrapper=False)
+
+
+class ClientRound(TrainerCallback):
+    """Trainer callback for the steps of one client in one round.
+
+    Args:
+        loaded: Model under training, with its rows.
+        shared: Folder of the shared adapter at the beginning of the round.
+        begin: First step of the round. A session resumed within the round keeps its own weights.
+        end: Step at which the round ends; the client saves a checkpoint there.
+        proximal: μ of FedProx; 0 is FedAvg.
+    """
+
+    def __init__(self, loaded: Loaded, shared: Path, begin: int, end: int, proximal: float) -> None:
+        self.loaded, self.shared = loaded, shared
+        self.begin, self.end, self.proximal = begin, end, proximal
+        self.anchors: list[Tensor] = []
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Load the shared adapter, unless the round was already in progress."""
+        begun = self._trained_values() if state.global_step != self.begin else None
+        load_weights(self.loaded.model, self.shared)
+        if self.proximal:
+            self.anchors = self._trained_values()
+        if begun is not None:
+            with torch.no_grad():
+                for parameter, value in zip(self._trained(), begun, strict=True):
+                    parameter.copy_(value)
+
+    def on_pre_optimizer_step(self, args, state, control, **kwargs):
+        """Add the proximal term of FedProx to every gradient."""
+        for parameter, anchor in zip(self._trained(), self.anchors, strict=False):
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach() - anchor, alpha=self.proximal)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Save a checkpoint and stop training at the end of the round."""
+        if state.global_step >= self.end:
+            control.should_save = control.should_training_stop = True
+
+    def _trained(self) -> list[torch.nn.Parameter]:
+        return [p for p in self.loaded.model.parameters() if p.requires_grad]
+
+    def _trained_values(self) -> list[Tensor]:
+        return [parameter.detach().clone() for parameter in self._trained()]

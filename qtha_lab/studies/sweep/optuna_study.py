@@ -24,11 +24,13 @@ from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from qtha_lab.core.io import refuse_links
+from qtha_lab.core.io.text import PART
 from qtha_lab.core.patches import journal_lock
 from qtha_lab.experiment.axes import Axis
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.sweep import Point, Sweep
-from qtha_lab.studies.sweep.journal import cut_damage
+from qtha_lab.studies.sweep.journal import cut_damage, read_journal
+from qtha_lab.studies.sweep.record import TrialRecord
 
 WHY = "why"
 PRUNED = "pruned"
@@ -199,3 +201,54 @@ def quiet_optuna() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
+
+
+DAMAGED = "its lines in journal.log are damaged"
+STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+
+
+def read_trials(file: Path, sweep: Sweep) -> list[TrialRecord]:
+    """Return all trials of a sweep, ordered by method and then by beginning.
+
+    Args:
+        file: Journal of the trials.
+        sweep: Description of the sweep.
+    """
+    labels = {f"{n} {method.meaning}": method.label for n, method in enumerate(sweep.methods)}
+    records = []
+    with quiet_optuna():
+        journal, _ = read_journal(file)
+        studies = {study.study_name: study for study in journal.get_all_studies()}
+        for name, label in labels.items():
+            trials = journal.get_all_trials(studies[name]._study_id) if name in studies else []
+            records += [_record(label, trial) for trial in trials if trial.state.name in STATES]
+    return records
+
+
+def _record(label: str, trial: optuna.trial.FrozenTrial) -> TrialRecord:
+    attributes = trial.user_attrs if isinstance(trial.user_attrs, dict) else {"runs": None}
+    state, runs = STATES[trial.state.name], attributes.get("runs", [])
+    value, why = trial.values, attributes.get(WHY, "")
+    is_whole = (
+        isinstance(trial.params, dict)
+        and isinstance(runs, list)
+        and all(map(_is_name, runs))
+        and isinstance(why, str)
+    )
+    if state == "complete":
+        is_whole &= value is not None and len(value) == 1 and isinstance(value[0], int | float)
+    if not is_whole:
+        return TrialRecord(label, trial.number, "failed", {}, None, [], DAMAGED)
+    return TrialRecord(
+        method=label,
+        number=trial.number,
+        state=state,
+        point=dict(trial.params),
+        value=value[0] if state == "complete" and value else None,
+        runs=list(runs or ()),
+        message=why or "",
+    )
+
+
+def _is_name(run: Any) -> bool:
+    return isinstance(run, str) and PART.fullmatch(run) is not None

@@ -101,7 +101,7 @@ class SweepStudy(Study):
         if not self.journal.exists():
             return []
         require_extra("sweep", "A sweep", "optuna")
-        from qtha_lab.studies.sweep.results import read_trials
+        from qtha_lab.studies.sweep.optuna_study import read_trials
 
         return read_trials(self.journal, self.described)
 
