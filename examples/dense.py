@@ -44,10 +44,6 @@ class Dense:
         ]
         return torch.stack(values, 1)
 
-    def broadcasts(self, name):
-        """Return True: one call evaluates a whole batch."""
-        return True
-
     def working_bytes(self, circuit, batch, name):
         """Return the bytes of three states."""
         return 3 * 8 * batch * 2**circuit.n_qubits

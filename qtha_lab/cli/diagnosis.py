@@ -16,7 +16,7 @@ from qtha_lab.core.locks import check_locks
 from qtha_lab.core.paths import cache_dir, data_dir, is_checkout, kernels_dir, runs_dir
 
 if TYPE_CHECKING:
-    from qtha_lab.simulators.cpu import Watcher
+    from qtha_lab.simulators.cpu.compiled import Watcher
 
 CORE = "torch transformers peft accelerate pennylane pennylane-lightning numba tensornetwork plotly"
 EXTRAS = {
@@ -146,7 +146,7 @@ def compile_kernels(watcher: "Watcher") -> None:
     """Compile the kernels of engine `cpu`, which a first use would compile; call after each."""
     import torch
 
-    from qtha_lab.simulators.cpu import watched
+    from qtha_lab.simulators.cpu.compiled import watched
     from qtha_lab.simulators.cpu.engine import compiler_fault, load_kernels
 
     with watched(watcher):

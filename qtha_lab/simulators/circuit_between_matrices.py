@@ -13,7 +13,6 @@ from torch import Tensor
 from qtha_lab.circuits import Circuit
 from qtha_lab.simulators.dispatch import What, request_of, route
 from qtha_lab.simulators.expval import run_readout
-from qtha_lab.simulators.registry import TakesTokens
 
 FEW_TOKENS = 4  # up to this number of tokens the fused call is the faster one
 
@@ -95,9 +94,8 @@ def fuse_matrices(
     (run, readout), *others = request.runs
     name, running = route(engine, run, readout, params.device.type, False, FEW_TOKENS)
     is_plain = not (others or request.from_amplitudes or request.products)
-    if not is_plain or not isinstance(running, TakesTokens):
-        return added
-    at_once = running.fuse_matrices(first, run, params, readout, last, scale, name)
+    fuse = getattr(running, "fuse_matrices", None)
+    at_once = fuse(first, run, params, readout, last, scale, name) if is_plain and fuse else None
     if at_once is None:
         return added
     return lambda x, before: (at_once if len(x) <= FEW_TOKENS else added)(x, before)

@@ -27,7 +27,6 @@ from qtha_lab.simulators.engine_selection import (
     yields,
 )
 from qtha_lab.simulators.expval import expval_z, is_transformed
-from qtha_lab.simulators.registry import CountsCircuits, HasRemark
 
 LARGE_QUBITS = 14  # from this size on the explanation states the memory
 LARGEST = 2**25  # rotations times amplitudes of a timed circuit: some tenths of a second on a core
@@ -142,10 +141,10 @@ def _instead(name: str, reason: str) -> str:
 
 
 def _cost(name: str, circuit: Circuit, readout: Readout) -> str:
-    running = engine_of(name)
-    if not isinstance(running, CountsCircuits):
+    circuits = getattr(engine_of(name), "circuits", None)
+    if circuits is None:
         return ""
-    forward, backward = running.circuits(circuit, readout, name)
+    forward, backward = circuits(circuit, readout, name)
     return f"; {forward} circuit per sample, {backward} more for its gradients"
 
 
@@ -161,8 +160,7 @@ def _size(name: str, circuit: Circuit, samples: int) -> str:
 
 
 def _remark(name: str) -> str:
-    running = engine_of(name)
-    remark = running.remark() if isinstance(running, HasRemark) else ""
+    remark = getattr(engine_of(name), "remark", str)()
     return f"; {remark}" if remark else ""
 
 
@@ -326,7 +324,8 @@ def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | N
     if not engine.startswith("device:"):
         return 1, None, ""
     from qtha_lab.simulators.device import plugins
-    from qtha_lab.simulators.device.engine import circuits, parse_engine
+    from qtha_lab.simulators.device.engine import circuits
+    from qtha_lab.simulators.device.options import parse_engine
 
     forward, backward = circuits(circuit, readout, engine)
     spec = parse_engine(engine)

@@ -11,7 +11,7 @@ from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import unknown
 from qtha_lab.simulators.memory import check_memory
-from qtha_lab.simulators.registry import ENGINES, Engine, EngineInfo, Yields
+from qtha_lab.simulators.registry import ENGINES, Engine, EngineInfo
 
 log = logging.getLogger(__name__)
 
@@ -203,8 +203,8 @@ def yields(engine: str, circuit: Circuit, batch: int) -> tuple[str, str] | None:
         circuit: Circuit to run.
         batch: Number of samples.
     """
-    running = engine_of(engine)
-    return running.quicker(circuit, batch) if isinstance(running, Yields) else None
+    quicker = getattr(engine_of(engine), "quicker", None)
+    return quicker(circuit, batch) if quicker else None
 
 
 def refusal(engine: str, *situation) -> str:
@@ -218,3 +218,12 @@ def _sentence(check: Callable[..., object], *arguments) -> str:
     except ValueError as reason:
         return str(reason)
     return ""
+
+
+def compiler_refusal(fault: Exception) -> str:
+    """Return the refusal of engine `cpu` for an error of numba."""
+    message = " ".join(str(fault).split())
+    return (
+        "Engine 'cpu' must compile here, got an error of numba "
+        f"({type(fault).__name__}: {message:.200}). Use engine='torch' or 'auto'."
+    )

@@ -7,7 +7,7 @@ An engine is an object or a module with the functions of `Engine`. It registers 
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -19,7 +19,14 @@ class Engine(Protocol):
     """Protocol of an engine, which runs a circuit for a batch.
 
     All functions take the requested name. For an engine with variants or options, the name contains
-    these too, as in "device:default.mixed(noise=wukong)".
+    these too, as in "device:default.mixed(noise=wukong)". An engine may also have:
+
+    * `circuits(circuit, readout, name)`: numbers of circuits per sample for the values, and for the
+      gradients of inputs and params, of an engine that runs single circuits as hardware does;
+    * `remark()`: a limitation on this machine, a clause for `explain`, or "";
+    * `quicker(circuit, batch)`: a faster engine with the reason, a clause for `explain`, or None;
+    * `fuse_matrices(first, circuit, params, readout, last, scale, name)`: the function of
+      `circuit_between_matrices.fuse_matrices` without checks, or None for an unsupported circuit.
     """
 
     def check(self, circuit: Circuit, readout: Readout, name: str) -> None:
@@ -54,10 +61,6 @@ class Engine(Protocol):
         """
         ...
 
-    def broadcasts(self, name: str) -> bool:
-        """Return True if one call evaluates a whole batch; else each sample is one circuit."""
-        ...
-
     def working_bytes(self, circuit: Circuit, batch: int, name: str) -> int:
         """Return the working memory for a float32 batch, without tensors saved by autograd.
 
@@ -68,74 +71,6 @@ class Engine(Protocol):
 
         Returns:
             Bytes: on the tensors' device if the engine computes there, else on the host.
-        """
-        ...
-
-
-@runtime_checkable
-class CountsCircuits(Protocol):
-    """Protocol of an engine that runs and counts single circuits, as hardware does."""
-
-    def circuits(self, circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
-        """Count the circuits per sample for the values and for the gradients.
-
-        Args:
-            circuit: Circuit to run.
-            readout: Read-out to compute.
-            name: Engine name as requested.
-
-        Returns:
-            Circuits of the forward pass, and of the backward pass with gradients of inputs and
-            params.
-        """
-        ...
-
-
-@runtime_checkable
-class HasRemark(Protocol):
-    """Protocol of an engine that can report a limitation of this machine."""
-
-    def remark(self) -> str:
-        """Return a clause for `explain`, such as a kernel cache without write access, or ""."""
-        ...
-
-
-@runtime_checkable
-class Yields(Protocol):
-    """Protocol of an engine that can name a faster engine for some batches."""
-
-    def quicker(self, circuit: Circuit, batch: int) -> tuple[str, str] | None:
-        """Return a faster engine and the reason, a clause for `explain`; else None."""
-        ...
-
-
-@runtime_checkable
-class TakesTokens(Protocol):
-    """Protocol of an engine with a fused call for few tokens: matrix, circuit, matrix."""
-
-    def fuse_matrices(
-        self,
-        first: Tensor,
-        circuit: Circuit,
-        params: Tensor,
-        readout: Readout,
-        last: Tensor,
-        scale: float,
-        name: str,
-    ) -> Callable[[Tensor, Tensor], Tensor] | None:
-        """Build the function of `circuit_between_matrices.between` without checks.
-
-        Return None for an unsupported circuit.
-
-        Args:
-            first: (in_features, n_inputs).
-            circuit: Circuit to run.
-            params: (n_params,), float32 or float64; the function holds a copy.
-            readout: Read-out to compute.
-            last: (values, out_features), or (values + n_inputs, out_features) to include the
-                inputs.
-            scale: Factor of the circuit's input angles.
-            name: Engine name as requested.
         """
         ...
 

@@ -44,11 +44,6 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
         )
 
 
-def broadcasts(name: str) -> bool:
-    """Return True: one call evaluates a whole batch."""
-    return True
-
-
 def working_bytes(circuit: Circuit, batch: int, name: str = "torch") -> int:
     """Return the bytes of three complex states.
 

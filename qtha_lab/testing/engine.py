@@ -91,14 +91,11 @@ def engine_repeatable(info: EngineInfo) -> None:
         expect(single.dtype == torch.float32, f"for float32 the dtype is {single.dtype}")
 
 
-@fact("engine", "it states its batching and working memory")
+@fact("engine", "it states its working memory")
 def reports_needs(info: EngineInfo) -> None:
-    """Check that `broadcasts` returns a bool and `working_bytes` a non-negative int."""
+    """Check that `working_bytes` returns a non-negative int."""
     name = info.examples[0]
     running = engine_of(name)
-    expect(
-        running.broadcasts(name) in (True, False), f"broadcasts gives {running.broadcasts(name)!r}"
-    )
     size = running.working_bytes(ONE_ROTATION, 3, name)
     expect(isinstance(size, int) and size >= 0, f"working_bytes gives {size!r}")
     for circuit in _circuits(info):

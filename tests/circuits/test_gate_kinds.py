@@ -26,7 +26,7 @@ from qtha_lab.circuits.ansatze.registry import _without_entanglers
 from qtha_lab.circuits.elementary_gates import Part, rotation_y, rotation_z
 from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.circuits.schedule import commute
-from qtha_lab.experiment.cost.circuit import count_circuit
+from qtha_lab.experiment.cost.step import count_circuit
 from qtha_lab.figures.circuit_diagram import circuit_diagram
 from qtha_lab.simulators import expval
 

@@ -13,14 +13,15 @@ from transformers import BertConfig, GPT2Config
 from qtha_lab import adapters
 from qtha_lab.adapters import QthaConfig
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, ansatze
-from qtha_lab.experiment.cost.circuit import count_circuit
-from qtha_lab.experiment.cost.processors import (
+from qtha_lab.experiment.cost.shapes import SHAPES, get_shape, shape_of
+from qtha_lab.experiment.cost.step import (
     QUANTUM_PROCESSORS,
     Quoted,
+    Workload,
+    cost_of,
+    count_circuit,
     get_quantum_processor,
 )
-from qtha_lab.experiment.cost.shapes import SHAPES, get_shape, shape_of
-from qtha_lab.experiment.cost.step import Workload, cost_of
 from qtha_lab.simulators.device import engine
 
 TARGETS = ["q_proj", "v_proj"]

@@ -442,7 +442,7 @@ def test_the_rule_on_writing_knows_a_writer_from_a_reader(tmp_path):
 
 # ---- measurements of `make stats` that may not grow again
 
-PROTOCOLS = {"broadcasts", "check", "load", "main", "run", "working_bytes"}
+PROTOCOLS = {"check", "load", "main", "run", "working_bytes"}
 MOST_SKIPS = 60
 
 

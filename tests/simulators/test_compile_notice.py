@@ -8,7 +8,7 @@ import pytest
 
 NODE = """
 import numpy as np, pennylane as qml, torch
-from qtha_lab.simulators import cpu
+from qtha_lab.simulators.cpu import compiled
 from qtha_lab.simulators.pennylane_device.device import QthaCpu
 
 @qml.qnode(QthaCpu(wires=3))
@@ -20,7 +20,7 @@ def circuit(x, weights):
 x = torch.ones(64, 3, dtype=torch.float64, requires_grad=True)
 mean, chances = circuit(x, torch.ones(1, 3, 3, dtype=torch.float64, requires_grad=True))
 (mean.sum() + chances[:, 0].sum()).backward()
-print(cpu._compiled)
+print(compiled._compiled)
 """
 
 

@@ -36,9 +36,6 @@ class Sums:
         cosines = torch.stack(totals, -1).cos()
         return torch.stack([cosines[:, list(wires)].prod(-1) for wires in readout.strings], -1)
 
-    def broadcasts(self, name: str) -> bool:
-        return True
-
     def working_bytes(self, circuit: Circuit, batch: int, name: str) -> int:
         return 4 * batch * circuit.n_qubits
 '''

@@ -12,9 +12,7 @@ import math
 from qtha_lab.circuits import Circuit, HardwareCost, ansatze
 from qtha_lab.circuits.hardware import compile_for
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.cost.circuit import count_circuit
-from qtha_lab.experiment.cost.processors import get_quantum_processor
-from qtha_lab.experiment.cost.step import quantum_seconds
+from qtha_lab.experiment.cost.step import count_circuit, get_quantum_processor, quantum_seconds
 
 ANSATZ = "qtha"
 

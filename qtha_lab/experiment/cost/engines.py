@@ -14,8 +14,8 @@ from qtha_lab import simulators
 from qtha_lab.circuits import Readout
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.cost import calibration
-from qtha_lab.experiment.cost.circuit import circuit_runs
 from qtha_lab.experiment.cost.preview import Cancelled, Preview, batch_of, passes
+from qtha_lab.experiment.cost.step import circuit_runs
 from qtha_lab.experiment.plan import Plan, resolve
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.simulators.engine_selection import refusal

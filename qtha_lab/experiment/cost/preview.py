@@ -22,7 +22,7 @@ from qtha_lab.adapters.heads import layer_name
 from qtha_lab.adapters.peft.model import unadapted_experts_note
 from qtha_lab.experiment import Experiment, memory, validation
 from qtha_lab.experiment.cost import calibration
-from qtha_lab.experiment.cost.circuit import circuit_runs
+from qtha_lab.experiment.cost.step import circuit_runs
 from qtha_lab.experiment.description import RunDescription
 from qtha_lab.experiment.objectives import Preference, Reinforce
 from qtha_lab.experiment.plan import Plan, resolve

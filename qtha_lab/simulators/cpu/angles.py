@@ -173,17 +173,7 @@ def shared_numbers(params, tables, size, numbers):
 
 @compiled
 def param_gradients(of_sums, of_phases, tables, size, gradients):
-    """Apply the chain rule from sums and phases to parameters.
-
-    Args:
-        of_sums: Gradients of every sum, (groups, sums + 1). The first group receives the total and
-            the gradients of phases.
-        of_phases: Gradients of the phase of every row, in execution order,
-            (groups · layers · 2^n,). The first group receives the total.
-        tables: Fields of `SharedTables`, a plain tuple.
-        size: 2^n.
-        gradients: Output: gradients of params, (n_params,).
-    """
+    """Apply the chain rule from sums and phases to parameters."""
     _, _, entries, scales, places, orders = tables
     groups = len(of_sums)
     of_rows = of_phases.reshape((groups, len(of_phases) // (groups * size), size))
@@ -213,15 +203,6 @@ def add_rotation_gradients(block, integers, number, sums, is_scaled, sum_gradien
 
     The gradients are at `places.gradients`, two rows per two rotations; the next four rows are
     scratch memory.
-
-    Args:
-        block: Block of samples.
-        integers: Tables of the plan.
-        number: Number of the pass.
-        sums: Numbers of sums, `records.SharedNumbers.sums`.
-        is_scaled: Whether rotations were executed in scaled form.
-        sum_gradients: Gradients of sums, (groups, sums + 1).
-        group: Row of `sum_gradients` to add to.
     """
     passes, rotations, places = passes_of(integers), rotations_of(integers), places_of(integers)
     for i in range(0, 4, 2):
@@ -253,16 +234,7 @@ def _last_rotation(passes, number, first, second):
 
 @compiled(inline="always", counts=False)
 def _pair_gradients(block, rotations, pair, spare, by, factor):
-    """Add the gradients of two rotations to the rows of their terms; return their sums.
-
-    Args:
-        block: Block of samples.
-        rotations: Table of rotations.
-        pair: Both rotations; the second may be -1.
-        spare: Position of two scratch rows, four rows after the gradients.
-        by: Position of a row of factors; negative: none.
-        factor: Factor of both gradients in all lanes.
-    """
+    """Add the gradients of two rotations to the rows of their terms; return their sums."""
     workspace, lanes = block.workspace, block.lanes
     first, second = pair
     at, goal = spare - 4 * lanes, rotations[first, 3]
@@ -290,16 +262,7 @@ def _add_to_terms(block, integers, angle, row):
 
 @intrinsic
 def take_gradients(typingctx, block, at, factor, by, goals):
-    """Add the gradients of two rotations to rows, and return their sums over the lanes.
-
-    Args:
-        typingctx: Typing context of numba.
-        block: Block of samples.
-        at: Position of the sum of both gradients; the next row holds their difference.
-        factor: Factor of both gradients in all lanes.
-        by: Position of a row of factors; negative: none.
-        goals: Rows to which both gradients are added.
-    """
+    """Add the gradients of two rotations to rows, and return their sums over the lanes."""
     signature = types.UniTuple(block[0].dtype, 2)(block, at, factor, by, goals)
 
     def codegen(context, builder, signature, args):

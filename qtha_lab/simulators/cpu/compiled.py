@@ -19,6 +19,9 @@ import logging
 import os
 import stat
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +43,59 @@ from qtha_lab.core.io import (
 from qtha_lab.core.io.private import OTHERS_WRITE, private_folder
 from qtha_lab.core.patches import replace_kernel_cache
 from qtha_lab.core.paths import kernels_dir, state_dir
-from qtha_lab.simulators import cpu
+from qtha_lab.core.reader_page import in_notebook
 
 KEY = "kernels.key"
 log = logging.getLogger(__name__)
+
+NOTICE = (
+    "Engine 'cpu' compiles its kernels once on this machine, which takes up to a minute. "
+    "`qtha-lab doctor --compile` compiles them beforehand."
+)
+Watcher = Callable[[int, str], None]  # receives the number of compiled kernels and the last name
+_watchers: list[Watcher] = []
+_compiled: list[str] = []
+_once = threading.Lock()
+
+
+def announce() -> None:
+    """Log the notice before the first compilation of this process; show progress on a page."""
+    if not _once.acquire(blocking=False):
+        return
+    if not _watchers:
+        log.warning("%s", NOTICE)
+    if in_notebook():
+        _watchers.append(_page())
+
+
+def count(name: str) -> None:
+    """Count a compiled kernel, and show the progress."""
+    _compiled.append(name)
+    for watcher in _watchers:
+        watcher(len(_compiled), name)
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Call a function after each kernel that is compiled in the block."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+def _page() -> Watcher:
+    """Show a line on the page; return a function that updates it."""
+    from IPython.display import display
+
+    line = display({"text/plain": NOTICE}, raw=True, display_id=True)
+
+    def update(number: int, name: str) -> None:
+        if line is not None:
+            line.update({"text/plain": f"{NOTICE} Compiled {number}: {name}."}, raw=True)
+
+    return update
 
 
 def compiled(function=None, *, counts: bool = True, **options: Any):
@@ -83,7 +135,7 @@ class KernelCache(NullCache):
         try:
             path = self._path(sig, target_context.codegen())
             if not path.exists():
-                cpu.announce()
+                announce()
                 return None
             parts, data = read_pickle(path, secret_key(state_dir() / KEY))
             for part in parts:
@@ -100,7 +152,7 @@ class KernelCache(NullCache):
     def save_overload(self, sig, data: CompileResult) -> None:
         """Save a kernel for later processes, if possible."""
         self._note(sig, data)
-        cpu.count(self.function)
+        count(self.function)
         called = data.library._linking_libraries
         parts = [_by_library[library] for library in called if library in _by_library]
         try:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.core.errors import Refusal, Unsupported
-from qtha_lab.simulators.cpu import angles, compiler_refusal
+from qtha_lab.simulators.cpu import angles
 from qtha_lab.simulators.cpu.compiled import cache_fault
 from qtha_lab.simulators.cpu.evaluation import (
     EngineCall,
@@ -27,6 +27,7 @@ from qtha_lab.simulators.cpu.layout import GROUPS, SAVED_BYTES, count_operations
 from qtha_lab.simulators.cpu.plan import KernelPlan, plan
 from qtha_lab.simulators.cpu.single_token import FEWEST_QUBITS, Single, single_tables
 from qtha_lab.simulators.engine_costs import smaller_copy
+from qtha_lab.simulators.engine_selection import compiler_refusal
 
 MAX_QUBITS = 20
 LARGE_QUBITS = 18  # from this size and depth on, Lightning is faster for a single sample
@@ -98,11 +99,6 @@ def quicker(circuit: Circuit, batch: int) -> tuple[str, str] | None:
 def remark() -> str:
     """Return a remark if the kernel cache cannot be written, else an empty string."""
     return cache_fault()
-
-
-def broadcasts(name: str) -> bool:
-    """Return True: one call evaluates a whole batch."""
-    return True
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:

@@ -14,8 +14,9 @@ the workspace holds:
 
 Forward, a state that is saved for the backward pass is computed directly in its buffer.
 
-`forward` and `backward` are one compiled call each, for small batches. Functions that run once per block are compiled by themselves; those that run once per pass are
-inlined. With all of them inlined, compilation took three times as long and no call was faster.
+`forward` and `backward` are one compiled call each, for small batches. Functions that run once per
+block are compiled by themselves; those that run once per pass are inlined. With all of them
+inlined, compilation took three times as long and no call was faster.
 """
 
 import numpy as np
@@ -378,13 +379,7 @@ def _transform(workspace, at, size, lanes, width):
 
 @compiled
 def evaluate_blocks(threads, team, operands):
-    """Run `kernel.run_blocks` on one thread, or on several threads of a team.
-
-    Args:
-        threads: Number of threads, this one included.
-        team: Addresses of the team, by `layout.addresses`; unused for one thread.
-        operands: Fields of `records.Operands`, a plain tuple.
-    """
+    """Run `kernel.run_blocks` on one thread, or on several threads of a team."""
     counters = np.zeros(threads, np.int64)
     if threads == 1:
         run_blocks(np.int64(0), counters, operands)  # a literal 0 would compile a second kernel
@@ -394,14 +389,7 @@ def evaluate_blocks(threads, team, operands):
 
 @compiled
 def forward(threads, team, params_at, operands):
-    """Compute the numbers that all samples share, then the values.
-
-    Args:
-        threads: As for `evaluate_blocks`.
-        team: As for `evaluate_blocks`.
-        params_at: Address of the trainable angles, (n_params,), in radians.
-        operands: As for `evaluate_blocks`; the shared numbers are filled here.
-    """
+    """Compute the numbers that all samples share, then the values."""
     call = Operands(*operands)
     sizes = sizes_of(call.integers)
     params = numbers_at(call.numbers, params_at, (sizes.n_params,))
@@ -412,14 +400,7 @@ def forward(threads, team, params_at, operands):
 
 @compiled
 def backward(threads, team, gradients, operands):
-    """Compute the gradients of inputs, then those of params.
-
-    Args:
-        threads: As for `evaluate_blocks`.
-        team: As for `evaluate_blocks`.
-        gradients: Output: gradients of params, (n_params,).
-        operands: As for `evaluate_blocks`, for the backward pass.
-    """
+    """Compute the gradients of inputs, then those of params."""
     evaluate_blocks(threads, team, operands)
     gradients_of_params(gradients, operands)
 

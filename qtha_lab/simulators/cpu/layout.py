@@ -93,13 +93,6 @@ def run_in_team(typingctx, function, team, threads, operands):
 
     A thread has the same number in every call; the calling thread has number 0. Results and
     exceptions of the function are dropped.
-
-    Args:
-        typingctx: Typing context of numba.
-        function: Function compiled by numba.
-        team: Addresses by `addresses`.
-        threads: Number of threads.
-        operands: Operands after the thread number, a tuple.
     """
     signature = types.void(function, team, threads, operands)
     call = function.get_call_type(typingctx, (types.int64, *operands.types), {})

@@ -27,13 +27,6 @@ def load_columns(block, at, table, links, factor):
     """Fill rows of a block with scaled columns of `table`.
 
     Columns of the same row are added; lanes without a sample are filled with 0.
-
-    Args:
-        block: Block of samples.
-        at: Position of row 0 in its workspace.
-        table: (samples, columns).
-        links: Columns and rows, `records.Links`.
-        factor: Common factor of all scales.
     """
     workspace, lanes, start, pairs = block.workspace, block.lanes, block.start, links.pairs
     full = block.count // block.vector * block.vector

@@ -156,14 +156,7 @@ def over_lanes(builder, lanes, width):
 
 @intrinsic
 def numbers_at(typingctx, like, address, shape):
-    """Return the contiguous array at an address, with the dtype of another array.
-
-    Args:
-        typingctx: Typing context of numba.
-        like: Array with the dtype.
-        address: Address, as `Tensor.data_ptr` returns it.
-        shape: Shape of the result, a tuple.
-    """
+    """Return the contiguous array at an address, with the dtype of another array."""
 
     def codegen(context, builder, signature, args):
         pointer = context.get_data_type(like.dtype).as_pointer()
@@ -175,14 +168,7 @@ def numbers_at(typingctx, like, address, shape):
 
 @intrinsic
 def part(typingctx, array, position, shape):
-    """Return a view of an array from a position on, in another shape.
-
-    Args:
-        typingctx: Typing context of numba.
-        array: Contiguous array.
-        position: Flat position of the first number.
-        shape: Shape of the view, a tuple.
-    """
+    """Return a view of an array from a position on, in another shape."""
 
     def codegen(context, builder, signature, args):
         data = arrayobj.make_array(array)(context, builder, args[0]).data

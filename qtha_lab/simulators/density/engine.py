@@ -108,11 +108,6 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
         )
 
 
-def broadcasts(name: str) -> bool:
-    """Return True: one call evaluates a whole batch."""
-    return True
-
-
 def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
     """Return the bytes of three states, as engine `torch` does."""
     return 3 * 4 * 4**circuit.n_qubits * batch

@@ -99,13 +99,6 @@ def _has_channels(device: str) -> bool:
     return True
 
 
-def broadcasts(name: str) -> bool:
-    """Return True if the device evaluates a batch in one call, with its gradients."""
-    spec = parse_engine(name)
-    exact = spec.options.shots is None and spec.options.gradients == "best"
-    return spec.device in _BROADCASTING and exact
-
-
 def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
     """Return the bytes of three complex128 states per simultaneous sample.
 
@@ -226,6 +219,8 @@ class DeviceRun:
         needed = inputs.requires_grad or params.requires_grad
         if self.spec.device in _BROADCASTING and (not needed or self.method == "backprop"):
             values = self.together(inputs, params)
+            if needed:  # a gradient also of tensors on which no value depends
+                values = values + 0.0 * (inputs.sum() + params.sum())
         else:
             of_start = inputs.requires_grad and self.circuit.start == "amplitudes"
             function = _Shifted if self.spec.device in _BROADCASTING else _OneByOne
@@ -243,7 +238,7 @@ class DeviceRun:
         circuit, constants = _constants_as_params(self.circuit)
         params, values = torch.cat([params, params.new_tensor(constants)]), []
         with _pennylane(self.spec):
-            node = self.node(circuit, inputs, params, "torch")
+            node = self._node(circuit, inputs, params, "torch")
             for rows in self.rows(inputs, _samples_together(self.spec, self.n_qubits)):
                 # PennyLane 0.45 loses a batch of one at the first diagonal gate of a qubit, and
                 # computes single angles of some gates on default.mixed in float32
@@ -254,7 +249,7 @@ class DeviceRun:
 
     def function(self, inputs: np.ndarray, params: np.ndarray) -> Callable:
         """Return the function of both arrays that runs one circuit per sample."""
-        node = self.node(self.circuit, inputs, params, "autograd")
+        node = self._node(self.circuit, inputs, params, "autograd")
 
         def values(inputs, params):
             results = [node(rows, params) for rows in self.rows(inputs, len(inputs))]
@@ -273,7 +268,7 @@ class DeviceRun:
         # every sample is the same, but has shots of its own
         return [inputs[:1]] * (len(inputs) if self.spec.options.shots else 1)
 
-    def node(self, circuit: Circuit, inputs: Any, params: Any, interface: str) -> Any:
+    def _node(self, circuit: Circuit, inputs: Any, params: Any, interface: str) -> Any:
         """Return the QNode of inputs and params that measures the circuit."""
         options, is_density = self.spec.options, interface == "torch" and self._reads_density
 
@@ -289,12 +284,13 @@ class DeviceRun:
             node = transform(node)
         return node if interface == "torch" else qml.transforms.broadcast_expand(node)
 
-    def device(self, inputs: Tensor, params: Tensor) -> Any:
-        """Return the device; with the option `seed` it is new, seeded also by all numbers."""
+    def device(self, *of_call: Tensor | str) -> Any:
+        """Return the device; with the option `seed` it is new, seeded also by the call."""
         spec = self.spec
         if spec.options.seed is None:
             return device(spec, self.n_qubits)
-        text = repr((spec.options.seed, inputs.tolist(), params.tolist())).encode()
+        call = [part if isinstance(part, str) else part.tolist() for part in of_call]
+        text = repr((spec.options.seed, *call)).encode()
         seed = int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
         return plugins.start_device(spec.device, self.n_qubits, spec.own, seed)
 
@@ -384,7 +380,7 @@ class _Shifted(torch.autograd.Function):
         leaves = [tensor for tensor in (inputs, params) if tensor.requires_grad]
         most = _samples_together(run.spec, run.n_qubits)
         with _pennylane(run.spec), torch.enable_grad():
-            device = run.device(inputs, params)
+            device = run.device(inputs, params, "gradients")
             parts = [
                 _shift_gradients(run.tape(rows[0] if len(rows) == 1 else rows, params), device, g)
                 for rows, g in zip(inputs.split(most), grad.split(most), strict=True)

@@ -37,11 +37,6 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
     load(name)
 
 
-def broadcasts(name: str) -> bool:
-    """Return True: one call evaluates a whole batch."""
-    return True
-
-
 def working_bytes(circuit: Circuit, batch: int, name: str = "lightning") -> int:
     """Return the bytes of one chunk's states, of signs and of saved states.
 
