@@ -11,6 +11,7 @@ from typing import Any
 
 from qtha_lab.core.errors import describe_error
 from qtha_lab.lessons import grading, guard, saved_answers
+from qtha_lab.lessons.builds import BUILDS, BuildTask
 from qtha_lab.lessons.generic_mistakes import generic_reason
 from qtha_lab.lessons.registry import EXERCISES, Exercise, get
 from qtha_lab.lessons.time_limit import SECONDS as LIMIT_SECONDS
@@ -172,21 +173,20 @@ def _reason(number: str, error: Exception) -> str:
 
 def hint(number: str) -> FoldedText:
     """Return the next hint; after the last hint, the last again."""
-    exercise = get(number)
-    _HINTS_SHOWN[number] = min(_HINTS_SHOWN[number] + 1, len(exercise.hints))
-    n_shown = _HINTS_SHOWN[number]
-    hints = exercise.hints
+    hints = _task(number).hints
+    _HINTS_SHOWN[number] = n_shown = min(_HINTS_SHOWN[number] + 1, len(hints))
+    titles = [f"Hint {k} of {len(hints)} for {number}" for k in range(1, len(hints) + 1)]
     sections = [
-        (_title(exercise, k), f"<p>{html.escape(text)}</p>") for k, text in enumerate(hints)
+        (title, f"<p>{html.escape(text)}</p>") for title, text in zip(titles, hints, strict=True)
     ]
-    return FoldedText(sections, f"{_title(exercise, n_shown - 1)}: {hints[n_shown - 1]}")
+    return FoldedText(sections, f"{titles[n_shown - 1]}: {hints[n_shown - 1]}")
 
 
-def _title(exercise: Exercise, index: int) -> str:
-    return f"Hint {index + 1} of {len(exercise.hints)} for {exercise.number}"
+def _task(number: str) -> Exercise | BuildTask:
+    return BUILDS.get(number) or get(number)
 
 
 def solution(number: str) -> FoldedText:
-    """Return the code of one right answer; other answers may also be right."""
-    code = get(number).solution
+    """Return the code of one right answer or build; others may also be right."""
+    code = _task(number).solution
     return FoldedText([(f"Solution of {number}", f"<pre>{html.escape(code)}</pre>")], code)

@@ -2,48 +2,65 @@
 
     build("1.lora", LoRALinear)     runs the declared steps, simplest first
 
-The first step that fails is shown with its input. The text file of the lesson declares a build. A
-step is a sentence and a function of the reader's build that returns what the build gives, what is
-expected, and the input:
+The first step that fails is shown with its input, the expected values and, for a usual mistake, its
+cause. The text file of the lesson declares a build:
 
     [[build]]
     number = "1.lora"
     name = "LoRALinear"
+    minutes = 15
+    hints = ["…", "…", "…"]
     steps = [
       { check = "shape", sentence = "the output has shape (5, 4)" },
       { check = "forward", sentence = "the output equals PEFT's" },
     ]
+    drawing = '''
+    x ──> A ──> B ──> change
+    '''
+    stub = '''
+    class LoRALinear(nn.Module):
+        ...
+    '''
     solution = '''
     class LoRALinear(nn.Module):
         ...
     '''
+
+    [[build.mistakes]]
+    change = "alpha / r"
+    to = "alpha"
+    fails = "forward"
+    reason = "the change is scaled by α in place of α / r"
 """
 
+import functools
 import html
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from qtha_lab.core.errors import Refusal, describe_error
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
-from qtha_lab.figures.expected_values import expected_values
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.lessons import grading, guard, saved_answers
-from qtha_lab.lessons.time_limit import (
-    SECONDS,
-    AnswerTimeout,
-    import_for_code,
-    import_for_module,
-    time_limit,
-)
+from qtha_lab.lessons.build_steps import StepOutcome, run_step
+from qtha_lab.lessons.time_limit import import_for_code, import_for_module
+
+log = logging.getLogger(__name__)
 
 Step = tuple[str, Callable[..., Any]]
 BUILDS: Registry["BuildTask"] = Registry("build", "qtha_lab.lessons", prefix="lesson_texts")
-MOST_PRINTED, MOST_DRAWN = 8, 64  # values
 SIGNS = {"built": "✓", "not yet": "✗", "not attempted": "○"}
+
+
+class BuildMistake(NamedTuple):
+    """Code of a wrong build, sentence of the step that finds it, and its cause."""
+
+    code: str
+    step: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -55,18 +72,26 @@ class BuildTask:
         name: Function or class that the reader writes.
         steps: Sentence and check of each step, simplest first.
         tolerance: Largest difference from the package, absolute and relative.
+        minutes: Minutes of a reader.
+        hints: Three hints, from a first idea to almost the whole solution.
+        drawing: The data's path as text.
+        stub: Code that the reader completes; its docstring holds a small case.
         solution: Code of one right build.
         setup: Code that the notebook ran before, such as imports.
-        mistakes: (code of a wrong build, sentence of the step that finds it).
+        mistakes: Usual mistakes.
     """
 
     number: str
     name: str
     steps: tuple[Step, ...] = field(repr=False)
     tolerance: float = 1e-6
+    minutes: int = 0
+    hints: tuple[str, ...] = field(default=(), repr=False)
+    drawing: str = field(default="", repr=False)
+    stub: str = field(default="", repr=False)
     solution: str = field(default="", repr=False)
     setup: str = field(default="", repr=False)
-    mistakes: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    mistakes: tuple[BuildMistake, ...] = field(default=(), repr=False)
 
     def __post_init__(self):
         if not re.fullmatch(r"\d+\.[a-z][a-z0-9_]*", self.number):
@@ -94,6 +119,7 @@ class BuildResult:
         passed: Sentences of the steps that hold.
         failed: Sentence of the first step that fails; empty without one.
         reason: Fault of this step: the results, or the error.
+        cause: Usual mistake with the same results; empty without one.
         given: Input of this step as text.
         figure: The values beside the expected ones, where they are few.
     """
@@ -103,6 +129,7 @@ class BuildResult:
     passed: tuple[str, ...] = ()
     failed: str = ""
     reason: str = ""
+    cause: str = ""
     given: str = ""
     figure: Figure | None = field(default=None, repr=False)
 
@@ -114,7 +141,9 @@ class BuildResult:
         lines += [("✓", text) for text in self.passed]
         if self.failed:
             lines.append(("✗", f"{self.failed}: {self.reason}"))
+            lines += [("→", self.cause)] if self.cause else []
             lines += [(" ", f"input: {self.given}")] if self.given else []
+            lines.append((" ", f'hint("{self.number}") helps on'))
         elif self.reason:
             lines.append((" ", self.reason))
         return lines
@@ -145,10 +174,13 @@ def build(number: str, built: Any) -> BuildResult:
     _prepare(task)
     passed: list[str] = []
     for sentence, step in task.steps:
-        fault = _fault(step, built, task.tolerance)
-        if fault.reason:
+        outcome = run_step(step, built)
+        if fault := outcome.fault(task.tolerance):
             saved_answers.count_attempt("builds", number, is_done=False)
-            return BuildResult(number, "not yet", tuple(passed), sentence, *fault)
+            cause, picture = _cause(task, sentence, outcome), outcome.picture()
+            return BuildResult(
+                number, "not yet", tuple(passed), sentence, fault, cause, outcome.given, picture
+            )
         passed.append(sentence)
     saved_answers.count_attempt("builds", number, is_done=True)
     saved_answers.store_code(number, task.name, built)
@@ -163,88 +195,20 @@ def _prepare(task: BuildTask) -> None:
     guard.protect_libraries()
 
 
-class StepFault(NamedTuple):
-    """Fault of a step: reason, input as text and picture; no reason if it holds."""
-
-    reason: str
-    given: str = ""
-    figure: Figure | None = None
-
-
-def _fault(step: Callable[..., Any], built: Any, tolerance: float) -> StepFault:
-    try:
-        with guard.unchanged_state(), guard.limited_output(), time_limit():
-            got, expected, given = step(built)
-            grading.refuse_replaced()
-    except AnswerTimeout:
-        return StepFault(f"it is not done after {SECONDS:g} seconds")
-    except grading.ReplacedFunction as error:
-        return StepFault(str(error))
-    except (Exception, SystemExit) as error:  # the answer may do anything
-        return StepFault(f"it stops with {describe_error(error)}")
-    text = grading.short_text(given, 300)
-    try:
-        reason = _difference(got, expected, tolerance)
-    except grading.WrongAnswer as error:
-        return StepFault(str(error), text)
-    return StepFault(reason, text, _picture(got, expected) if reason else None)
+def _cause(task: BuildTask, sentence: str, outcome: StepOutcome) -> str:
+    """Return the reason of the usual mistake that fails at a step with the same result, if any."""
+    for mistake in (known for known in task.mistakes if known.step == sentence):
+        try:
+            known = _known_outcome(task, mistake)
+        except Exception as problem:  # such as a module that is not installed
+            log.debug("a mistake of %s does not run: %r", task.number, problem)
+            continue
+        if outcome.equals(known, task.tolerance):
+            return mistake.reason
+    return ""
 
 
-def _difference(got: Any, expected: Any, tolerance: float) -> str:
-    """Return the difference of a result from the expected one; empty if there is none."""
-    if got is None and expected is not None:
-        return "it returns nothing: is there a return?"
-    if isinstance(expected, (tuple, str, bool)):  # such as a shape
-        return "" if _is_same(got, expected) else f"{_text(got)} instead of {_text(expected)}"
-    values, right = _array(got), _array(expected)
-    if values.shape != right.shape:
-        return f"shape {values.shape} instead of {right.shape}"
-    if np.allclose(values, right, rtol=tolerance, atol=tolerance):
-        return ""
-    if values.size > MOST_PRINTED:
-        return f"it differs by up to {np.abs(values - right).max():.3g}"
-    return f"{_numbers(values)} instead of {_numbers(right)}"
-
-
-def _is_same(got: Any, expected: Any) -> bool:
-    """Compare without an equality that the reader defines; a shape is a tuple."""
-    if isinstance(expected, tuple):
-        return (
-            isinstance(got, (tuple, list))
-            and len(got) == len(expected)
-            and all(map(_is_same, got, expected))
-        )
-    is_plain = type(got).__module__ in ("builtins", "numpy", "torch")
-    return is_plain and bool(got == expected)
-
-
-def _array(value: Any) -> np.ndarray:
-    """Convert numbers, also complex amplitudes, to an array."""
-    plain = value.detach().cpu().numpy() if hasattr(value, "detach") else value
-    try:
-        values = np.asarray(plain)
-    except (TypeError, ValueError):
-        values = np.array(None)
-    return values if values.dtype.kind in "biufc" else grading.as_array(value)
-
-
-def _picture(got: Any, expected: Any) -> Figure | None:
-    """Return bars of few real values beside the expected values of the same shape."""
-    if got is None or isinstance(expected, (tuple, str, bool)):
-        return None
-    values, right = (np.real(_array(of)).ravel().astype(float) for of in (got, expected))
-    few = values.shape == right.shape and 1 < values.size <= MOST_DRAWN
-    return (
-        expected_values(values.tolist(), right.tolist())
-        if few and np.isfinite(values).all()
-        else None
-    )
-
-
-def _text(value: Any) -> str:
-    return grading.short_text(tuple(value) if isinstance(value, tuple) else value)
-
-
-def _numbers(values: np.ndarray) -> str:
-    text = np.array2string(values, precision=6, separator=", ", suppress_small=True)
-    return " ".join(text.split())
+@functools.lru_cache(maxsize=512)
+def _known_outcome(task: BuildTask, mistake: BuildMistake) -> StepOutcome:
+    """Return the result of a usual mistake at the step that finds it."""
+    return run_step(dict(task.steps)[mistake.step], task.solved(mistake.code))

@@ -15,7 +15,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.lessons import grading
-from qtha_lab.lessons.builds import BUILDS, BuildTask
+from qtha_lab.lessons.builds import BUILDS, BuildMistake, BuildTask
 from qtha_lab.lessons.object_graders import Construction, Property, Selection
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.registry import Exercise, Mistake, declare_exercise
@@ -77,9 +77,12 @@ class _Declarations:
                 if mistake.fails not in steps:
                     raise Refusal(f"fails must be a step, got {shortened(mistake.fails)!r}.")
                 code = _changed(solution, mistake.change, mistake.to)
-                mistakes.append((code, steps[mistake.fails][0]))
+                sentence = steps[mistake.fails][0]
+                mistakes.append(BuildMistake(code, sentence, mistake.reason))
         entry = BuildTask(
-            **text.model_dump(include={"number", "name", "tolerance"}),
+            **text.model_dump(include={"number", "name", "minutes", "tolerance", "hints"}),
+            drawing=text.drawing.strip("\n"),
+            stub=text.stub.strip(),
             steps=tuple(steps.values()),
             solution=solution,
             setup=self._setup(text),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from qtha_lab.core.errors import describe_error
 from qtha_lab.lessons import guard
 from qtha_lab.lessons.grading import WrongAnswer, refuse_replaced
 
@@ -19,8 +20,9 @@ class Construction:
     """Grader of an object: every property must hold, in order.
 
     Attributes:
-        properties: Pairs of a predicate and the reason for an answer without that property. A
-            predicate that raises an error does not hold.
+        properties: Pairs of a predicate and the reason for an answer without that property. The
+            first tells the kind of object: an error in it is one of the answer. An error in a
+            further one is reported as such.
 
     Example:
         >>> even = Construction(((lambda value: value % 2 == 0, "an odd number is no multiple"),))
@@ -54,15 +56,25 @@ class Construction:
         )
 
     def _first_fault(self, answer: Any) -> str | None:
-        for holds, reason in self.properties:
+        answer = _detached(answer)
+        for place, (holds, reason) in enumerate(self.properties):
             try:
                 has_property = holds(copy.deepcopy(answer))
-            except Exception:  # an object of another kind
+            except Exception as error:
                 has_property = False
+                reason = f"its check stops with {describe_error(error)}" if place else reason
             refuse_replaced()
             if not has_property:
                 return reason
         return None
+
+
+def _detached(answer: Any) -> Any:
+    """Return an answer without the gradients of its tensors, which cannot be copied."""
+    if type(answer) in (list, tuple):
+        return type(answer)(map(_detached, answer))
+    is_tensor = type(answer).__module__.startswith("torch") and hasattr(answer, "detach")
+    return answer.detach() if is_tensor else answer
 
 
 def _bound(holds: Callable[..., bool], constants: Mapping[str, float]) -> Callable[[Any], bool]:

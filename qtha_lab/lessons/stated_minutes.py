@@ -11,6 +11,7 @@ from typing import Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_json
+from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.registry import exercises
 
 WORDS, CODE_LINES = 150, 12  # read in a minute
@@ -32,7 +33,7 @@ def minutes_needed(cells: Sequence[Cell], lesson: int, machine_minutes: float = 
 
     Args:
         cells: Cells of the notebook, with `cell_type` and `source`; folded code is not read.
-        lesson: Number of the lesson, whose exercises state their minutes.
+        lesson: Number of the lesson, whose exercises and builds state their minutes.
         machine_minutes: Minutes of computing on the toy model.
 
     Example:
@@ -40,7 +41,8 @@ def minutes_needed(cells: Sequence[Cell], lesson: int, machine_minutes: float = 
         >>> minutes_needed(cells, lesson=99), minutes_needed(cells, 99, machine_minutes=2)
         (10, 15)
     """
-    solving = sum(e.minutes for e in exercises() if e.number.split(".")[0] == str(lesson))
+    tasks = [*exercises(), *BUILDS.values()]
+    solving = sum(task.minutes for task in tasks if task.number.split(".")[0] == str(lesson))
     read = [c for c in cells if not c.get("metadata", {}).get("jupyter", {}).get("source_hidden")]
     sources = [("code" if c["cell_type"] == "code" else "text", _source(c)) for c in read]
     words = sum(len(source.split()) for kind, source in sources if kind == "text")

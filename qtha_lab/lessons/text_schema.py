@@ -101,11 +101,12 @@ class StepText(TextModel):
 
 
 class BuildMistakeText(TextModel):
-    """Mistake in a build: change of the solution, and the check that finds it."""
+    """Mistake in a build: change of the solution, the check that finds it, and its cause."""
 
     change: str
     to: str
     fails: str
+    reason: str
 
 
 class BuildText(TextModel):
@@ -117,9 +118,13 @@ class BuildText(TextModel):
 
     number: str
     name: str
+    minutes: int
     tolerance: float = 1e-6
     needs: tuple[str, ...] = ()
     setup: str = ""
+    hints: tuple[str, str, str]
+    drawing: str
+    stub: str
     solution: str
     steps: tuple[StepText, ...]
     mistakes: tuple[BuildMistakeText, ...] = ()

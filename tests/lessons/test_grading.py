@@ -228,3 +228,14 @@ def test_grading_a_circuit_compiles_no_kernel():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["right", "False"]
+
+
+def test_an_error_of_a_further_predicate_is_reported_and_is_no_fault_of_the_answer():
+    def fails(value):
+        raise KeyError("rank")
+
+    grader = Construction(((lambda v: v > 0, "a number is expected"), (fails, "its rank is 2")))
+    with pytest.raises(grading.WrongAnswer, match="a number is expected"):
+        grader.check("text")
+    with pytest.raises(grading.WrongAnswer, match="its check stops with .*rank"):
+        grader.check(3)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from qtha_lab.lessons import answers, build, check, grading, guard
+from qtha_lab.lessons.build_steps import difference
 from qtha_lab.lessons.builds import BUILDS, BuildTask
 from qtha_lab.lessons.object_graders import Construction
 from qtha_lab.lessons.registry import EXERCISES, Exercise
@@ -123,13 +124,9 @@ class EqualToAll:
 
 @pytest.mark.parametrize("expected", [(2, 2), "two", True], ids=["shape", "text", "truth"])
 def test_a_result_that_equals_everything_is_no_result(expected):
-    from qtha_lab.lessons.builds import _difference
-
-    assert _difference(EqualToAll(), expected, 1e-6)
-    assert _difference((EqualToAll(), EqualToAll()), (2, 2), 1e-6)
-    assert (
-        _difference(list(expected) if type(expected) is tuple else expected, expected, 1e-6) == ""
-    )
+    assert difference(EqualToAll(), expected, 1e-6)
+    assert difference((EqualToAll(), EqualToAll()), (2, 2), 1e-6)
+    assert difference(list(expected) if type(expected) is tuple else expected, expected, 1e-6) == ""
 
 
 def state() -> tuple:

@@ -58,6 +58,10 @@ sketch = [1, 2, 4, 8, 16]
 [[build]]
 number = "90.ry"
 name = "rotation"
+minutes = 5
+hints = ["A matrix.", "Cosine and sine.", "Of half the angle."]
+drawing = "t -> RY(t)"
+stub = "def rotation(t: float) -> np.ndarray: ..."
 steps = [
   { check = "rotation_shape", sentence = "it is 2 × 2" },
   { check = "rotation_values", sentence = "it rotates by half the angle" },

@@ -23,6 +23,10 @@ options = ["one", "two"]
 [[build]]
 number = "91.twice"
 name = "twice"
+minutes = 3
+hints = ["Add.", "Add x twice.", "x + x"]
+drawing = "x -> 2 x"
+stub = "def twice(x: float) -> float: ..."
 steps = [
   { check = "doubles", sentence = "it doubles a number" },
 ]
@@ -34,6 +38,10 @@ def twice(x):
 [[build]]
 number = "91.quarter"
 name = "quarter"
+minutes = 3
+hints = ["Twice.", "Twice twice.", "twice(twice(x))"]
+drawing = "x -> 4 x"
+stub = "def quarter(x: float) -> float: ..."
 needs = ["91.twice"]
 steps = [
   { check = "quadruples", sentence = "it takes it four times" },
@@ -167,6 +175,7 @@ FAULTS = {  # change of the text, text at the line of the fault, and a part of t
     "another type": ("minutes = 2\nanswer = \"do", 'minutes = "many"\nanswer = "do', "minutes = \"many", "'many'"),
     "difficulty": ("difficulty = 1\nminutes = 2\nanswer = \"do", "difficulty = 7\nminutes = 2\nanswer = \"do", EXERCISE, "difficulty must be from 1"),
     "hints": ('"Add it to itself.", ', "", EXERCISE, "Hints of exercise 91.1"),
+    "hints of a build": ('"Add x twice.", ', "", 'hints = ["Add.", "x + x"]', "hints must be valid"),
     "change": ('change = "x + x"', 'change = "y + y"', '[[exercise.mistakes]]\nchange', "change must occur once"),
     "no check": ('check = "doubles"', 'check = "halves"', "steps = [", "'halves'"),
     "needs": ('needs = ["91.twice"]', 'needs = ["91.thrice"]', '[[build]]\nnumber = "91.quarter"', "'91.thrice'"),

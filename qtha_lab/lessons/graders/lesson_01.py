@@ -39,12 +39,19 @@ def _layers(built):
 
 def _shape(built):
     _, layer, x = _layers(built)
-    return tuple(layer(x).shape), (5, 4), "x of shape (5, 6)"
+    shapes = [tuple(tensor.shape) for tensor in (layer(x), layer.A, layer.B)]
+    return tuple(shapes), ((5, 4), (2, 6), (4, 2)), "x of shape (5, 6), r = 2: y, A and B"
 
 
 def _unchanged(built):
     base, layer, x = _layers(built)
     return layer(x), base(x), "x of shape (5, 6), before any step"
+
+
+def _start(built):
+    layer = _layers(built)[1]
+    are_zero = tuple(not bool(torch.as_tensor(factor).any()) for factor in (layer.A, layer.B))
+    return are_zero, (False, True), "a new layer: is A zero, is B zero?"
 
 
 def _with_peft(built):
@@ -56,7 +63,9 @@ def _with_peft(built):
     copied[0].load_state_dict(base.state_dict())
     theirs: Any = get_peft_model(copied, LoraConfig(r=2, lora_alpha=4, target_modules=["0"]))
     with torch.no_grad():
-        layer.B.copy_(torch.randn(4, 2))
+        draws = torch.Generator().manual_seed(1)  # whatever the reader's start has drawn
+        layer.A.copy_(torch.randn(2, 6, generator=draws))
+        layer.B.copy_(torch.randn(4, 2, generator=draws))
         _copy(theirs.base_model.model[0], layer)
     return layer, theirs, x
 
@@ -99,6 +108,7 @@ def _toys(built):
     layer: Any
     for name, layer in ours.named_modules():
         if hasattr(layer, "A") and hasattr(layer, "B"):
+            nn.init.normal_(layer.A, std=0.5)
             nn.init.normal_(layer.B)
             _copy(theirs.get_submodule(f"base_model.model.{name}"), layer)
     return ours, theirs

@@ -18,11 +18,11 @@ SIZE, CORES, ROWS = 192, 3, 16
 
 
 def _matrix(answer: Any, at: int | None) -> torch.Tensor:
-    return torch.as_tensor(answer if at is None else answer[at], dtype=torch.float64)
+    return torch.as_tensor(answer if at is None else answer[at], dtype=torch.complex128)
 
 
 def _is_square(matrix, size: int) -> bool:
-    return tuple(matrix.shape) == (size, size)
+    return tuple(_matrix(matrix, None).shape) == (size, size)
 
 
 def _are_square(pair, size: int) -> bool:
@@ -55,7 +55,7 @@ def _qtha_size(d: int, r: int, bond: int) -> int:
 
 
 def _widths():
-    for r, bond in ((4, 8), (8, 8), (16, 4)):
+    for r, bond in ((4, 8), (8, 8), (16, 4), (2, 6), (24, 6), (32, 6)):
         widths = range(64, 99_999, 64)
         yield (r, bond), next(d for d in widths if _qtha_size(d, r, bond) < 2 * r * d)
 

@@ -79,7 +79,7 @@ def _have_means_of_zero(states) -> bool:
 
 def _is_correlated(states, at: int, value: float) -> bool:
     probs = np.abs(_vectors(states)[at]) ** 2
-    return bool(np.isclose(SIGNS.prod(axis=0) @ probs, value, atol=1e-6))
+    return bool(np.isclose(SIGNS.prod(axis=0) @ probs, value, atol=1e-3))
 
 
 def _is_entangled(states) -> bool:

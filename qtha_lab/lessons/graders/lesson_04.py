@@ -54,8 +54,9 @@ def _random_states(function):
 
 
 def _wave(function):
-    got = function(lambda x: 0.5 - 0.5 * np.sin(2 * x), 2)
-    return real_parts(got), real_parts([0.5, 0, 0.25j]), "½ - ½ sin 2x, highest frequency 2"
+    got = function(lambda x: 0.5 + 0.3 * np.cos(x) - 0.5 * np.sin(2 * x), 2)
+    given = "0.5 + 0.3 cos x - 0.5 sin 2x, highest frequency 2"
+    return real_parts(got), real_parts(np.array([0.5, 0.15, 0.25j])), given
 
 
 def _read_out(function):

@@ -77,7 +77,7 @@ _all_gradients = grading.Function(
 def _leaves_angles(answer) -> bool:
     angles = [0.3, 0.9]
     answer(_cosine_product, angles)
-    return list(angles) == [0.3, 0.9]
+    return np.allclose(angles, [0.3, 0.9], rtol=0, atol=1e-9)
 
 
 def _are_landscapes(pair: Any) -> bool:

@@ -6,8 +6,10 @@ Its four steps see each training row once.
 
 import copy
 import functools
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,7 +67,7 @@ def _one(function):
 
 
 def _two(function):
-    return function([3.0, 1.0], 2), 1.5, "the losses 3 and 1, k = 2"
+    return function([1.0, 3.0], 2), 1.5, "the losses 1 and 3, k = 2"
 
 
 def _all(function):
@@ -84,22 +86,23 @@ class _Trials:
 
     def __call__(self, rate: float, steps: int) -> float:
         self.calls.append((rate, steps))
-        return abs(np.log10(rate / 0.01)) + 1 / steps
+        return abs(np.log10(rate / 0.003)) + 1 / steps
 
 
 def _winner(function):
-    return function(_Trials(), RATES, 10), 0.01, "four rates, 10 steps in the first round"
+    return function(_Trials(), RATES, 10), 0.003, "four rates, 10 steps in the first round"
 
 
 def _rounds(function):
     trials = _Trials()
     function(trials, RATES, 10)
-    counts = [sum(steps == s for _, steps in trials.calls) for s in (10, 20)]
-    return counts, [4, 2], "numbers of evaluations with 10 and with 20 steps"
+    counts = Counter(steps for _, steps in trials.calls)
+    given = "four rates, 10 steps: (steps, number of evaluations)"
+    return tuple(sorted(counts.items())), ((10, 4), (20, 2)), given
 
 
 def _odd(function):
-    return function(_Trials(), [*RATES, 0.1], 5), 0.01, "five rates"
+    return function(_Trials(), [*RATES, 0.1], 5), 0.003, "five rates"
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,12 @@ def _experiment():
 
 
 def _loop_start() -> _LoopStart:
-    """Return model and batches of the run before its first step."""
+    """Return a copy of model and batches of the run before its first step."""
+    return copy.deepcopy(_first_loop_start())
+
+
+@functools.cache
+def _first_loop_start() -> _LoopStart:
     from transformers import set_seed
 
     from qtha_lab import load_model
@@ -196,6 +204,30 @@ def _all_batches(function):
     return function(start.model, start.held_out), right, given
 
 
+class _Mode(torch.nn.Module):
+    """Model with the loss of a batch's numbers, and 1 more in training mode."""
+
+    def forward(self, input_ids, labels):
+        """Return an object with the loss."""
+        return SimpleNamespace(loss=input_ids.double().mean() + float(self.training))
+
+
+def _rows(loss: float, labels: list[list[int]]) -> dict[str, torch.Tensor]:
+    found = torch.tensor(labels)
+    return {"input_ids": torch.full_like(found, int(loss)), "labels": found}
+
+
+def _evaluated(function):
+    given = "a model with the loss 2, and with dropout 3"
+    return function(_Mode().train(), [_rows(2, [[-100, 5, 6]])]), 2.0, given
+
+
+def _first_token(function):
+    batches = [_rows(2, [[4, 5, 6, 7]]), _rows(4, [[4, 5], [4, -100]])]
+    given = "loss 2 with labels [[4, 5, 6, 7]], loss 4 with labels [[4, 5], [4, -100]]"
+    return function(_Mode().eval(), batches), (3 * 2 + 1 * 4) / 4, given
+
+
 def _count(function):
     start = _loop_start()
     return len(function(start.model, start.batches[:2], RATE)), 2, "two batches"
@@ -218,3 +250,38 @@ def _frozen(function):
 def _losses(function):
     start = _loop_start()
     return function(start.model, start.batches, RATE), list(_package_losses()[0]), "four batches"
+
+
+class _Weight(torch.nn.Module):
+    """Model of one weight, whose loss is a multiple of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(3.0))
+
+    def forward(self, factor):
+        """Return an object with the loss."""
+        return SimpleNamespace(loss=factor * self.weight)
+
+
+def _weight_after(function, factors: list[float]) -> float:
+    model = _Weight()
+    function(model, [{"factor": torch.tensor(factor)} for factor in factors], 0.1)
+    return model.weight.item()
+
+
+def _clipped(function):
+    weights = [3.0]
+    first = second = 0.0
+    for k, gradient in enumerate((1.0, 0.1), start=1):  # 100 is clipped to 1
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        step = first / (1 - 0.9**k) / (np.sqrt(second / (1 - 0.999**k)) + 1e-8)
+        weights.append(weights[-1] - 0.1 * step)
+    given = "one weight of 3, gradients of 100 and 0.1, rate 0.1: the weight after two steps"
+    return _weight_after(function, [100.0, 0.1]), weights[-1], given
+
+
+def _not_decayed(function):
+    given = "one weight of 3, a gradient of 1, rate 0.1: the weight after a step of Adam"
+    return _weight_after(function, [1.0]), 3 - 0.1, given

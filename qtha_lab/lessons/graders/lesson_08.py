@@ -1,6 +1,7 @@
 """Checks of lesson 8: shares, ranks and Jacobians of an update."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from qtha_lab.lessons import grading
 from qtha_lab.lessons.example_update import SIZE, example_update
 
-TOKENS, MOST_R = 60, 4
+TOKENS, MOST_R, WAIST = 60, 4, 8  # waist where none is given
 
 
 def _updates():
@@ -54,7 +55,7 @@ def _has_circuit(config: Any) -> bool:
 def _exceeds_r(config: Any) -> bool:
     from qtha_lab.adapters.change import Layer
 
-    config.init_weights = False
+    config = replace(config, init_weights=False, waist=config.waist or WAIST)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         change = config.change(Layer(SIZE, SIZE))

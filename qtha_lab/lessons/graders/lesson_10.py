@@ -142,8 +142,12 @@ def _features(built):
 
 
 def _cropped(built):
-    got = built(_draw(3), lambda x: x @ _draw(3, 4), 2, 5)
-    return (tuple(got.shape), abs(float(got.mean())) < 1e-9), ((2, 5), True), "3 chunks of 4"
+    values = _draw(3)
+    signs = torch.tensor([[-1, -1], [-1, 1], [1, -1]]).double()
+    right = (torch.cat([signs, values[:, None]], 1) @ _draw(3, 4)).flatten()[:10]
+    given = "three values, 3 chunks of 4 numbers, 2 × 5 of them are used"
+    got = built(values, lambda x: x @ _draw(3, 4), 2, 5)
+    return got, (right - right.mean()).reshape(2, 5), given
 
 
 def _package_train(built):

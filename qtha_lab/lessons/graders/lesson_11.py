@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qtha_lab.lessons.build_steps import Near
 from qtha_lab.lessons.graders.shared import z_means
 
 MANY = 6000  # samples of a step with a statistical statement
@@ -28,15 +29,16 @@ def _is_deepest(state: Mapping[str, Any], q: float) -> bool:
 
 
 def _basis_state(built):
-    probs = torch.zeros(4, dtype=torch.float64)
+    probs = torch.zeros(8, dtype=torch.float64)
     probs[1] = 1
-    return torch.as_tensor(built(probs, 50)).double(), [1.0, -1.0], "the state |01⟩, 50 shots"
+    return built(probs, 50), [1.0, 1.0, -1.0], "the state |001⟩, 50 shots"
 
 
 def _grid(built):
-    means = torch.as_tensor(built(torch.tensor([0.3, 0.7]).double(), 10)).double()
-    on_grid = bool((means * 5 - (means * 5).round()).abs().max() < 1e-9)
-    return on_grid, True, "10 shots: a mean of ten readings ±1 is a multiple of 0.2"
+    torch.manual_seed(0)
+    means = torch.as_tensor(built(torch.tensor([0.33, 0.67]).double(), 10)).double()
+    given = "probabilities 0.33 and 0.67, 10 shots: a mean of ten ±1 is a multiple of 0.2"
+    return means, Near((means * 5).round() / 5, 1e-9), given
 
 
 def _law(built):
@@ -45,9 +47,9 @@ def _law(built):
     means = torch.stack([torch.as_tensor(built(probs, 100)).double() for _ in range(800)])
     exact = torch.tensor([-0.4, 0.0]).double()
     law = ((1 - exact**2) / 100).sqrt()
-    near = (means.mean(0) - exact).abs().max() < 5 * law.max() / math.sqrt(800)
-    spread = (means.std(0) / law - 1).abs().max() < 0.15
-    return (bool(near), bool(spread)), (True, True), "800 repeats of 100 shots"
+    given = "800 repeats of 100 shots, two wires: the means, and the spreads of a mean"
+    got = torch.cat([means.mean(0), means.std(0)])
+    return got, Near(torch.cat([exact, law]), 5 * law.max().item() / math.sqrt(800)), given
 
 
 def _zeros(n_qubits: int, samples: int = MANY) -> Tensor:
@@ -74,12 +76,19 @@ def _normalised(built):
 
 def _fully_mixed(built):
     torch.manual_seed(0)
-    mean = _means(built(_zeros(1), 0, 1.0))[0]
-    return bool(abs(mean) < 0.08), True, f"p = 1: ⟨Z⟩ of {MANY:,} samples is near 0"
+    given = f"p = 1: ⟨Z⟩ of {MANY:,} samples"
+    return _means(built(_zeros(1), 0, 1.0)), Near([0.0], 0.08), given
 
 
 def _share_left(built):
     torch.manual_seed(0)
-    means = _means(built(_zeros(2), 1, 0.4))
-    near = abs(means[0] - 1) < 1e-9, abs(means[1] - 0.6) < 0.06
-    return tuple(map(bool, near)), (True, True), "p = 0.4 on wire 1: means of 1 and 0.6"
+    given = f"p = 0.4 on wire 1 of |00⟩: ⟨Z⟩ of both wires, {MANY:,} samples"
+    return _means(built(_zeros(2), 1, 0.4)), Near([1.0, 0.6], 0.06), given
+
+
+def _share_of_x(built):
+    torch.manual_seed(0)
+    plus = torch.full((MANY, 2), 0.5**0.5, dtype=torch.complex128)
+    states = built(plus, 0, 0.4)
+    mean = (2 * states[:, 0].conj() * states[:, 1]).real.mean()
+    return mean[None], Near([0.6], 0.06), f"p = 0.4, {MANY:,} times (|0⟩ + |1⟩)/√2: ⟨X⟩"

@@ -1,12 +1,14 @@
 """Checks of lesson 12: alt text, entry of a table, figure with caption."""
 
+import functools
 import re
 from typing import Any
 
+from qtha_lab.lessons.grading import WrongAnswer
+from qtha_lab.lessons.stated_finding import directions, has_sign_of, unknown_numbers
 from qtha_lab.studies.comparison.paired import PairedDifference
 
 MOST_WORDS = 60
-DIRECTIONS = "higher lower above below more less larger smaller better worse exceeds"
 GIVEN = "three differences over five seeds"
 SEVEN = re.compile(r"(?<![\d.])7(?![\d.]*\d)|seven", re.IGNORECASE)
 
@@ -24,14 +26,29 @@ def _names_both(text: str) -> bool:
 
 
 def _has_direction(text: str) -> bool:
-    return bool({*DIRECTIONS.split()} & {*_words(text)})
+    return bool(directions(text))
 
 
-def _has_interval(text: str) -> bool:
+def _has_finding(text: str) -> bool:
+    return directions(text) == {_gap().mean > 0} and has_sign_of(text)
+
+
+def _has_known_numbers(text: str) -> bool:
+    gap = _gap()
+    half = (gap.high - gap.low) / 2
+    return not unknown_numbers(text, [gap.mean, gap.low, gap.high, half, gap.margin, 0.05, 0.95])
+
+
+@functools.cache
+def _gap() -> PairedDifference:
     from qtha_lab.lessons.recordings import recorded
 
     methods = "qtha(r=4,waist=16,bond_dim=3)", "lora(r=2,lora_alpha=4)"
-    gap = recorded("confirm-qa").difference(*methods)
+    return recorded("confirm-qa").difference(*methods)
+
+
+def _has_interval(text: str) -> bool:
+    gap = _gap()
     return all(
         any(f"{abs(end):.{digits}f}" in text for digits in (2, 3)) for end in (gap.low, gap.high)
     )
@@ -66,7 +83,7 @@ def _has_value(entry) -> bool:
     return abs(entry[0] - float(read_json(folder / "summary.json")["test_loss"])) < 6e-4
 
 
-def _example_gaps(seeds: int = 5) -> dict[str, PairedDifference]:
+def example_gaps(seeds: int = 5) -> dict[str, PairedDifference]:
     """Return three paired differences by title."""
     values = {"LoRA": (-0.054, 0.03), "no circuit": (0.012, 0.02), "bias": (0.0031, 0.004)}
     return {
@@ -76,21 +93,32 @@ def _example_gaps(seeds: int = 5) -> dict[str, PairedDifference]:
 
 
 def _is_figure(built):
-    from qtha_lab.figures import Figure
-
-    return isinstance(built(_example_gaps()), Figure), True, GIVEN
+    kind = type(built(example_gaps()))
+    return f"{kind.__module__.split('.')[0]}.{kind.__name__}", "qtha_lab.Figure", GIVEN
 
 
 def _table(built):
-    rows = [[float(v) for v in row[1:4]] for row in built(_example_gaps()).table.rows]
-    return rows, [[gap.mean, gap.low, gap.high] for gap in _example_gaps().values()], GIVEN
+    rows = [[float(v) for v in row[1:4]] for row in built(example_gaps()).table.rows]
+    return rows, [[gap.mean, gap.low, gap.high] for gap in example_gaps().values()], GIVEN
 
 
 def _drawn(built):
-    drawn = built(_example_gaps()).plotly
+    drawn = built(example_gaps()).plotly
     values = [float(x) for trace in drawn.data for x in (trace.x or ()) if _is_number(x)]
-    means = [gap.mean for gap in _example_gaps().values()]
-    return all(any(abs(x - mean) < 1e-9 for x in values) for mean in means), True, GIVEN
+    means = [gap.mean for gap in example_gaps().values()]
+    missing = [m for m in means if not any(abs(x - m) < 1e-9 for x in values)]
+    return _absent("the drawing has no point at", missing), (), GIVEN
+
+
+def _absent(what: str, missing: list[Any]) -> tuple:
+    """Return nothing if nothing is missing.
+
+    Raises:
+        WrongAnswer: If something is.
+    """
+    if missing:
+        raise WrongAnswer(f"{what} {', '.join(map(str, missing))}")
+    return ()
 
 
 def _is_number(value: Any) -> bool:
@@ -98,15 +126,21 @@ def _is_number(value: Any) -> bool:
 
 
 def _alt(built):
-    text = built(_example_gaps(7)).alt.replace("−", "-")
-    numbers = [v for gap in _example_gaps().values() for v in (gap.mean, gap.low, gap.high)]
+    text = built(example_gaps(7)).alt.replace("−", "-")
+    numbers = [v for gap in example_gaps().values() for v in (gap.mean, gap.low, gap.high)]
     missing = [f"{value:+.3f}" for value in numbers if f"{abs(value):.3f}" not in text]
-    names = [title for title in _example_gaps() if title not in text]
+    names = [title for title in example_gaps() if title not in text]
     seeds = [] if SEVEN.search(text) else ["number of seeds"]
-    return missing + names + seeds == [], True, "three differences over seven seeds"
+    missing = names + missing + seeds
+    return _absent("the alt text lacks", missing), (), "three differences over seven seeds"
 
 
 def _caption(built):
-    text = built(_example_gaps(7)).caption
-    holds = "95 %" in text, bool(SEVEN.search(text)), text.endswith(".")
-    return tuple(holds), (True, True, True), "“95 %”, the number of seeds, and a full stop"
+    text = built(example_gaps(7)).caption
+    holds = {
+        "“95 %”": "95 %" in text,
+        "the number of seeds": bool(SEVEN.search(text)),
+        "a full stop at the end": text.endswith("."),
+    }
+    missing = [name for name, is_there in holds.items() if not is_there]
+    return _absent("the caption lacks", missing), (), "three differences over seven seeds"

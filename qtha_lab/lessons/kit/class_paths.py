@@ -1,13 +1,14 @@
 """Class paths of 90 minutes, one day and four weeks, with minute marks.
 
 `class_paths.toml` states them. A session of lessons takes their stated minutes; where these exceed
-its time, the hardest and longest exercises are left for home.
+its time, the hardest and longest exercises are left for home, then the longest builds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
+from qtha_lab.lessons.builds import BUILDS, BuildTask
 from qtha_lab.lessons.kit.lesson_page import LessonPage
 from qtha_lab.lessons.registry import Exercise, exercises
 from qtha_lab.lessons.toml_file import TextModel, TomlFile
@@ -20,7 +21,7 @@ class ClassStep(TextModel):
         minutes: Length.
         title: Activity.
         lesson: Number of the lesson that is shown; None for a pause.
-        home: Exercises that are left for home.
+        home: Exercises and builds that are left for home.
         sections: Sections of the lesson whose slides are shown, by the start of their headings.
     """
 
@@ -74,7 +75,7 @@ def class_paths(pages: Sequence[LessonPage]) -> list[ClassPath]:
 
 
 def _planned(session: ClassSession, by_number: Mapping) -> ClassSession:
-    """Return a session whose lessons are steps, with the exercises that are left for home."""
+    """Return a session whose lessons are steps, with the tasks that are left for home."""
     pages = [by_number[number] for number in session.lessons if number in by_number]
     home = _left_for_home(pages, session.minutes)
     steps = tuple(step for step in session.steps if step.lesson in by_number)
@@ -90,18 +91,29 @@ def _planned(session: ClassSession, by_number: Mapping) -> ClassSession:
     return session.model_copy(update={"steps": steps})
 
 
-def _of(page: LessonPage, chosen: Sequence[Exercise]) -> list[Exercise]:
-    return [e for e in chosen if e.number.split(".")[0] == str(page.number)]
+Task = Exercise | BuildTask
 
 
-def _left_for_home(pages: Sequence[LessonPage], budget: int) -> list[Exercise]:
-    """Return exercises to omit until the lessons fit, hardest and longest first."""
+def _of(page: LessonPage, chosen: Iterable[Task]) -> list[Task]:
+    return [task for task in chosen if task.number.split(".")[0] == str(page.number)]
+
+
+def _left_for_home(pages: Sequence[LessonPage], budget: int) -> list[Task]:
+    """Return tasks to omit until the lessons fit: exercises, then builds, longest first."""
     over = sum(page.minutes for page in pages) - budget
-    candidates = [e for page in pages for e in _of(page, exercises())]
-    home: list[Exercise] = []
-    for exercise in sorted(candidates, key=lambda e: (-e.difficulty, -e.minutes, e.number)):
+    home: list[Task] = []
+    for task in sorted((t for page in pages for t in _of(page, _tasks())), key=_order):
         if over <= 0:
             break
-        home.append(exercise)
-        over -= exercise.minutes
-    return sorted(home, key=lambda e: e.number)
+        home.append(task)
+        over -= task.minutes
+    return sorted(home, key=lambda task: task.number)
+
+
+def _tasks() -> list[Task]:
+    return [*exercises(), *BUILDS.values()]
+
+
+def _order(task: Task) -> tuple[int, int, str]:
+    difficulty = task.difficulty if isinstance(task, Exercise) else 0
+    return -difficulty, -task.minutes, task.number
