@@ -6,6 +6,7 @@ A step is a function of the build. It returns the result, the expected one and t
         return built(BELL), [[0, 0]], "(|00⟩ + |11⟩)/√2"
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.lessons import grading, guard
 from qtha_lab.lessons.time_limit import SECONDS, AnswerTimeout, time_limit
 
+log = logging.getLogger(__name__)
 MOST_PRINTED, MOST_DRAWN = 8, 64  # values
 PLAIN = (tuple, str, bool)  # such as a shape
 
@@ -67,7 +69,8 @@ class StepOutcome:
                 np.real(_array(of)).ravel().astype(float)
                 for of in (self.result, _values(self.expected))
             )
-        except grading.WrongAnswer:  # the result is no array of numbers
+        except grading.WrongAnswer as reason:
+            log.debug("the result is not drawn: %s", reason)
             return None
         few = values.shape == right.shape and 1 < values.size <= MOST_DRAWN
         if not few or not np.isfinite(values).all():
@@ -92,6 +95,11 @@ def run_step(step: Callable[..., Any], built: Any) -> StepOutcome:
 
 def difference(got: Any, expected: Any, tolerance: float) -> str:
     """Return the difference of a result from the expected one; empty if there is none.
+
+    Args:
+        got: Result of the reader's code.
+        expected: Expected result, or values with a tolerance.
+        tolerance: Largest absolute difference.
 
     Example:
         >>> difference([1.0, 2.0], [1.0, 3.0], tolerance=1e-6)

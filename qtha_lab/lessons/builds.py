@@ -196,7 +196,7 @@ def _prepare(task: BuildTask) -> None:
 
 
 def _cause(task: BuildTask, sentence: str, outcome: StepOutcome) -> str:
-    """Return the reason of the usual mistake that fails at a step with the same result, if any."""
+    """Return the reason of a usual mistake with the same result, if any."""
     for mistake in (known for known in task.mistakes if known.step == sentence):
         try:
             known = _known_outcome(task, mistake)

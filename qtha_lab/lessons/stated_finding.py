@@ -24,7 +24,7 @@ STATED = re.compile(r"[^.;]*?\s([-+−]?)\d+\.\d+")
 
 
 def directions(text: str) -> set[bool]:
-    """Return True for a statement that QTHA's loss is higher, and False for the opposite one.
+    """Return whether each statement calls QTHA's loss higher.
 
     Example:
         >>> directions("LoRA outperforms QTHA by 0.05"), directions("QTHA is better than LoRA")
@@ -36,7 +36,7 @@ def directions(text: str) -> set[bool]:
 
 
 def _statements(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield the method of each word of direction, and True if its loss is called higher."""
+    """Yield each method with True if its loss is called higher."""
     words = re.findall(r"[a-z]+", ASIDE.sub(" ", text.lower()))
     for place, word in enumerate(words):
         if word not in IS_HIGHER or NEGATIONS & {*words[max(place - 3, 0) : place]}:
@@ -80,7 +80,7 @@ def has_sign_of(text: str) -> bool:
 
 
 def unknown_numbers(text: str, known: list[float]) -> list[str]:
-    """Return the decimal numbers of a text that equal no known one, rounded to their digits.
+    """Return the decimal numbers of a text that round to no known one.
 
     Example:
         >>> unknown_numbers("0.05 [0.037, 0.09]", [0.0544, 0.0374, 0.0713])

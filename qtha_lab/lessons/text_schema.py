@@ -101,7 +101,7 @@ class StepText(TextModel):
 
 
 class BuildMistakeText(TextModel):
-    """Mistake in a build: change of the solution, the check that finds it, and its cause."""
+    """Mistake in a build: change of the solution, check and cause."""
 
     change: str
     to: str

@@ -317,7 +317,7 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
 
 
 def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | None, str]:
-    """Return circuits per sample, shots per circuit, and the device if it may be a remote backend.
+    """Return circuits per sample, shots per circuit, and a remote device.
 
     A single backward pass (adjoint or backpropagation) is not counted as a circuit.
     """

@@ -144,7 +144,8 @@ def engine(name: str, **declaration: Any) -> Callable:
     """
 
     def register(load: Callable[[], Engine]) -> Callable[[], Engine]:
-        info = EngineInfo(name, load, **{"examples": (name,)} | declaration)
+        fields: dict[str, Any] = {"examples": (name,)} | declaration
+        info = EngineInfo(name, load, **fields)
         ENGINES.add(name, info, load.__module__)
         return load
 

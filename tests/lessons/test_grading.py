@@ -237,5 +237,5 @@ def test_an_error_of_a_further_predicate_is_reported_and_is_no_fault_of_the_answ
     grader = Construction(((lambda v: v > 0, "a number is expected"), (fails, "its rank is 2")))
     with pytest.raises(grading.WrongAnswer, match="a number is expected"):
         grader.check("text")
-    with pytest.raises(grading.WrongAnswer, match="its check stops with .*rank"):
+    with pytest.raises(grading.WrongAnswer, match=r"its check stops with .*rank"):
         grader.check(3)

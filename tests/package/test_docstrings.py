@@ -11,8 +11,7 @@ from qtha_lab.simulators.registry import Engine
 # Commands have their help in each flag, steps of a compiled kernel are written for whoever reads
 # the kernel.
 LEFT_OUT = {
-    ROOT / "qtha_lab" / "simulators" / "cpu" / name
-    for name in ("vectors.py", "pass_code.py")
+    ROOT / "qtha_lab" / "simulators" / "cpu" / name for name in ("vectors.py", "pass_code.py")
 }
 
 

@@ -1,4 +1,4 @@
-"""Predicted cost of a method on a model: parameters, circuits, shots and hours on a chip.
+"""Predicted parameters, circuits, shots and hours on a chip of a method.
 
 Uses configs alone and creates no weights, so any model size works. Each number of a quantum
 processor has a source or is an assumption; change one with `dataclasses.replace`.
@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from peft import PeftConfig
 
@@ -85,10 +85,13 @@ _TABLE = {
     ),
 }  # fmt: skip
 
-QUANTUM_PROCESSORS = {
-    name: QuantumProcessor(name, *(Quoted(*v) if isinstance(v, tuple) else v for v in row))
-    for name, row in _TABLE.items()
-}
+
+def _processor(name: str, row: Any) -> QuantumProcessor:
+    fields: list[Any] = [Quoted(*v) if isinstance(v, tuple) else v for v in row]
+    return QuantumProcessor(name, *fields)
+
+
+QUANTUM_PROCESSORS = {name: _processor(name, row) for name, row in _TABLE.items()}
 
 
 def get_quantum_processor(name: str) -> QuantumProcessor:
@@ -202,7 +205,7 @@ class Workload:
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Predicted cost of one training step of a method on a model, with its circuits on a chip.
+    """Predicted cost of one training step, with its circuits on a chip.
 
     Does not cover quality, waiting for other users, or the rest of the step.
 
@@ -255,7 +258,7 @@ def cost_of(
     qpu, workload = quantum_processor, workload or Workload()
     if isinstance(qpu, str):
         qpu = get_quantum_processor(qpu)
-    targets = shape.targets(config.target_modules)
+    targets = shape.targets(vars(config)["target_modules"])
     config = copy.deepcopy(config)
     vars(config).update(task_type=None, target_modules={*targets})  # the skeleton has no head
     adapted = adapted_skeleton(shape.skeleton(targets), config)

@@ -1,4 +1,4 @@
-"""A reproduction as a study: trials of the learning rates, runs of all arms, and the verdict.
+"""A reproduction as a study: trials, runs of all arms, and verdict.
 
 All files are in `out/NAME` (`out/NAME-quick` for the quick form): `reproduction.yaml`, `runs/`,
 `tuning/` and `verdict.json`. An arm that does its own work runs in the process of the study; a

@@ -1,4 +1,4 @@
-"""Passes of engine `cpu` over a state's rows, from a compiled circuit's layers, and their kinds.
+"""Passes of engine `cpu` over a state's rows, by kind.
 
 Two or three rotations and a layer of phases run in one pass. Excludes positions in memory (see
 `plan`), threads, data and derivatives.

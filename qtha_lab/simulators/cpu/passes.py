@@ -1,4 +1,4 @@
-"""Code generators of the first pass, of passes of three rotations, and of the final rotations.
+"""Code generators of first, inner and final passes of rotations.
 
 Final rotations are not executed: U†ZU = cos a Z - sin a X for a rotation U by a. So ⟨Z⟩ after it
 follows from ⟨Z⟩ and ⟨X⟩ before it, and the adjoint state λ is also initialised before it.

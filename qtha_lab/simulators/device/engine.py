@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import pennylane as qml
+import pennylane
 import torch
 from autograd import make_vjp
 from pennylane.devices import ExecutionConfig
@@ -30,6 +30,7 @@ from qtha_lab.simulators.device.noise import in_rotations_and_cz, mark_u3, noise
 from qtha_lab.simulators.device.options import Spec, parse_engine
 from qtha_lab.simulators.memory import check_memory
 
+qml: Any = pennylane  # its transforms have no types
 log = logging.getLogger(__name__)
 _queue = threading.RLock()  # all threads of a process share PennyLane's queue of operations
 _BROADCASTING = ("default.qubit", "default.mixed")  # a whole batch is one circuit for these
@@ -38,7 +39,7 @@ _TOGETHER_AMPLITUDES = 2**22  # most amplitudes of a circuit with a whole batch:
 
 @contextlib.contextmanager
 def _pennylane(spec: Spec | None = None) -> Iterator[None]:
-    """Build or run circuits in one thread at a time; refuse if the device of `spec` fails."""
+    """Run circuits in one thread at a time; refuse if the device fails."""
     with _queue, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "To copy construct from a tensor")  # PennyLane 0.45
         warnings.filterwarnings("ignore", "Output seems independent of input")
@@ -347,7 +348,8 @@ class _OneByOne(torch.autograd.Function):
             function = run.function(*arrays)
             if not ctx.needed:
                 return torch.from_numpy(function(*arrays))
-            ctx.vjp, values = make_vjp(function, ctx.needed)(*arrays)
+            with_vjp: Any = make_vjp
+            ctx.vjp, values = with_vjp(function, ctx.needed)(*arrays)
         return torch.from_numpy(values)
 
     @staticmethod
@@ -385,7 +387,7 @@ class _Shifted(torch.autograd.Function):
                 _shift_gradients(run.tape(rows[0] if len(rows) == 1 else rows, params), device, g)
                 for rows, g in zip(inputs.split(most), grad.split(most), strict=True)
             ]
-            total = sum(
+            total: Any = sum(
                 (numbers * of_numbers).sum() for part in parts for numbers, of_numbers in part
             )
             total = total + 0.0 * sum(leaf.sum() for leaf in leaves)
@@ -401,7 +403,7 @@ def _shift_gradients(tape: QuantumScript, device: Any, grad: Tensor) -> list[tup
         device: Device that runs it.
         grad: Gradient of the loss by the values, (batch, values).
     """
-    numbers = tape.get_parameters()
+    numbers: Any = tape.get_parameters()
     if not numbers:
         return []
     zeros = tape.bind_new_parameters([0.0] * len(numbers), tape.trainable_params)
@@ -423,7 +425,7 @@ def _shift_gradients(tape: QuantumScript, device: Any, grad: Tensor) -> list[tup
 
 
 class _StartGradients(torch.autograd.Function):
-    """Zeros with the gradients of the read-out by the initial amplitudes, by 2 · 2^n circuits.
+    """Gradients of the read-out by the initial amplitudes, from 2 · 2^n circuits.
 
     The read-out is a quadratic form f(x) = xᵀMx of a real initial state, also with noise channels.
     So ∂f/∂x_k = (f(x + e_k) - f(x - e_k)) / 2, with each f measured on the unit vector and
@@ -451,7 +453,7 @@ class _StartGradients(torch.autograd.Function):
 
 
 def _constants_as_params(circuit: Circuit) -> tuple[Circuit, list[float]]:
-    """Append the constant angles to the parameters, so that a batch has one of each per sample."""
+    """Append the constant angles to the parameters, one of each per sample."""
     constants: list[float] = []
 
     def as_param(angle: Angle) -> Angle:

@@ -51,7 +51,7 @@ def _single_gates(kind: str, wires: tuple[int, ...], angle: Angle | None) -> lis
 
 @qml.transform
 def mark_u3(tape):
-    """Insert an identity behind one-qubit gates that form one U3, as the place of their noise.
+    """Insert an identity for noise behind one-qubit gates that form one U3.
 
     `qml.transforms.single_qubit_fusion` drops a rotation by 0, which is a gate on hardware, and its
     gradients are nan at some angles.
@@ -104,8 +104,9 @@ def _depolarizing(chance: float, n_wires: int) -> list[np.ndarray]:
     with probability chance/4^n, and the identity with 1 - chance more. PennyLane's
     `DepolarizingChannel` acts on one qubit only, and counts X, Y and Z.
     """
+    kron: Any = np.kron
     paulis = [qml.matrix(pauli(0)) for pauli in (qml.Identity, qml.X, qml.Y, qml.Z)]
-    strings = [functools.reduce(np.kron, s) for s in itertools.product(paulis, repeat=n_wires)]
+    strings = [functools.reduce(kron, s) for s in itertools.product(paulis, repeat=n_wires)]
     share = chance / 4**n_wires
     weights = [1 - chance + share] + [share] * (len(strings) - 1)
     return [np.sqrt(w) * string for w, string in zip(weights, strings, strict=True)]
