@@ -33,7 +33,6 @@ cause. The text file of the lesson declares a build:
     reason = "the change is scaled by α in place of α / r"
 """
 
-import functools
 import html
 import logging
 import re
@@ -208,7 +207,6 @@ def _cause(task: BuildTask, sentence: str, outcome: StepOutcome) -> str:
     return ""
 
 
-@functools.lru_cache(maxsize=512)
 def _known_outcome(task: BuildTask, mistake: BuildMistake) -> StepOutcome:
     """Return the result of a usual mistake at the step that finds it."""
     return run_step(dict(task.steps)[mistake.step], task.solved(mistake.code))

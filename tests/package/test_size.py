@@ -7,13 +7,13 @@ import pytest
 
 from tools.stats import TARGETS, sizes
 
-# measured by `make stats`
+# measured by `make stats`; lines of tests rose by 80 for the faults that the full attack found
 LIMITS = {
-    "lines with JavaScript and CSS": 113_880,
-    "code lines": 70_130,
-    "files": 805,
-    "tokens": 673_050,
-    "lines of tests": 60_170,
+    "lines with JavaScript and CSS": 111_930,
+    "code lines": 68_950,
+    "files": 781,
+    "tokens": 664_050,
+    "lines of tests": 60_250,
 }
 
 

@@ -6,6 +6,7 @@ may act on any two qubits without SWAPs.
 
 import functools
 import itertools
+from typing import Any
 
 import numpy as np
 import pennylane as qml
