@@ -26,6 +26,7 @@ from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import unknown
 from qtha_lab.simulators import expval_z
+from qtha_lab.simulators.engine_selection import info_of
 
 CHECKED = 4  # samples per batch with a known answer
 TOLERANCE = 1e-4  # float32, relative to the largest entry if that is above 1
@@ -103,6 +104,8 @@ class Contender:
 
     def __init__(self, name: str, threads: int, patience: float = PATIENCE):
         self.name, is_peer = name, name in PEERS
+        if not is_peer:
+            info_of(name)  # refuses an unknown one
         is_ours = not name.startswith("device:") or name == "device:default.qubit"
         self.is_batched = PEERS[name].is_batched if is_peer else is_ours
         self.threads, self.patience = str(threads), patience

@@ -32,7 +32,7 @@ def test_every_run_is_listed_and_none_is_started():
 
 def test_a_comparison_that_would_train_is_an_error(monkeypatch):
     monkeypatch.setattr(lists, "make_comparison", lambda comparison, folder: None)
-    monkeypatch.setattr(lists, "run", lambda *call: {"runs": [{}]})
+    monkeypatch.setattr(lists, "run_comparison", lambda *call: {"runs": [{}]})
     with pytest.raises(RuntimeError, match="0 of 1 runs were listed"):
         bench_compare([15])
 
