@@ -37,6 +37,6 @@ def check_data_command(
     for number, example in enumerate(report.examples, 1):
         show(f"Row {number} as the model sees it: {example}")
     for sentence in report.notes:
-        show(f"Note: {sentence}")
+        print_text(f"Note: {sentence}")
     for sentence in report.advice:
         print_text(f"Advice: {sentence}")

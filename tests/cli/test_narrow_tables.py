@@ -201,6 +201,12 @@ def test_the_tables_of_a_command_fit(command):
     check_command(*command.split())
 
 
+def test_the_notes_on_own_data_fit(tmp_path):
+    file = tmp_path / "prices.csv"
+    file.write_text("text;score\n" + "".join(f"word {i};{i},{i % 7}\n" for i in range(60)))
+    assert "with decimal commas" in check_command("check-data", str(file))
+
+
 @pytest.mark.usefixtures("_recorded_runs")
 def test_the_list_of_runs_keeps_every_name_whole():
     listed = check_command("runs")
