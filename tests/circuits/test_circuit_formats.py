@@ -214,6 +214,7 @@ CONDITIONS = {
     "in a narrow interval": lambda x, w: 0.123456 < x[0] < 0.123457,
     "of a float": lambda x, w: float(w[0]) > 10**6,
     "of an item": lambda x, w: w[0].item() > 10**6,
+    "of a detached number": lambda x, w: w[0].detach().numpy() > 10**6,
     "of the larger number": lambda x, w: bool(max(x[0], 10**6) - 10**6),
 }
 

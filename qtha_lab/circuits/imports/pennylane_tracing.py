@@ -34,7 +34,7 @@ CONDITIONS = {
     "equal", "not_equal", "isclose", "allclose", "bool", "float", "int", "index", "item",
     "tolist", "where", "clamp", "clip", "minimum", "maximum", "min", "max", "sign", "floor",
     "ceil", "round", "trunc", "heaviside", "relu", "fmod", "remainder", "argmax", "argmin",
-    "sort", "argsort",
+    "sort", "argsort", "detach",
 }  # fmt: skip
 """Functions of torch that read the value of a number, or choose by it."""
 LIBRARIES = ("pennylane", "autoray")
