@@ -30,10 +30,12 @@ LOG = HERE / "models" / "tiny_pretraining.jsonl"
 VOCABULARY = 4096
 BLOCK, BATCH = 256, 8
 PEAK, WARMUP, DECAY = 2.5e-3, 0.02, 0.35  # learning rate; fractions of the time budget
-CHAT_TEMPLATE = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] +"
-    " '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{%"
-    " endif %}"
+CHAT_TEMPLATE = (  # the marks of {% generation %} mask all but the answers
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% if message['role'] == 'assistant' %}"
+    "{% generation %}{{ message['content'] + '<|im_end|>' }}{% endgeneration %}"
+    "{% else %}{{ message['content'] + '<|im_end|>' }}{% endif %}{{ '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
 

@@ -2,6 +2,7 @@
 
 Every fault is a Refusal before tensors of the described size are allocated. Pickled tensors are not
 opened.
+PEFT only warns of missing tensors, and allocates before it compares sizes.
 """
 
 import dataclasses

@@ -1,4 +1,7 @@
-"""Export of circuits to PennyLane, Qiskit and OpenQASM."""
+"""Export of circuits to PennyLane, Qiskit and OpenQASM.
+
+PennyLane writes OpenQASM 2, which has no program inputs.
+"""
 
 import importlib
 from collections.abc import Sequence

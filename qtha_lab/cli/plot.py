@@ -11,6 +11,7 @@ import typer
 from qtha_lab.cli.output import app, print_json, print_table, print_text
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened, show
+from qtha_lab.core.libraries import require_extra
 
 if TYPE_CHECKING:
     from qtha_lab.figures.machinery.figure import Figure
@@ -48,13 +49,15 @@ def plot(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write the figures of a comparison: differences, results, curves, costs, circuits, spectra."""
+    forms = [form.strip() for form in formats.split(",") if form.strip()]
+    if not list_:
+        _require_packages(forms)
     from qtha_lab.figures.machinery.export import FORMATS, export_all
     from qtha_lab.figures.machinery.page_style import PageStyle
     from qtha_lab.figures.machinery.provenance import Provenance
     from qtha_lab.studies.comparison import run_data
     from qtha_lab.studies.comparison.findings import figures
 
-    forms = [form.strip() for form in formats.split(",") if form.strip()]
     if unknown := [form for form in forms if form not in FORMATS]:
         raise Refusal(
             f"formats must be of {', '.join(FORMATS)}, got {shortened(', '.join(unknown))}."
@@ -84,6 +87,14 @@ def plot(
     if message:
         show(f"no pictures: {message}")
     show(f"{len(paths)} files in {out}")
+
+
+def _require_packages(forms: Sequence[str]) -> None:
+    """Refuse formats whose packages are missing, before large libraries are imported."""
+    if {"pdf", "svg", "png"} & set(forms):
+        require_extra("figures", "A picture of a figure", "kaleido")
+    if {"html", "tex"} & set(forms):
+        require_extra("figures", "A table in HTML or LaTeX", "great_tables")
 
 
 def _chosen(every: Sequence["Figure"], only: str) -> list["Figure"]:

@@ -252,6 +252,10 @@ def _print_standing(matches: list, is_single: bool, json: bool) -> None:
         print_state(matches[0])
         _print_broken_lines(matches[0])
         return show(matches[0].log_tail())
+    if not matches:
+        return show(
+            f"No run is in {paths.runs_dir()}. Start one with qtha-lab run or the workbench."
+        )
     _print_states(list(map(_standing_cells, matches)))
 
 

@@ -2,6 +2,7 @@
 
 The kernel releases the locks of a killed process, so nothing must be cleaned up. filelock locks an
 open file on every system; a lock is exclusive, and `is_locked` holds it for microseconds.
+filelock alone does not tell which process holds a lock.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Writer of notebook files without outputs.
 
 Needs no Jupyter package, so a comparison on a cluster can write its notebook.
+nbformat comes with the extra `lab` only.
 """
 
 import json

@@ -2,6 +2,7 @@
 
 Reads dataclasses (PEFT configs and those of this package) and pydantic models.
 `widgets.workbench.form` draws forms and `qtha_lab.cli` parses command lines.
+pydantic cannot declare the configs of PEFT, which are dataclasses.
 """
 
 import dataclasses

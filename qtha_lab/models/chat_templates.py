@@ -1,6 +1,7 @@
 """Test the chat template of a model folder in a resource-limited process.
 
 A template is a program. Jinja's sandbox denies file access, but allows endless loops and texts.
+Jinja has no limit of time or memory.
 """
 
 import functools
@@ -24,6 +25,9 @@ MESSAGES = [
     {"role": "assistant", "content": "Hi"},
     {"role": "user", "content": "Why?"},
 ]
+FUNCTION = {"name": "look_up", "description": "Look up.", "parameters": {}, "arguments": {}}
+TOOL = {"type": "function", "id": "abcdefghi", "function": FUNCTION}
+WITH_CALL = [*MESSAGES, {"role": "assistant", "content": "", "tool_calls": [TOOL]}]
 RENDER = f"""
 import json, os, sys
 try:
@@ -54,11 +58,12 @@ try:
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"])
     environment.globals.update(raise_exception=refuse, strftime_now=lambda form: form)
     template = environment.from_string(request["template"])
-    for messages in request["messages"], request["messages"][1:]:  # some accept no system message
+    for messages, tools in request["conversations"]:
         try:
             length = 0
             for part in template.generate(
-                messages=messages, add_generation_prompt=True, bos_token="", eos_token=""):
+                messages=messages, tools=tools, add_generation_prompt=True,
+                bos_token="", eos_token=""):
                 length += len(part)
                 if length > {LONGEST}:
                     sys.exit({TOO_MUCH})
@@ -76,7 +81,12 @@ except Exception:
 @functools.lru_cache(maxsize=16)
 def check_template(template: str, folder: str) -> None:
     """Refuse a chat template that does not terminate, or that writes an endless text."""
-    request = json.dumps({"template": template, "messages": MESSAGES})
+    conversations = [
+        (MESSAGES, None),
+        (MESSAGES[1:], None),  # some accept no system message
+        (WITH_CALL, [TOOL]),
+    ]
+    request = json.dumps({"template": template, "conversations": conversations})
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-c", RENDER],

@@ -1,7 +1,8 @@
 """Start of runs: a scheduler process imports the libraries and forks the workers.
 
 Every worker inherits the lock of its run, and records its end in the run's directory. A worker is
-a new process, which imports the libraries itself, where a fork is not safe.
+a new process, which imports the libraries itself, where a fork is not safe. Processes that
+multiprocessing starts anew inherit no lock, and end with a daemon's parent.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Conversations as messages of a role and a text, and as one text."""
 
+import functools
 import json
 import logging
 import re
@@ -21,7 +22,12 @@ ROLES = {
 log = logging.getLogger(__name__)
 KNOWN = ("system", "user", "assistant", "tool")
 MASKS = ("weight", "train", "loss")  # OpenAI, Axolotl, ms-swift
-FIELDS = {"role", "from", "content", "value", "tool_calls", "function_call", *MASKS}
+CALLS = ("tool_calls", "function_call")
+FIELDS = {"role", "from", "content", "value", "tool_call_id", *CALLS, *MASKS}
+NATIVE = "native"
+"""Field of a message with the parts for a chat template that takes tools and calls."""
+Message = dict[str, Any]
+Span = tuple[int, int]
 TURN = re.compile(r"\n\n(Human|Assistant):")
 
 
@@ -35,7 +41,7 @@ def read_messages(column: str, value: Any, system: Any = None, tools: Any = None
         column: Name of the column, for messages.
         value: List of messages, or its JSON text.
         system: Text of the system, where it is a column of its own.
-        tools: Specifications of tools, which are added to the system message.
+        tools: Specifications of tools, kept with the system message.
     """
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = parse_json(value)
@@ -63,8 +69,14 @@ def unused_fields(column: str, value: Any) -> set[str]:
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = parse_json(value)
     messages = value if isinstance(value, list) else []
-    names = {name for message in messages if isinstance(message, dict) for name in message}
-    return {f"{column}.{name}" for name in names - FIELDS}
+    read = {"tool": FIELDS | {"name"}}
+    names = {
+        name
+        for message in messages
+        if isinstance(message, dict)
+        for name in message.keys() - read.get(str(message.get("role")), FIELDS)
+    }
+    return {f"{column}.{name}" for name in names}
 
 
 def _from_first_prompt(column: str, messages: list[dict]) -> list[dict]:
@@ -79,20 +91,30 @@ def _from_first_prompt(column: str, messages: list[dict]) -> list[dict]:
 def with_system(messages: list[dict], system: Any, tools: Any) -> list[dict]:
     """Return messages with a system text and specifications of tools in front.
 
+    The system message holds the tools twice: as text in its content, and under `NATIVE` for a chat
+    template that takes them.
+
     Args:
         messages: Messages of a role and a content.
         system: Text of the system; None or "" adds none.
         tools: List of tools, or its JSON text; None or "" adds none.
     """
     parts = [str(system)] if system else []
-    if tools:
-        text = tools if isinstance(tools, str) else json.dumps(tools, ensure_ascii=False)
-        parts.append(f"Tools:\n{text}")
-    if parts and messages and messages[0]["role"] == "system":
+    if (parts or tools) and messages and messages[0]["role"] == "system":
         parts.append(messages[0]["content"])
         messages = messages[1:]
-    head = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
-    return head + messages
+    if not (parts or tools):
+        return messages
+    plain = "\n\n".join(parts)
+    head: Message = {"role": "system", "content": plain}
+    if tools:
+        text = tools if isinstance(tools, str) else json.dumps(tools, ensure_ascii=False)
+        described = f"Tools:\n{text}"
+        at = 1 if system else 0
+        head["content"] = "\n\n".join([*parts[:at], described, *parts[at:]])
+        if isinstance(specifications := _parsed(tools), list):
+            head[NATIVE] = {"content": plain, "tools": specifications}
+    return [head, *messages]
 
 
 def read_transcript(text: str) -> list[dict]:
@@ -116,16 +138,22 @@ def _message(message: Any) -> dict:
     calls = message.get("tool_calls") or message.get("function_call")
     if isinstance(content, list):
         content = "\n".join(map(_part, content))
+    native: Message = {}
     if calls:
         each = calls if isinstance(calls, list) else [calls]
+        native = {"content": content or "", "tool_calls": list(map(_native_call, each))}
         content = "\n".join([*([content] if content else []), *map(_call, each)])
     if not isinstance(role, str) or not isinstance(content, str):
         names = ", ".join(shortened(name, 40) for name in list(message)[:20]) or "none"
         raise Refusal(f"A message must have a role and a content, both text, got {names}.")
     if role not in ROLES:
         raise Refusal(f"A role must be {_or(KNOWN)}, got {shortened(role, 40)!r}.")
+    if ROLES[role] == "tool":
+        native = {name: message[name] for name in ("name", "tool_call_id") if message.get(name)}
     masked = {"masked": True} if ROLES[role] == "assistant" and _is_masked(message) else {}
-    return {"role": ROLES[role], "content": content, **masked}
+    return {
+        "role": ROLES[role], "content": content, **masked, **({NATIVE: native} if native else {})
+    }  # fmt: skip
 
 
 def _is_masked(message: dict) -> bool:
@@ -155,18 +183,33 @@ def _call(call: Any) -> str:
     return f"<tool_call>\n{json.dumps(function, ensure_ascii=False)}\n</tool_call>"
 
 
+def _native_call(call: Any) -> Message:
+    """Return a call as chat templates take it, with arguments as an object."""
+    function = call.get("function", call) if isinstance(call, dict) else {"name": str(call)}
+    if isinstance(function, dict):
+        function = function | {"arguments": _parsed(function.get("arguments", {}))}
+    name = {"id": call["id"]} if isinstance(call, dict) and call.get("id") else {}
+    return {"type": "function", "function": function, **name}
+
+
+def _parsed(value: Any) -> Any:
+    """Return the content of a JSON text; other values and other texts stay."""
+    try:
+        return parse_json(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def _or(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-Message = dict[str, Any]
-Span = tuple[int, int]
 
 
 def render(
     messages: list[Message], tokenizer: "PreTrainedTokenizerBase", generate: bool = False
 ) -> str:
     """Format a conversation as text.
+
+    Tools and calls are passed to a chat template that takes both; otherwise they are text.
 
     Args:
         messages: Messages with a "role" and a "content" each.
@@ -175,11 +218,9 @@ def render(
     """
     if tokenizer.chat_template:
         try:
-            return str(
-                tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=generate
-                )
-            )
+            if any(NATIVE in message for message in messages):
+                return _natively(messages, tokenizer, generate)
+            return _by_template(messages, tokenizer, generate)
         except Exception as problem:  # a template is a program, which may raise anything
             roles = ", ".join(message["role"] for message in messages[:6])
             raise Refusal(
@@ -189,6 +230,45 @@ def render(
     end = str(tokenizer.eos_token or "")
     lines = [m["content"] + (end if m["role"] == "assistant" else "") + "\n" for m in messages]
     return _start(tokenizer) + "".join(lines)
+
+
+def _by_template(
+    messages: list[Message],
+    tokenizer: "PreTrainedTokenizerBase",
+    generate: bool,
+    tools: list | None = None,
+) -> str:
+    plain = [{name: m[name] for name in m if name not in (NATIVE, "masked")} for m in messages]
+    return str(
+        tokenizer.apply_chat_template(
+            plain, tools=tools, tokenize=False, add_generation_prompt=generate
+        )
+    )
+
+
+def _natively(messages: list[Message], tokenizer: "PreTrainedTokenizerBase", generate: bool) -> str:
+    """Format a conversation with tools and calls by the chat template, or as text.
+
+    A template that takes no tools or no calls, or refuses these, gets their text.
+    """
+    tools = next((m[NATIVE]["tools"] for m in messages if "tools" in m.get(NATIVE, ())), None)
+    template = tokenizer.get_chat_template(tools=tools)
+    if "tool_calls" not in template or (tools and not re.search(r"\btools\b", template)):
+        return _by_template(messages, tokenizer, generate)
+    whole = [m | {name: v for name, v in m.get(NATIVE, {}).items() if name != "tools"}
+             for m in messages]  # fmt: skip
+    if tools and not whole[0]["content"]:
+        whole = whole[1:]  # held tools alone
+    try:
+        return _by_template(whole, tokenizer, generate, tools)
+    except Exception as problem:
+        _warn(f"Tools are passed as text, since the chat template refuses them: {problem}")
+        return _by_template(messages, tokenizer, generate)
+
+
+@functools.lru_cache
+def _warn(message: str) -> None:
+    log.warning("%s", shortened(message, 200))
 
 
 def answer_spans(
@@ -218,8 +298,10 @@ def answer_spans(
         if text.startswith(after) and after.startswith(before):
             span = len(before), len(after.rstrip())
         else:  # the template rewrites earlier turns: use the answer's text alone
-            start = text.find(message["content"], position)
-            span = (start, start + len(message["content"])) if start >= 0 else (0, 0)
+            called = NATIVE in message and after.startswith(before)
+            answer = after[len(before) :].rstrip() if called else message["content"]
+            start = text.find(answer, position)
+            span = (start, start + len(answer)) if start >= 0 else (0, 0)
         if is_learnt(message):
             spans.append(span)
         position = span[1]

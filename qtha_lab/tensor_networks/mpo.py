@@ -10,6 +10,7 @@ floating-point operations, weights them by measured cost, and selects the faster
 
 Many operators of the same sizes are applied at once, with the same number of calls as one. Their
 cores and inputs then have the same leading axes.
+quimb and tensornetwork apply one operator per call.
 """
 
 import dataclasses

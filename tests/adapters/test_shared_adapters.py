@@ -134,8 +134,9 @@ def test_adapters_load_with_the_plain_type_of_earlier_versions_too(kind, tmp_pat
 
 
 def test_names_of_lora_are_accepted():
-    config = QthaConfig(**SMALL, lora_alpha=6.0, lora_dropout=0.1)
-    assert (config.alpha, config.dropout) == (6.0, 0.1)
+    config = QthaConfig(**SMALL, lora_alpha=6.0, lora_dropout=0.1, init_lora_weights=False)
+    assert (config.alpha, config.dropout, config.init_weights) == (6.0, 0.1, False)
+    assert QthaConfig(**SMALL, bias="lora_only") == QthaConfig(**SMALL, bias="qtha_only")
     made = get_method("qtha").make_config(target_modules=["q_proj"], r=2, lora_alpha=6.0)
     assert made.alpha == 6.0
     with refused("alpha", "lora_alpha beside it"):
@@ -149,17 +150,27 @@ REFUSED_OPTIONS = {
     "ensure_weight_tying": True,
     "use_dora": True,
     "lora_bias": True,
+    "fan_in_fan_out": True,
+    "loftq_config": {"loftq_bits": 4},
+    "alora_invocation_tokens": [1],
+    "use_qalora": True,
 }
 
 
 @pytest.mark.parametrize(("option", "value"), REFUSED_OPTIONS.items())
 def test_options_without_a_counterpart_are_refused_with_a_remedy(option, value):
-    sentence = rf"{option} must be empty for this method, got .*\. (Use|Name|Replicate)"
+    sentence = rf"{option} must be empty for this method, got .*\. (Use|Name|Replicate|Remove)"
     with pytest.raises(Refusal, match=sentence):
         QthaConfig(**SMALL, **{option: value})
     with pytest.raises(Refusal, match=sentence):
         get_method("qtha").check({option: value})
     assert not hasattr(QthaConfig(**SMALL, **{option: None}), option)
+
+
+def test_defaults_of_lora_are_accepted():
+    ours = QthaConfig.__dataclass_fields__
+    theirs = {n: v for n, v in vars(LoraConfig()).items() if n not in (*ours, "lora_alpha")}
+    assert QthaConfig(**SMALL, **theirs) == QthaConfig(**SMALL)
 
 
 def test_uses_that_sum_or_swap_tensors_are_refused_in_a_sentence(tmp_path):

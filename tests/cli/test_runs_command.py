@@ -40,6 +40,14 @@ def test_runs_alone_is_the_list_and_a_name_is_one_run():
     assert json.loads(said("runs", "--json"))[0].keys() >= {"run_id", "state", "summary"}
 
 
+def test_a_folder_without_runs_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path))
+    printed = said("runs")
+    assert printed.startswith("No run is in ")
+    assert "qtha-lab run" in printed
+    assert said("runs", "--json").strip() == "[]"
+
+
 def test_the_table_is_the_same_as_text_json_csv_and_dataframe():
     words = ("--where", "method = lora", "--sort", "-eval_loss")
     frame = runs_table("method = lora", "-eval_loss")

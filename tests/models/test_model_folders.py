@@ -249,6 +249,7 @@ ENDLESS = (
     ("template", "sentence"),
     [
         (ENDLESS, "must end within 2 s and 256 MiB"),
+        ("{% if tools %}" + ENDLESS + "{% endif %}", "must end within 2 s and 256 MiB"),
         ("{{ 'x' * 40000000000 }}", "must end within 2 s and 256 MiB"),
         (
             "{% for a in range(99999) %}{{ 'x' * 9999 }}{% endfor %}",
@@ -262,6 +263,7 @@ ENDLESS = (
     ],
     ids=[
         "endless",
+        "endless with tools",
         "one long text",
         "many texts",
         "counted",

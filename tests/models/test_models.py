@@ -68,6 +68,18 @@ def test_the_chat_template_marks_the_end_of_each_message(tiny):
     assert tiny.tokenizer.eos_token == "<|im_end|>"
 
 
+def test_the_chat_template_marks_the_answers(tiny):
+    turns = ("user", "Hi"), ("assistant", "Hello"), ("user", "Why?"), ("assistant", "Yes")
+    encoded = tiny.tokenizer.apply_chat_template(
+        [{"role": role, "content": content} for role, content in turns],
+        return_dict=True,
+        return_assistant_tokens_mask=True,
+    )
+    marked = zip(encoded["input_ids"], encoded["assistant_masks"], strict=True)
+    answers = tiny.tokenizer.decode([token for token, is_answer in marked if is_answer])
+    assert answers == "Hello<|im_end|>Yes<|im_end|>"
+
+
 def test_generation_ends_its_rotation_more_often_than_not(tiny):
     """A toy may also go round in circles; of these greedy answers most do not."""
     ended = 0

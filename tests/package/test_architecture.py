@@ -3,6 +3,7 @@
 import ast
 import functools
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -656,3 +657,15 @@ def test_the_rule_on_aliases_knows_a_module_from_a_function(tmp_path):
         "from qtha_lab.runs.run import attach as load_run\n"
     )
     assert hidden_modules(file) == ["2: json as text", "3: run as view"]
+
+
+OWN_MECHANISMS = re.findall(
+    r"^\| `([\w/]+)` \| ([\w.-]+) \|", (ROOT / "ARCHITECTURE.md").read_text(), re.M
+)
+
+
+@pytest.mark.parametrize(("module", "library"), OWN_MECHANISMS)
+def test_the_docstring_of_an_own_mechanism_names_the_library(module, library):
+    folder = ROOT if module.startswith("widgets/") else ROOT / "qtha_lab"
+    docstring = ast.get_docstring(ast.parse((folder / f"{module}.py").read_text()))
+    assert library.lower() in (docstring or "").lower()

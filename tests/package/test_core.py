@@ -131,6 +131,17 @@ def test_a_command_names_the_extra_that_it_needs(core, folder, words, sentence):
 
 
 @pytest.mark.slow
+def test_plot_names_its_extra_before_it_imports_large_libraries(core, folder):
+    code = (
+        "import sys; from qtha_lab import cli; sys.argv[1:] = ['plot', 'out']\n"
+        "try: cli.main()\nexcept SystemExit: print([n for n in ('torch', 'plotly') if n in sys.modules])"
+    )
+    done = subprocess.run([str(core), "-c", code], cwd=folder, capture_output=True, text=True)
+    assert 'pip install "qtha-lab[figures]"' in done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
 def test_the_workbench_names_its_extra(core, folder):
     command = [str(core), "-c", "import qtha_lab; qtha_lab.Workbench"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)

@@ -64,6 +64,13 @@ def test_transformers_and_peft_are_a_pair_that_fits():
     assert PINS["peft"] >= Version("0.21.2")
 
 
+def test_a_cap_has_its_reason_above_it():
+    lines = (ROOT / "pyproject.toml").read_text().splitlines()
+    capped = [i for i, line in enumerate(lines) if re.search(r'"[\w\[\]-]+[^"]*,<\d', line)]
+    assert capped
+    assert all(lines[i - 1].lstrip().startswith("#") for i in capped)
+
+
 def test_conda_installs_from_the_same_two_files_and_lists_nothing_itself():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     *conda, pip = environment["dependencies"]
@@ -109,6 +116,19 @@ def test_the_readme_starts_with_the_two_commands():
     readme = (ROOT / "README.md").read_text()
     assert readme.index("make lab") < readme.index("make test") < readme.index("\n## ")
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_classifiers_name_types_system_and_pythons():
+    classifiers = set(PROJECT["classifiers"])
+    least = PROJECT["requires-python"].removeprefix(">=")
+    python = f"Programming Language :: Python :: {least}"
+    assert {"Typing :: Typed", "Operating System :: OS Independent", python} <= classifiers
+
+
+@pytest.mark.skipif("urls" not in PROJECT, reason="the project has no address yet")
+def test_links_of_the_readme_are_absolute():
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
 
 
 @pytest.mark.parametrize("name", qtha_lab.__all__)

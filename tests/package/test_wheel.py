@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import time
 import urllib.request
 import zipfile
@@ -33,6 +34,22 @@ def wheel(tmp_path_factory) -> Path:
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (built,) = folder.glob("*.whl")
     return built
+
+
+@pytest.mark.slow
+def test_the_source_archive_builds_the_same_wheel_without_tests(wheel, tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path)]
+    subprocess.run([*build, "-t", "sdist"], cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    source = archive.with_name(archive.name.removesuffix(".tar.gz"))
+    assert not (source / "tests").exists()
+    assert not (source / "data" / "results").exists()
+    subprocess.run([*build, "-t", "wheel"], cwd=source, check=True, capture_output=True)
+    (again,) = tmp_path.glob("*.whl")
+    names = [set(zipfile.ZipFile(each).namelist()) for each in (wheel, again)]
+    assert names[0] == names[1]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Forty ordinary files: each has the stated kind and trains, or is refused in one sentence."""
 
+import copy
 import csv
 import gzip
 import io
@@ -15,6 +16,7 @@ from transformers import AutoTokenizer
 from qtha_lab import tasks
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
+from qtha_lab.tasks.messages import answer_spans
 from qtha_lab.tasks.splits import normalised
 from qtha_lab.tasks.task import whole_text
 
@@ -330,6 +332,45 @@ def test_tools_and_calls_reach_the_model_as_text(tmp_path, tokenizer):
     assert row["messages"][0]["content"].startswith("Tools:\n")
     assert "look_up" in row["messages"][0]["content"]
     assert row["messages"][2]["content"].startswith("<tool_call>\n{")
+    assert "<tool_call>\n{" in answer_spans(row["messages"], tokenizer)[0]
+
+
+TOOL_TEMPLATE = """{% if tools %}TOOLS {{ tools | map(attribute="function.name") | join }}\n{% endif %}
+{%- for m in messages %}<|im_start|>{{ m.role }} {{ m.tool_call_id }}\n{{ m.content }}
+{%- for call in m.tool_calls or () %}CALL {{ call.function.name }}({{ call.function.arguments.word }})
+{%- endfor %}<|im_end|>\n{% endfor %}
+{%- if add_generation_prompt %}<|im_start|>assistant \n{% endif %}"""
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_tools_and_calls_reach_a_chat_template_that_takes_them(tmp_path, tokenizer, as_text):
+    def row(i):
+        made = tool_row(i)
+        made["messages"][3]["tool_call_id"] = "first"
+        return made | ({"tools": json.dumps(TOOLS)} if as_text else {})
+
+    (tmp_path / "tools.jsonl").write_bytes(jsonl(rows_of(row)))
+    task = tasks.load_task(str(tmp_path / "tools.jsonl"))
+    native = copy.deepcopy(tokenizer)
+    native.chat_template = TOOL_TEMPLATE
+    text, spans = answer_spans(task.train[0]["messages"], native)
+    assert text.startswith("TOOLS look_up\n<|im_start|>system \nUse tools.<|im_end|>")
+    assert "<|im_start|>tool first\nfound" in text
+    learnt = [text[start:end] for start, end in spans]
+    assert learnt[0] == "CALL look_up(river)<|im_end|>"
+    assert learnt[1].startswith("It is ")
+    assert task.encode(task.train, native, 512)
+
+
+def test_a_template_that_refuses_tools_gets_their_text(tmp_path, tokenizer):
+    (tmp_path / "tools.jsonl").write_bytes(jsonl(rows_of(tool_row)))
+    row = tasks.load_task(str(tmp_path / "tools.jsonl")).train[0]
+    strict = copy.deepcopy(tokenizer)
+    refuse = "{% for m in messages %}{% if m.tool_calls %}{{ raise_exception('id') }}{% endif %}"
+    strict.chat_template = TOOL_TEMPLATE.replace("{%- for m in messages %}", refuse)
+    text, spans = answer_spans(row["messages"], strict)
+    assert "Tools:\n" in text
+    assert text[slice(*spans[0])].startswith("<tool_call>\n{")
 
 
 def test_a_folder_keeps_the_sides_that_its_file_names_state(tmp_path):

@@ -2,6 +2,7 @@
 
 The page requests missing and changed rows. This module does not depend on runs: a row has ids,
 texts and flags. The panel around it is `widgets.runs.runs_table`.
+ipywidgets has no table.
 """
 
 import json

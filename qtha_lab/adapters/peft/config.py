@@ -76,6 +76,8 @@ class AdapterConfig(PeftConfig):
         for name, declared in declared_settings(type(self)).items():
             declared.check(getattr(self, name))
         only = f"{self.method_name}_only"
+        if self.bias == "lora_only":  # as LoRA calls it
+            self.bias = only
         if self.bias not in ("none", "all", only):
             raise Refusal(f"bias must be one of none, all, {only}, got {self.bias!r}.")
         self.target_modules = all_linear_or(self.target_modules)

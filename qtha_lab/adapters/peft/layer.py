@@ -4,6 +4,7 @@ Holds no mathematics: a method file gives tensors, their initialisation and `del
 are in one flat `nn.ParameterDict` per name, frozen ones in a dictionary of buffers, keyed by
 adapter name. Nested modules would lose their weights in transformers' own `model.load_adapter`.
 Tensors that several layers share are stored at the first of them; the others refer to that layer.
+The layers of PEFT's LoRA hold two matrices, A and B, and no other tensors.
 """
 
 import contextlib

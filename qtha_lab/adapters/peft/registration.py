@@ -7,13 +7,18 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from peft import PeftType
+from peft import LoraConfig, PeftType
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils import register_peft_method
 
 from qtha_lab.adapters.change import Change, Layer
 from qtha_lab.adapters.method import NOTES, PLACEMENT, Control, Method
-from qtha_lab.adapters.peft.config import AdapterConfig, declared_settings, saved_type
+from qtha_lab.adapters.peft.config import (
+    AdapterConfig,
+    RankConfig,
+    declared_settings,
+    saved_type,
+)
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.model import AdapterModel
 from qtha_lab.core.errors import Refusal
@@ -23,18 +28,25 @@ from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings import Setting
 from qtha_lab.core.settings_help import with_arguments
 
-NAMES = {"lora_alpha": "alpha", "lora_dropout": "dropout"}
+NAMES = {"lora_alpha": "alpha", "lora_dropout": "dropout", "init_lora_weights": "init_weights"}
 """Our names of LoRA's settings."""
 
+USE_LORA = "Use PEFT's LoraConfig."
 REMEDIES = {
     "target_parameters": "Use PEFT's LoraConfig for experts that are parameters.",
     "trainable_token_indices": "Use modules_to_save with the embedding, or PEFT's LoraConfig.",
     "layer_replication": "Replicate the layers of the model first, or use PEFT's LoraConfig.",
     "ensure_weight_tying": "Name one of the tied modules only, or use PEFT's LoraConfig.",
-    "megatron_config": "Use PEFT's LoraConfig.",
     "use_dora": "Use the method dora.",
-    "lora_bias": "Use PEFT's LoraConfig.",
+    "fan_in_fan_out": "Remove it: the layout of a layer is read from the layer.",
+    "loftq_config": "Use the quantisation scheme of the run, or PEFT's LoraConfig.",
 }
+WITHOUT_COUNTERPART = {
+    name: default
+    for name, default in vars(LoraConfig()).items()
+    if name not in {*RankConfig.__dataclass_fields__, *PLACEMENT, *NAMES, "r"}
+}
+"""Options of LoRA that only a method which declares them has, and their defaults."""
 
 
 def with_our_names(options: Mapping[str, Any], known: Mapping[str, Any] | set[str]) -> dict:
@@ -52,11 +64,10 @@ def with_our_names(options: Mapping[str, Any], known: Mapping[str, Any] | set[st
     """
     named: dict[str, Any] = {}
     for name, value in options.items():
-        if name in REMEDIES and name not in known:
-            if value:
-                raise Refusal(
-                    f"{name} must be empty for this method, got {value!r:.80}. {REMEDIES[name]}"
-                )
+        if name in WITHOUT_COUNTERPART and name not in known:
+            if value and value != WITHOUT_COUNTERPART[name]:
+                remedy = REMEDIES.get(name, USE_LORA)
+                raise Refusal(f"{name} must be empty for this method, got {value!r:.80}. {remedy}")
             continue
         ours = NAMES.get(name, name)
         if name in known or ours not in known:
@@ -68,7 +79,7 @@ def with_our_names(options: Mapping[str, Any], known: Mapping[str, Any] | set[st
 
 
 def accept_lora_names(config_class: type) -> None:
-    """Make a config class accept the names of `NAMES`, and refuse the options of `REMEDIES`."""
+    """Make a config class accept the names of `NAMES`, and refuse options without a counterpart."""
     initialise = config_class.__init__
     if hasattr(initialise, "__wrapped__"):
         return

@@ -2,6 +2,7 @@
 
 Determines each angle as a polynomial of the inputs and parameters. `imports.pennylane` makes gates
 of the result.
+A tape of PennyLane holds numbers, not the expressions of which its angles are computed.
 """
 
 import dataclasses

@@ -2,6 +2,7 @@
 
 Each gate is one of ours, or is replaced by its definition or its matrix. Angles are polynomials of
 Qiskit's parameters.
+PennyLane reads Qiskit by pennylane-qiskit, which accepts no Qiskit above 2.3.
 """
 
 import functools

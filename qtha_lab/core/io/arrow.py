@@ -1,6 +1,7 @@
 """Limits of Arrow streams, checked in their metadata before a library maps them into memory.
 
 Compressed batches and dictionaries are refused: their size in memory is not that of the file.
+pyarrow allocates what the metadata state.
 """
 
 import struct

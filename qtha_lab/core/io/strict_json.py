@@ -1,4 +1,7 @@
-"""Parser of JSON of unknown origin, with limited depth."""
+"""Parser of JSON of unknown origin, with limited depth.
+
+Python's json limits no depth below that of its own stack.
+"""
 
 import json
 from typing import Any

@@ -2,6 +2,7 @@
 
 Numbers, true and false are converted; everything else is text, so `yes`, `1:30` and `010` are not
 numbers. Repeated keys, aliases, tags and deep nesting are refused with their line.
+PyYAML follows YAML 1.1, keeps the last of repeated keys, and limits no depth.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 A file is written under a random name, synced, renamed and then its folder synced. So readers,
 kills and power losses leave the old or the new content, and no planted link is followed.
+The functions of pathlib sync nothing and follow links.
 """
 
 import contextlib

@@ -2,6 +2,7 @@
 
 The worker writes it; other processes read it, also during a write or after a crash in the middle of
 a line. Independent of run directories and processes.
+The Trainer of transformers writes its history with a checkpoint only, and as a whole.
 """
 
 from __future__ import annotations

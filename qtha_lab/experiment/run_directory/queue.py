@@ -2,6 +2,7 @@
 
 A run holds as many slots as it has threads, and on CUDA one GPU per process. Each slot is a file
 whose lock is released when the run ends (`qtha_lab.core.locks`), so a killed run needs no cleanup.
+A semaphore of multiprocessing stays taken when its holder is killed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Linear layers whose weights are quantised, and a linear layer that rounds input and weight.
 
 Rounded weights keep the model's own precision, so memory use does not change.
+Layers of torchao and bitsandbytes store few bits, and their grids are not trained.
 """
 
 from collections.abc import Iterator

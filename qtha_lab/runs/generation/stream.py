@@ -2,6 +2,7 @@
 
 Gives the same text as transformers' `generate` for the same decoding. Several streams may
 alternate.
+The streamers of transformers need a thread per answer, which cannot alternate on shared weights.
 """
 
 import contextvars

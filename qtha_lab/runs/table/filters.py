@@ -2,6 +2,7 @@
 
 The syntax tree may contain comparisons of columns with values, joined by `and`, `or` and `not`. It
 becomes boolean columns; no part of an expression is run as Python.
+`query` of pandas also evaluates attributes and calls.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 Computes interval, p, detectable difference and verdict from arrays of losses; reads no run.
 A difference is shown, equivalent within a declared margin, or inconclusive. Sentences, tables and
 figures use the same verdict. Test rows of one key, such as a conversation, are one item.
+statsmodels has no verdict of equivalence over seeds and keyed rows; it is an oracle of the tests.
 """
 
 from __future__ import annotations

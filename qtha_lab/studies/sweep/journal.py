@@ -1,6 +1,7 @@
 """Reader of Optuna's journal that ignores or cuts damaged lines and their successors.
 
 The order of lines determines the trial numbers, so lines after a damaged one are unreliable.
+Optuna's own reader fails at a damaged line.
 """
 
 from __future__ import annotations
