@@ -8,7 +8,7 @@
 # make kin     the quick form of every reproduction, into out/reproductions (ten minutes)
 # make claims  every statement of the lessons, on SmolLM2-135M too, seeds 0 to 2 (two hours)
 # make results one seed of a recorded reproduction again, compared with its record
-# make registered   the registered measurements that have no result yet (days; resumable)
+# make registered   registered measurements without a result, cheapest first (days; resumable)
 # make course-report   seconds and memory of every lesson on the toy model (ten minutes)
 # make peft-matrix   PEFT's own tests over our methods      make peft-matrix K='delete or merge'
 # make lowest  tests of the core with the lowest versions of its packages, in .venv-lowest
@@ -97,11 +97,9 @@ claims: tools
 results: tools
 	$(BIN)/python -m tools.rerun_verdict
 
-registered: install
+registered: tools
 	$(BIN)/qtha-lab fetch smollm2-135m
-	for file in $$(grep -l "^# Registered" data/measurements/*.yaml); do \
-	  name=$$(basename $$file .yaml); test -e data/results/$$name || \
-	  nice -n 19 $(BIN)/qtha-lab compare $$file --out out/measurements/$$name || exit 1; done
+	nice -n 19 $(BIN)/python -m tools.registered --run
 
 course-report: tools
 	$(BIN)/python tools/course_report.py

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.adapters.qtha_gradient import QthaGradientConfig as QthaGradientConfig
     from qtha_lab.adapters.qtha_shared import QthaSharedConfig as QthaSharedConfig
     from qtha_lab.adapters.quanta import QuantaConfig as QuantaConfig
+    from qtha_lab.adapters.quantum_adapter import QuantumAdapterConfig as QuantumAdapterConfig
     from qtha_lab.adapters.quantum_peft import QuantumPeftConfig as QuantumPeftConfig
     from qtha_lab.adapters.quantum_train import QuantumTrainConfig as QuantumTrainConfig
     from qtha_lab.adapters.registry import method_names as list_methods  # noqa: F401

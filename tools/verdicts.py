@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.adapters.registry import controls_of
+from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.studies.comparison.claims import claims
 from qtha_lab.studies.comparison.compared import Compared
+from qtha_lab.studies.comparison.conditions import Conditions
 from qtha_lab.studies.comparison.pooled import LEAST_PAIRS, PooledDifference, pool
 from qtha_lab.studies.comparison.row_losses import read_items
-from tools.measurements import CLAIMS, OUT, PAGES, RESULTS
+from tools.measurements import CLAIMS, FILES, OUT, PAGES, RESULTS
 
 CONFIRMED = "confirm-"  # comparisons on fresh seeds, whose rates were chosen elsewhere
 LEVEL = 0.05
@@ -166,14 +168,16 @@ def page(
 
 
 def _claims(by_comparison: dict[str, list[Claim]]) -> Iterator[Row]:
-    yield "comparison", "claim", "difference", "interval", "p", "verdict"
-    yield "---", "---", "---:", "---", "---:", "---"
+    yield "comparison", "claim", "conditions", "difference", "interval", "p", "verdict"
+    yield "---", "---", "---", "---:", "---", "---:", "---"
     for name, of in by_comparison.items():
+        comparison = Comparison.from_yaml(FILES / f"{name}.yaml")
         for claim in of:
             part = f" ({claim['part']})" if "part" in claim else ""
             yield (
                 name,
                 f"`{claim['first']}` − `{claim['second']}`{part}",
+                Conditions.of(comparison, claim).sentence,
                 f"{claim['mean']:+.3f}",
                 f"[{claim['low']:+.3f}, {claim['high']:+.3f}]",
                 f"{claim['p']:.2g}",

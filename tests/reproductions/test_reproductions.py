@@ -290,7 +290,7 @@ def test_the_command_lists_and_runs_them(coins, tmp_path, capsys, monkeypatch):
 
 def test_a_second_task_of_a_system_is_a_variant_in_the_same_row(tmp_path):
     names = [line[0] for line in listing.short_table(tmp_path)[1:]]
-    assert len(names) == 20  # nineteen systems, QTHA included, and LoRA
+    assert len(names) == 21  # twenty systems, QTHA included, and LoRA
     assert reproduction_of("distillation(task=qa)").name == "distillation_qa"
     assert "distillation_qa" not in names
     row = next(line for line in listing.short_table(tmp_path) if line[0] == "distillation")
@@ -310,8 +310,7 @@ def test_every_reproduction_says_what_it_is(name):
     for words in (of.works, of.source, of.control, of.data):
         assert words
         assert not words.endswith(".")
-    assert of.arxiv[:4].isdigit()
-    assert of.arxiv[4] == "."
+    assert of.arxiv == "none" or (of.arxiv[:4].isdigit() and of.arxiv[4] == ".")
     assert len(of.arms) >= 2, "A reproduction has a control"
     assert of.steps[0] >= of.steps[1]
 
