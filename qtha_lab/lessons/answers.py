@@ -3,6 +3,7 @@
 Each returns an object that displays itself as HTML on a page and as text elsewhere.
 """
 
+import functools
 import html
 import logging
 from collections import Counter
@@ -12,7 +13,8 @@ from typing import Any
 from qtha_lab.core.errors import describe_error
 from qtha_lab.lessons import grading, guard, saved_answers
 from qtha_lab.lessons.builds import BUILDS, BuildTask
-from qtha_lab.lessons.generic_mistakes import generic_reason
+from qtha_lab.lessons.generic_mistakes import generic_reason, value_fact
+from qtha_lab.lessons.known_mistakes import combined_reason, known_reason
 from qtha_lab.lessons.registry import EXERCISES, Exercise, get
 from qtha_lab.lessons.time_limit import SECONDS as LIMIT_SECONDS
 from qtha_lab.lessons.time_limit import (
@@ -25,25 +27,39 @@ from qtha_lab.lessons.time_limit import (
 log = logging.getLogger(__name__)
 
 _HINTS_SHOWN: Counter = Counter()  # hints shown, by exercise
+CAUSE_SECONDS = 5.0  # of processor time for each way to find the cause of a wrong answer
 SIGNS = {"right": "✓", "wrong": "✗", "not attempted": "○"}
 
 
 @dataclass(frozen=True)
 class AnswerResult:
-    """Result of grading; `state` is "right", "wrong" or "not attempted"."""
+    """Result of grading.
+
+    Attributes:
+        number: Number of the exercise.
+        state: "right", "wrong" or "not attempted".
+        message: Reason or remark.
+        case: Smallest failing case of a function, unless the message shows it.
+        tries: Number of tries so far; 0 if none counts.
+    """
 
     number: str
     state: str
     message: str = ""
+    case: str = ""
+    tries: int = 0
 
     def __repr__(self) -> str:
-        verdict = f"{self.state}: {self.message}" if self.message else self.state
-        return f"{SIGNS[self.state]} {self.number} {verdict}"
+        state = f"{self.state} (try {self.tries})" if self.tries > 1 else self.state
+        verdict = f"{state}: {self.message}" if self.message else state
+        lines = [f"{SIGNS[self.state]} {self.number} {verdict}", self.case]
+        return "\n  ".join(filter(None, lines))
 
     def _repr_html_(self) -> str:
         kind = {"right": "success", "wrong": "error"}.get(self.state, "info")
         edge = f"border-left:4px solid var(--jp-{kind}-color1,#767676)"
-        return f'<div role="status" style="{edge};padding:4px 10px">{html.escape(repr(self))}</div>'
+        lines = html.escape(repr(self)).replace("\n", "<br>")
+        return f'<div role="status" style="{edge};padding:4px 10px">{lines}</div>'
 
 
 class FoldedText:
@@ -86,11 +102,12 @@ def check(number: str, answer: Any) -> AnswerResult:
         todo = "put your answer in place of ... and run both cells again"
         return AnswerResult(number, "not attempted", todo)
     fault = _fault_in_time(exercise, answer)
-    saved_answers.count_attempt("exercises", number, is_done=fault is None)
+    tries = saved_answers.count_attempt("exercises", number, is_done=fault is None)
     if fault is not None:
-        return AnswerResult(number, "wrong", fault)
+        case = _case(exercise, answer, fault)
+        return AnswerResult(number, "wrong", fault, case, tries)
     saved_answers.store_code(number, exercise.answer, answer)
-    return AnswerResult(number, "right", exercise.remark)
+    return AnswerResult(number, "right", exercise.remark, tries=tries)
 
 
 def state_of(answer: Any) -> Any:
@@ -110,7 +127,7 @@ def _fault_in_time(exercise: Exercise, answer: Any) -> str | None:
     _prepare(exercise)
     try:
         with guard.unchanged_state(), guard.limited_output(), time_limit(LIMIT_SECONDS):
-            return _fault(exercise, answer)
+            fault = _fault(exercise, answer)
     except AnswerTimeout:
         return (
             f"it is not done after {LIMIT_SECONDS:g} seconds: does a loop end, "
@@ -118,6 +135,7 @@ def _fault_in_time(exercise: Exercise, answer: Any) -> str | None:
         )
     except SystemExit:
         return "it ends Python: an answer must return"
+    return fault if fault is None or fault.is_cause else _cause(exercise, answer) or fault
 
 
 def _prepare(exercise: Exercise) -> None:
@@ -129,40 +147,65 @@ def _prepare(exercise: Exercise) -> None:
     getattr(exercise.grader, "cases", None)
 
 
-def _fault(exercise: Exercise, answer: Any) -> str | None:
-    """Return the reason why an answer is wrong; None for a right one."""
+class Fault(str):
+    """Sentence about a wrong answer; its cause if `is_cause`, otherwise what the answer gives."""
+
+    is_cause = True
+
+
+def _fault(exercise: Exercise, answer: Any) -> Fault | None:
+    """Return what is wrong in an answer; None for a right one."""
     try:
         exercise.grader.check(answer)
     except grading.ReplacedFunction as error:
-        return str(error)
+        return Fault(error)
     except Exception as error:  # an answer of an unexpected kind must not stop the notebook
-        known = _known_reason(exercise, answer)
-        return known or _generic_reason(exercise, answer) or _reason(exercise.number, error)
+        fault = Fault(_reason(exercise.number, error))
+        fault.is_cause = False
+        return fault
     try:
         exercise.extra_check(answer)
         grading.refuse_replaced()
     except grading.WrongAnswer as error:
-        return str(error)
+        return Fault(error)
     except Exception as error:
-        return _reason(exercise.number, error)
+        return Fault(_reason(exercise.number, error))
     return None
+
+
+def _cause(exercise: Exercise, answer: Any) -> str | None:
+    """Return the first cause that has the answer's values, within a time limit of its own."""
+    for find in (known_reason, _generic_reason, combined_reason):
+        try:
+            with guard.unchanged_state(), guard.limited_output(), time_limit(CAUSE_SECONDS):
+                if found := find(exercise, answer):
+                    return found
+        except (AnswerTimeout, SystemExit) as stopped:
+            log.debug("%s: no cause is found: %r", exercise.number, stopped)
+    return None
+
+
+def _case(exercise: Exercise, answer: Any, fault: str) -> str:
+    """Return the smallest failing case of a function; empty if the fault shows it."""
+    if not isinstance(exercise.grader, grading.Function):
+        return ""
+    try:
+        with guard.unchanged_state(), guard.limited_output(), time_limit(LIMIT_SECONDS):
+            exercise.grader.check(answer)
+    except grading.WrongAnswer as error:
+        shown = str(error)
+        return shown if shown.startswith("for ") and shown not in fault else ""
+    except (Exception, SystemExit, AnswerTimeout) as error:
+        log.debug("%s shows no case: %r", exercise.number, error)
+    return ""
 
 
 def _generic_reason(exercise: Exercise, answer: Any) -> str | None:
     """Return a true sentence about the answer's values that fits any exercise, if one holds."""
-    return generic_reason(exercise.grader, lambda: exercise.answer_of(exercise.solution), answer)
-
-
-def _known_reason(exercise: Exercise, answer: Any) -> str | None:
-    """Return the reason of the known mistake that has the same wrong values, if any."""
-    for mistake, sentence in exercise.mistakes:
-        try:
-            if exercise.grader.agrees(answer, exercise.answer_of(mistake)):
-                return sentence
-        except Exception as reason:  # the mistake does not run on all cases, so it is another one
-            log.debug("%s is not this mistake: %r", exercise.number, reason)
-            continue
-    return None
+    right = functools.partial(exercise.answer_of, exercise.solution)
+    return generic_reason(exercise.grader, right, answer) or value_fact(
+        exercise.grader, right, answer
+    )
 
 
 def _reason(number: str, error: Exception) -> str:

@@ -20,7 +20,7 @@ from qtha_lab.lessons import grading, guard
 from qtha_lab.lessons.time_limit import SECONDS, AnswerTimeout, time_limit
 
 log = logging.getLogger(__name__)
-MOST_PRINTED, MOST_DRAWN = 8, 64  # values
+MOST_DRAWN = 64  # values
 PLAIN = (tuple, str, bool)  # such as a shape
 
 
@@ -121,17 +121,7 @@ def difference(got: Any, expected: Any, tolerance: float) -> str:
     if np.allclose(values, right, *limits):
         return ""
     around = f" ± {expected.tolerance:g}" if near else ""
-    return _unequal(values, right) + around
-
-
-def _unequal(values: np.ndarray, right: np.ndarray) -> str:
-    """Return few values, or the entry with the largest difference."""
-    if values.size <= MOST_PRINTED:
-        return f"{_numbers(values)} instead of {_numbers(right)}"
-    gaps = np.nan_to_num(np.abs(values - right), nan=np.inf)
-    place = tuple(map(int, np.unravel_index(int(gaps.argmax()), gaps.shape)))
-    off = f"it differs by up to {gaps.max():.3g}"
-    return f"{off}: {values[place]:.6g} instead of {right[place]:.6g} at {list(place)}"
+    return grading.unequal(values, right) + around
 
 
 def _values(expected: Any) -> Any:
@@ -162,8 +152,3 @@ def _array(value: Any) -> np.ndarray:
 
 def _text(value: Any) -> str:
     return grading.short_text(tuple(value) if isinstance(value, tuple) else value)
-
-
-def _numbers(values: np.ndarray) -> str:
-    text = np.array2string(values, precision=6, separator=", ", suppress_small=True)
-    return " ".join(text.split())

@@ -5,6 +5,7 @@ values on every case. The sentence is a statement about the values, so that it i
 were computed; a guess at their cause begins with "you seem".
 """
 
+import inspect
 import itertools
 import logging
 import math
@@ -14,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from qtha_lab.lessons import grading
+from qtha_lab.lessons.value_facts import value_facts
 
 log = logging.getLogger(__name__)
-LN2 = math.log(2)
+LN2, LOG2 = math.log(2), math.log10(2)
 DEGREES = 180 / math.pi
 OfResult = Callable[[np.ndarray], np.ndarray]
 
@@ -44,6 +46,7 @@ OF_ENTRIES: tuple[tuple[str, OfResult], ...] = (
 GUESSES: tuple[tuple[str, OfResult], ...] = (
     ("you seem to take the natural logarithm, where base 2 is asked for", lambda y: y * LN2),
     ("you seem to take the logarithm of base 2, where it should be natural", lambda y: y / LN2),
+    ("you seem to take the logarithm of base 10, where base 2 is asked for", lambda y: y * LOG2),
     ("you seem to convert to degrees what should be in radians", lambda y: y * DEGREES),
     ("you seem to convert to radians what is in radians already", lambda y: y / DEGREES),
 )
@@ -80,6 +83,21 @@ def generic_reason(grader: Any, solution: Callable[[], Any], answer: Any) -> str
         return next(reasons(grader, solution, answer), None) if reasons else None
     except Exception as problem:  # the answer, or a change of its arguments, may raise anything
         log.debug("no generic mistake is recognised: %r", problem)
+        return None
+
+
+def value_fact(grader: Any, solution: Callable[[], Any], answer: Any) -> str | None:
+    """Return a sentence about a function's values or unused arguments, if any."""
+    if not isinstance(grader, grading.Function):
+        return None
+    try:
+        results = [grading.call_on_copies(answer, arguments) for arguments, _ in grader.cases]
+        values = [grading.as_array(result) for result in results]
+        rights = [grading.as_array(right) for _, right in grader.cases]
+        facts = value_facts(values, rights, grader.is_close)
+        return next(itertools.chain(facts, _unused_arguments(grader, answer, solution())), None)
+    except Exception as problem:  # the answer may raise anything
+        log.debug("no fact is found: %r", problem)
         return None
 
 
@@ -123,11 +141,53 @@ def _reasons_of_function(grader: Any, solution: Callable[[], Any], answer: Any) 
                 yield sentence
 
 
+def _unused_arguments(grader: Any, answer: Callable, right: Callable) -> Iterator[str]:
+    """Yield the arguments that change the solution's values and not those of the answer."""
+    cases = [arguments for arguments, _ in grader.cases]
+    unused = []
+    for place in range(len(cases[0])):
+        others = [
+            (*a[:place], _other(a[place], b[place]), *a[place + 1 :])
+            for a, b in zip(cases, [*cases[1:], cases[0]], strict=True)
+        ]
+        pairs = list(zip(cases, others, strict=True))
+        if all(_is_same(grader, answer, *pair) for pair in pairs) and not all(
+            _is_same(grader, right, *pair) for pair in pairs
+        ):
+            unused.append(_parameter(answer, place))
+    if unused:
+        yield f"its values do not depend on {' and '.join(unused)}"
+
+
+def _other(value: Any, of_next_case: Any) -> Any:
+    try:
+        return 1.5 * _number(value) + 0.25
+    except TypeError:
+        return of_next_case
+
+
+def _is_same(grader: Any, function: Callable, arguments: tuple, others: tuple) -> bool:
+    one, other = (
+        grading.as_array(grading.call_on_copies(function, given)) for given in (arguments, others)
+    )
+    return one.shape == other.shape and grader.is_close(one, other)
+
+
+def _parameter(function: Callable, place: int) -> str:
+    names = list(inspect.signature(function).parameters)
+    return names[place] if place < len(names) else f"the {_ordinal(place)} argument"
+
+
 def _changes_of_arguments(count: int) -> Iterator[tuple[str, Callable[[tuple], tuple]]]:
     """Yield a sentence and a change of all arguments."""
     for i, j in itertools.combinations(range(count), 2):
         names = f"{_ordinal(i)} and the {_ordinal(j)}"
         yield f"the {names} argument are exchanged", lambda a, i=i, j=j: _exchanged(a, i, j)
+    for words, change in ARGUMENTS if count > 1 else ():
+        yield (
+            f"its values are those for every argument {words}",
+            lambda a, change=change: tuple(map(change, a)),
+        )
     for place, (words, change) in itertools.product(range(count), ARGUMENTS):
         sentence = f"its values are those for the {_ordinal(place)} argument {words}"
         yield (

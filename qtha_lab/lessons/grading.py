@@ -1,8 +1,9 @@
 """Graders of exercises: a number, some whole numbers, or a function on cases.
 
 Each grader checks an answer (and raises `WrongAnswer` with the fault), compares it with a known
-mistake, and lists the right values. No message reveals a right value; for a function, the message
-names the failing arguments. Every call of a learner's function gets its own copy of the arguments.
+mistake, and lists the right values. No message reveals a final answer; for a function, the message
+shows the smallest failing case with its expected value. Every call of a learner's function gets
+its own copy of the arguments.
 """
 
 import copy
@@ -19,6 +20,7 @@ from qtha_lab.lessons import guard
 
 EXACT = 1e-9  # relative rounding error of a computed number
 ATOL = 1e-9
+MOST_PRINTED = 8  # values
 SAME_VALUE = 0.02  # relative difference of two roundings of one value
 RTOL = 1e-4
 OF_EVERY_CLASS = set(vars(type("Empty", (), {}))) | {"__qualname__", "__annotations__"}
@@ -151,7 +153,7 @@ class Function:
     Example:
         >>> Function(lambda: [((1,), 2), ((3,), 9)]).check(lambda x: x + 1)
         Traceback (most recent call last):
-        qtha_lab.lessons.grading.WrongAnswer: for (3) it gives 4, which is not it
+        qtha_lab.lessons.grading.WrongAnswer: for (3) it gives 4 instead of 9
     """
 
     make: Callable[[], Iterable[Case]]
@@ -165,10 +167,10 @@ class Function:
         return list(self.make())
 
     def check(self, answer: Any) -> None:
-        """Raise `WrongAnswer` at the first case where the function is not right."""
+        """Raise `WrongAnswer` at the smallest case where the function is not right."""
         if not callable(answer):
             raise WrongAnswer(f"the answer must be a function, not {short_text(answer)}")
-        for arguments, right in self.cases:
+        for arguments, right in sorted(self.cases, key=lambda case: _size(case[0])):
             self._check_case(answer, arguments, as_array(right))
 
     def _check_case(self, answer: Callable, arguments: Arguments, right: np.ndarray) -> None:
@@ -183,9 +185,9 @@ class Function:
             raise WrongAnswer(f"for {name} it returns nothing: is there a return?")
         value = as_array(result)
         if value.shape != right.shape:
-            raise WrongAnswer(f"for {name} it gives shape {value.shape}, not {right.shape}")
+            raise WrongAnswer(f"for {name} it gives shape {value.shape} instead of {right.shape}")
         if not self.is_close(value, right):
-            raise WrongAnswer(f"for {name} it gives {short_text(result)}, which is not it")
+            raise WrongAnswer(f"for {name} it gives {unequal(value, right)}")
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
         """Return True if an answer equals a known mistake on every case."""
@@ -208,6 +210,35 @@ class Function:
     def is_close(self, values: np.ndarray, expected: np.ndarray) -> bool:
         """Return True if all values are equal within the tolerances."""
         return np.allclose(values, expected, rtol=self.rtol, atol=self.atol)
+
+
+def _size(arguments: Any) -> int:
+    """Return the number of values in arguments."""
+    if isinstance(arguments, (tuple, list)):
+        return sum(map(_size, arguments))
+    return int(np.size(arguments)) if not hasattr(arguments, "numel") else arguments.numel()
+
+
+def unequal(values: np.ndarray, right: np.ndarray) -> str:
+    """Return few values beside the right ones, or the entry with the largest difference.
+
+    Example:
+        >>> unequal(np.array([1.0, 2.0]), np.array([1.0, 3.0]))
+        '[1., 2.] instead of [1., 3.]'
+    """
+    if values.size <= MOST_PRINTED:
+        return f"{_numbers(values)} instead of {_numbers(right)}"
+    gaps = np.nan_to_num(np.abs(values - right), nan=np.inf)
+    place = tuple(map(int, np.unravel_index(int(gaps.argmax()), gaps.shape)))
+    entry = f"{values[place]:.6g} instead of {right[place]:.6g} at {list(place)}"
+    return f"{entry}, where it differs most"
+
+
+def _numbers(values: np.ndarray) -> str:
+    if values.ndim == 0:
+        return f"{values[()]:.6g}"
+    text = np.array2string(values, precision=6, separator=", ", suppress_small=True)
+    return " ".join(text.split())
 
 
 Grader = Number | WholeNumbers | Function

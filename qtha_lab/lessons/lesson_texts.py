@@ -100,6 +100,9 @@ class _Declarations:
         for number, mistake in enumerate(text.mistakes):
             with self.file.at("exercise", place, "mistakes", number):
                 mistakes.append(_mistake(text, solution, mistake))
+        changes = [(m.change, m.to, m.reason) for m in text.mistakes if m.change and m.reason]
+        with self.file.at("exercise", place, "changes"):
+            mistakes += [(_changed(solution, *pair), why) for *pair, why in text.changes]
         grader: Any = Construction(tuple(properties))
         further: dict[str, Any] = {}
         if text.grader or text.right is not None:
@@ -111,6 +114,7 @@ class _Declarations:
             solution=solution,
             setup=text.setup.strip(),
             mistakes=tuple(mistakes),
+            changes=(*changes, *text.changes),
             grader=grader,
             **further,
         )
@@ -146,10 +150,11 @@ def _grader(text: ExerciseText) -> grading.Number | grading.WholeNumbers | Selec
 
 def _letter_mistakes(text: ExerciseText) -> Iterator[Mistake]:
     """Yield the selections with one wrong letter; the reason is that of the letter."""
-    for letter, reason in text.letters.items():
-        chosen = "".join(sorted({*str(text.right)} ^ {letter}))
+    selection = Selection(str(text.right), text.letters)
+    for letter in text.letters:
+        chosen = "".join(sorted({*selection.right} ^ {letter}))
         if chosen:
-            yield f'{text.answer} = "{chosen}"', reason
+            yield f'{text.answer} = "{chosen}"', selection.reason_of(letter)
 
 
 def _mistake(text: ExerciseText, solution: str, mistake: MistakeText) -> Mistake:

@@ -110,7 +110,7 @@ class Selection:
     Example:
         >>> Selection("a", {"a": "a is true", "b": "b needs a control"}).check("ab")
         Traceback (most recent call last):
-        qtha_lab.lessons.grading.WrongAnswer: b needs a control
+        qtha_lab.lessons.grading.WrongAnswer: b is not part of the answer: b needs a control
     """
 
     right: str
@@ -119,9 +119,14 @@ class Selection:
     def check(self, answer: Any) -> None:
         """Raise `WrongAnswer` with the reason of the first letter that is wrong."""
         chosen = self._letters(answer)
-        for letter, reason in self.reasons.items():
+        for letter in self.reasons:
             if (letter in chosen) != (letter in self.right):
-                raise WrongAnswer(reason)
+                raise WrongAnswer(self.reason_of(letter))
+
+    def reason_of(self, letter: str) -> str:
+        """Return the sentence for an answer that is wrong about a letter."""
+        part = "is missing" if letter in self.right else "is not part of the answer"
+        return f"{letter} {part}: {self.reasons[letter]}"
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
         """Return True if both are the same selection."""

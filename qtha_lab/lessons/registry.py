@@ -37,6 +37,7 @@ class Exercise:
         solution: Code that leaves the right answer.
         mistakes: (code that leaves a wrong answer, why it is wrong), each a mistake to be expected.
             A mistake with right values has the text of `extra_check` as its reason.
+        changes: (part of the solution, text in its place, fault) of mistakes that can be combined.
         grader: Grader of answers.
         remark: Message for a right answer.
         extra_check: Raises `grading.WrongAnswer` for right values of an excluded approach.
@@ -63,6 +64,7 @@ class Exercise:
     kind: str = "F"
     ranges: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
     phrases: tuple[str, ...] = field(default=(), repr=False)
+    changes: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
     template: "Exercise | None" = field(default=None, repr=False)
 
     def __post_init__(self):

@@ -78,8 +78,8 @@ def store(kind: Kind, number: str, **changes: Any) -> None:
     _locked(place, write)
 
 
-def count_attempt(kind: Kind, number: str, is_done: bool) -> None:
-    """Add one attempt to an entry; an entry that was done once stays done.
+def count_attempt(kind: Kind, number: str, is_done: bool) -> int:
+    """Add one attempt to an entry, and return their number; one done once stays done.
 
     Args:
         kind: "exercises" or "builds".
@@ -88,8 +88,9 @@ def count_attempt(kind: Kind, number: str, is_done: bool) -> None:
     """
     before = entry(kind, number)
     attempts = before.get("attempts")
-    count = attempts if isinstance(attempts, int) else 0
-    store(kind, number, attempts=count + 1, done=is_done or before.get("done") is True)
+    count = attempts + 1 if isinstance(attempts, int) else 1
+    store(kind, number, attempts=count, done=is_done or before.get("done") is True)
+    return count
 
 
 def store_code(number: str, name: str, value: Any) -> None:

@@ -57,6 +57,7 @@ class ExerciseText(TextModel):
         grader: Grader of a function.
         properties: Properties of a right answer, in order; after `right` or `grader`, properties
             that an answer with right values must have.
+        changes: Further mistakes, each a part of the solution, the text in its place and the fault.
     """
 
     number: str
@@ -77,6 +78,7 @@ class ExerciseText(TextModel):
     ranges: dict[str, tuple[int | float, ...]] = Field({})
     phrases: tuple[str, ...] = ()
     mistakes: tuple[MistakeText, ...] = ()
+    changes: tuple[tuple[str, str, str], ...] = ()
 
 
 class PredictionText(TextModel):

@@ -1,5 +1,6 @@
 """Grading of a bank of answers that is kept apart from the exercises' files."""
 
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 from qtha_lab.lessons import check, exercises
 
 ANSWERS = tomllib.loads(Path(__file__).with_name("answers.toml").read_text(encoding="utf-8"))
+FUNCTIONS = tomllib.loads(
+    Path(__file__).with_name("function_answers.toml").read_text(encoding="utf-8")
+)
 RIGHT = {title: answers.get("right", []) for title, answers in ANSWERS.items()}
 WRONG = {title: answers.get("wrong", []) for title, answers in ANSWERS.items()}
 BY_TITLE = {exercise.title: exercise for exercise in exercises()}
@@ -54,7 +58,7 @@ def test_a_wrong_answer_gets_its_true_reason_or_none(title, entry):
         assert reason in verdict.message
         assert not has_right_value(verdict.message, BY_TITLE[title].grader)
     else:  # the values of the answer, and no reason
-        assert "which is not it" in verdict.message or "is not it;" in verdict.message
+        assert " instead of " in verdict.message or "is not it;" in verdict.message
 
 
 def has_right_value(text, grader):
@@ -71,3 +75,33 @@ def test_three_in_five_wrong_answers_get_a_reason():
 def test_the_bank_is_large_enough_to_judge_by():
     assert sum(map(len, WRONG.values())) >= 100
     assert sum(map(len, RIGHT.values())) >= 40
+
+
+FUNCTION_ANSWERS = [
+    (title, number) for title, entries in FUNCTIONS.items() for number in range(len(entries))
+]
+HELD_OUT = [(title, number) for title, number in FUNCTION_ANSWERS if number % 3 == 2]
+
+
+@functools.cache
+def verdict_of(title, number):
+    change, to, *_ = FUNCTIONS[title][number]
+    return verdict_on(title, change, to)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("title", "number"), FUNCTION_ANSWERS)
+def test_a_wrong_function_is_told_its_cause_or_its_smallest_failing_case(title, number):
+    verdict, told = verdict_of(title, number), FUNCTIONS[title][number][3]
+    assert verdict.state == "wrong", verdict
+    assert told in verdict.message
+    if not told:
+        assert " instead of " in verdict.message or "it stops with" in verdict.message
+
+
+def test_three_in_five_wrong_functions_have_a_cause_also_of_those_held_out():
+    assert len(FUNCTION_ANSWERS) >= 300
+    assert len(HELD_OUT) >= 100
+    for answers in (FUNCTION_ANSWERS, HELD_OUT):
+        with_cause = sum(bool(FUNCTIONS[title][number][3]) for title, number in answers)
+        assert with_cause >= LEAST_WITH_REASON * len(answers)

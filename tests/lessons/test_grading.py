@@ -8,10 +8,12 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
-from qtha_lab.lessons import answers, check, exercises, grading
+from qtha_lab.lessons import answers, check, exercises, get, grading
 from qtha_lab.lessons.generic_mistakes import generic_reason
 from qtha_lab.lessons.object_graders import Construction
+from qtha_lab.lessons.value_facts import value_facts
 
 WAVES = grading.Function(
     lambda: [((a, b), [np.sin(a) * b, np.log2(3 + a * b)]) for a, b in ((0.3, 1.2), (-1.1, 0.4))]
@@ -239,3 +241,32 @@ def test_an_error_of_a_further_predicate_is_reported_and_is_no_fault_of_the_answ
         grader.check("text")
     with pytest.raises(grading.WrongAnswer, match=r"its check stops with .*rank"):
         grader.check(3)
+
+
+PAIRS = [np.array([1.0, 2.0, 4.0]), np.array([3.0, 5.0, 6.0])]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda y: 4 * y, "it is 4 times the right value in every case"),
+        (lambda y: y + 64, "it is larger than the right value by 64 in every case"),
+        (lambda y: 0 * y, "it is zero in every case"),
+        (lambda y: y * np.nan, "it is not a finite number"),
+        (lambda y: y[[1, 0, 2]], "its entries are right, in another order: 2, 1, 3"),
+        (lambda y: y[1:], "entry 1 is missing, and the others are right"),
+        (lambda y: y.sum(), "it is one number, the sum of the right entries"),
+        (lambda y: y[:, None], "its values are right, and their shape (3, 1) is not"),
+        (lambda y: y * [2, 1, 1], "entry 1 is wrong, and the others are right: it is twice"),
+    ],
+)
+def test_a_fact_about_wrong_values_holds_in_every_case(change, sentence):
+    values = [np.asarray(change(right)) for right in PAIRS]
+    assert next(value_facts(values, PAIRS, np.allclose)).startswith(sentence)
+
+
+def test_two_faults_at_once_are_named_and_an_argument_that_is_not_used():
+    both = get("9.2").solution.replace("ddof=1", "ddof=0")
+    verdict = check("9.2", get("9.2").answer_of(both))
+    assert verdict.message.startswith("two faults: the variance of the seeds divides by n")
+    assert "depend on phi" in check("3.3", lambda theta, x, phi: torch.cos(theta + x)).message

@@ -55,7 +55,7 @@ def _qtha_size(d: int, r: int, bond: int) -> int:
 
 
 def _widths():
-    for r, bond in ((4, 8), (8, 8), (16, 4), (2, 6), (24, 6), (32, 6)):
+    for r, bond in ((4, 8), (8, 8), (16, 4), (2, 5), (2, 6), (24, 6), (32, 6)):
         widths = range(64, 99_999, 64)
         yield (r, bond), next(d for d in widths if _qtha_size(d, r, bond) < 2 * r * d)
 

@@ -38,7 +38,7 @@ CRZ = _wave(0.1, 0.3, -0.2, 0.25, 0.4), _wave(0, 0, 0, 0, 1), *RY
 
 
 def _gradient(waves) -> grading.Function:
-    cases = [((wave, t), wave.gradient(t)) for wave in waves for t in (0.0, 0.8, 2.0)]
+    cases = [((wave, t), wave.gradient(t)) for wave in waves for t in (0.0, 0.8, 2.0, 4.0)]
     return grading.Function(lambda: cases, label=lambda f, t: f"({f.__name__}, {t:g})", rtol=1e-6)
 
 

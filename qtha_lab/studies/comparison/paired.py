@@ -73,6 +73,11 @@ class PairedDifference:
     neighbour: Neighbour = ""
     lost: int = 0
 
+    def __repr__(self) -> str:
+        """Three significant digits, as in a table: no interval is known more precisely."""
+        ends = f"low={self.low:.3g}, high={self.high:.3g}"
+        return f"PairedDifference(mean={self.mean:.3g}, {ends}, seeds={self.seeds})"
+
     @property
     def scale(self) -> str:
         """Numbers of seeds, test rows and keys in words.
