@@ -139,10 +139,10 @@ class Sitting:
         self.page.wait_for_timeout(1500)
         keep(self.page.screenshot(), "opened")
         self.bench.get_by_role("tab", name="Compare").click()
-        expect(self.bench.locator(".qtha-verdict")).to_contain_text("than")
+        expect(self.bench.locator(".qtha-verdict:visible")).to_contain_text("than")
         self.page.wait_for_timeout(1500)
         frames += [self.frame()] * LAST_FRAMES
-        self.say(self.bench.locator(".qtha-verdict").inner_text())
+        self.say(self.bench.locator(".qtha-verdict:visible").inner_text())
         save_film(frames, [int(1000 * FILM_SECONDS / FILM_FRAMES)] * len(frames))
 
     def frame(self) -> Image.Image:

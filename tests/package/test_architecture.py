@@ -502,9 +502,9 @@ def test_few_lines_escape_the_formatter_and_none_is_too_long():
     assert long == []
 
 
-# ---- internals of other libraries: patched in two modules only
+# ---- internals of other libraries: patched in one module only
 
-PATCHES = {"qtha_lab/core/patches.py", "widgets/kit/kernel_patches.py"}
+PATCHES = {"qtha_lab/core/patches.py"}
 # the switch that transformers documents for a registered attention function
 NO_PATCH = {"_attn_implementation"}
 
@@ -536,7 +536,7 @@ def _is_field(node: ast.AST) -> bool:
 
 
 @for_each_file
-def test_internals_of_other_libraries_are_patched_in_two_modules(path):
+def test_internals_of_other_libraries_are_patched_in_one_module(path):
     if str(path.relative_to(ROOT)) not in PATCHES:
         assert patched_internals(path) == []
 
@@ -602,11 +602,6 @@ GONE = {  # names of modules, classes and functions, below the folders where the
     "an own grammar of OpenQASM": ("Tokenizer Lexer Token Grammar grammar.py", "circuits"),
     "own controls": ("Panel controls.py panel.py panel.js", "kit"),
 }
-EXCEPTIONS_OF_GONE = {  # since 2026-12-02, until the page stands on ipywidgets
-    "widgets/kit/controls.py",
-    "widgets/kit/panel.py",
-    "widgets/kit/panel.js",
-}
 USUAL = {"np", "pd", "nn", "qml", "go", "tn", "F", "ipw", "tl", "st"}
 
 
@@ -630,7 +625,7 @@ def test_a_concept_that_went_does_not_come_back(concept):
     found = {
         str(path.relative_to(ROOT)): again for path in sources if (again := names & names_in(path))
     }
-    assert found.keys() - EXCEPTIONS_OF_GONE == set(), found
+    assert found == {}
 
 
 def hidden_modules(path: Path) -> list[str]:

@@ -36,7 +36,6 @@ LISTED = Path(__file__).with_name("caches.txt")
 PLAIN = {  # compared by Python, NumPy or torch
     "int", "str", "bool", "float", "tuple", "Path", "type", "None", "torch.device", "torch.dtype",
     "torch.Size", "complex", "What", "Matrix", "Files", "Callable", "GateKey", "Any", "Declared",
-    "Element",
 }  # fmt: skip
 BY_FIELDS = {Readout, Noise, MpoShape, PageStyle, Freedoms, EngineInfo, AnsatzInfo}
 BY_IDENTITY = {KernelPlan, Spec}
@@ -59,6 +58,7 @@ STORES = {  # dictionaries and `Cache` objects, with what their keys hold
     "_unsaved": "no values: the reader's work by kind and number",
     "_waiting": "no values: results on pages by prediction",
     "_shown": "no values: panels by cell",
+    "_stored": "class and all options of a layout or style",
     "ALIASES": "a registry: other names of gates",
     "FACTS": "a registry: facts by kind",
     "cached_numbers": "plan by identity, all bytes of the angles, dtype",

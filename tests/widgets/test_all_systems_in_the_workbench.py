@@ -14,6 +14,7 @@ from support.waiting import PATIENCE
 from support.workbench_kernel import in_a_kernel, settled
 
 from qtha_lab import Comparison, Experiment, launch
+from widgets.kit.boxes import is_shown
 from widgets.workbench.setup import PRESET
 from widgets.workbench.workbench import Workbench
 
@@ -93,7 +94,7 @@ def test_it_is_typed_launched_and_trained(paper, made_before):
         typed(bench.setup.training, training)
         (card,) = bench.setup.methods.cards
         typed(card.form, options)
-        await bench.launch()
+        await bench.start()
         for run in bench.watch.runs:
             await asyncio.to_thread(run.wait)
         bench.background.stop()
@@ -124,7 +125,7 @@ def chosen(bench, title, entries):
     """Choose a preset of the page and type over its values."""
     bench.setup.preset.value = title
     for name, entry in entries.items():
-        bench.systems.form[name].control.value = entry
+        bench.systems.form[name].entry = entry
 
 
 def test_the_form_of_a_command_takes_the_place_of_the_comparison_until_it_is_folded():
@@ -133,13 +134,13 @@ def test_the_form_of_a_command_takes_the_place_of_the_comparison_until_it_is_fol
         seen = []
         for title in ("search a circuit", "", "search a circuit"):
             bench.setup.preset.value = title or PRESET
-            parts = bench.setup.methods.panel, bench.header.launch, bench.setup.training_fold
-            seen.append(([part.visible for part in parts], bench.systems.form_fold.unfolded))
+            parts = bench.setup.methods, bench.header.launch, bench.setup.training_fold
+            seen.append(([*map(is_shown, parts)], bench.systems.form_fold.unfolded))
         bench.systems.form_fold.unfolded = False
-        seen.append((bench.setup.preset.value, bench.setup.methods.panel.visible))
+        seen.append((bench.setup.preset.value, is_shown(bench.setup.methods)))
         bench.setup.preset.value = "search a circuit"
         bench.setup.finder.value = "learning rate"  # a setting of the comparison
-        seen.append((bench.setup.preset.value, bench.header.launch.visible))
+        seen.append((bench.setup.preset.value, is_shown(bench.launch)))
         return seen
 
     seen = in_a_kernel(work, Comparison(methods="lora(r=2)"))
@@ -161,7 +162,7 @@ def test_a_command_is_launched_from_its_preset_and_watched_to_its_end(title):
     async def work(bench):
         chosen(bench, title, entries)
         bench.systems.start.click()
-        shown = bench.panes.shown, bench.systems.panel.visible
+        shown = bench.panes.shown, bench.systems.is_shown
         await bench.background.tasks["command"]
         return shown, bench.systems, [run.status().state for run in bench.watch.runs]
 
@@ -170,7 +171,7 @@ def test_a_command_is_launched_from_its_preset_and_watched_to_its_end(title):
     assert systems.run.state == "finished", systems.run.output()
     assert words in html.unescape(systems.output.value).replace("\n", " ")
     assert f"{title}: finished" in systems.state.value
-    assert not systems.stop.visible
+    assert not is_shown(systems.stop)
     trains = title in ("train by federated averaging", "reproduce a paper")
     assert set(states) == ({"finished"} if trains else set())
 
@@ -184,11 +185,11 @@ def test_a_command_is_found_again_stopped_and_resumed():
         bench.systems.start.click()
         await until(lambda: bench.watch.runs)
         other = Workbench(Comparison(methods="lora(r=2)"))
-        found = other.systems.panel.visible, other.systems.run == bench.systems.run
+        found = other.systems.is_shown, other.systems.run == bench.systems.run
         other.background.stop()
         bench.systems.stop.click()
         await bench.background.tasks["command"]
-        stopped = bench.systems.state.value, bench.systems.resume.visible
+        stopped = bench.systems.state.value, is_shown(bench.systems.resume)
         bench.systems.resume.click()
         resumed = bench.systems.run.state
         bench.systems.run.interrupt()
@@ -219,5 +220,5 @@ def test_a_bad_entry_of_a_command_says_why_its_launch_is_disabled(title, name, e
     assert systems.start.disabled
     assert systems.start.tooltip.startswith(f"Launch is disabled. {sentence}")
     (fault,) = systems.faults()
-    assert fault.control is systems.form[name].control
-    assert fault.control.error.startswith(sentence)
+    assert fault.control is systems.form[name]
+    assert fault.control.box.error.startswith(sentence)

@@ -10,20 +10,19 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.memory import check_memory
 from qtha_lab.studies.comparison.notes import side_by_side
-from widgets.kit.controls import reveal
 from widgets.workbench.page_terms import in_page_terms
 
 
 def rate(bench):
-    return bench.setup.methods.cards[0].form["learning_rate"].control
+    return bench.setup.methods.cards[0].form["learning_rate"]
 
 
 def steps(bench):
-    return bench.setup.training["steps"].control
+    return bench.setup.training["steps"]
 
 
 def seeds(bench):
-    return bench.setup.what["seeds"].control
+    return bench.setup.what["seeds"]
 
 
 ENTRIES = {
@@ -47,7 +46,7 @@ def test_a_bad_entry_marks_its_field_and_disables_launch(control, entry, sentenc
         await settled(bench)
         header, links = bench.header, bench.banner.links.children
         return (
-            [link.description for link in links], control(bench).error, header.launch.disabled,
+            [link.description for link in links], control(bench).box.error, header.launch.disabled,
             header.launch.tooltip, header.summary.value,
         )  # fmt: skip
 
@@ -73,8 +72,8 @@ def test_a_task_file_without_a_label_is_refused_at_the_field_of_the_task(tmp_pat
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     async def work(bench):
-        bench.setup.what["task"].control.value = str(file)
-        return bench.setup.fault(refused(bench.setup)), bench.setup.what["task"].control
+        bench.setup.what["task"].entry = str(file)
+        return bench.setup.fault(refused(bench.setup)), bench.setup.what["task"]
 
     fault, task = in_a_kernel(work, Comparison(methods="lora(r=2)"))
     assert fault.sentence == (
@@ -85,35 +84,37 @@ def test_a_task_file_without_a_label_is_refused_at_the_field_of_the_task(tmp_pat
 
 def test_a_circuit_that_fits_no_memory_is_refused_at_the_size_of_its_method():
     async def work(bench):
-        size = bench.setup.methods.cards[1].form["r"].control
+        size = bench.setup.methods.cards[1].form["r"]
         size.value = "34"
         fault = bench.setup.fault(refused(bench.setup))
         bench.refuse(Refusal(fault.sentence))
-        return fault, size, size.error, reveal(size, bench.root)
+        bench.go(fault.control)
+        return fault, size, size.box.error, bench.setup.methods.cards[1].unfolded
 
-    fault, size, error, is_inside = in_a_kernel(work, Comparison(methods="lora(r=2),qtha"))
+    fault, size, error, is_open = in_a_kernel(work, Comparison(methods="lora(r=2),qtha"))
     assert fault.control is size
     assert "n_qubits must be at most 24 for engine 'torch', got 34" in error
-    assert is_inside
+    assert is_open
 
 
 def test_a_run_that_fits_no_memory_marks_the_size_to_lower_and_disables_launch():
     """2⁶⁰ bytes are more memory than any machine of today has."""
 
     async def work(bench):
-        size = bench.setup.training["batch_size"].control
+        size = bench.setup.training["batch_size"]
         needed = {"activations": 2**60, "the model's weights": 2**30}
         with pytest.raises(Refusal) as refusal:
             check_memory(needed)
         bench.refuse(refusal.value)
         (link,) = bench.banner.links.children
-        return size.error, link.description, reveal(size, bench.root)
+        link.click()
+        return size.box.error, link.description, bench.setup.training_fold.unfolded
 
-    error, sentence, is_inside = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    error, sentence, is_open = in_a_kernel(work, Comparison(methods="lora(r=2)"))
     assert error == sentence
     assert sentence.startswith("The free memory must be at least 1,073,741,825.0 GiB, got ")
     assert sentence.endswith("Lower the batch size, or the maximum length.")
-    assert is_inside
+    assert is_open
 
 
 def unmet():

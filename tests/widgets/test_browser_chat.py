@@ -36,13 +36,13 @@ def test_a_prompt_is_answered_side_by_side_mixed_and_stopped_and_a_run_is_taken_
     with open_lab(jupyter, path) as lab:
         page = lab.page
         lab.menu("Run", "Run All Cells")
-        panel = page.locator(".qtha-talk")
+        panel = page.locator(".qtha-chat")
         pick = panel.get_by_label("held-out prompts", exact=True)
         expect(pick.locator("option")).to_have_count(11)
         pick.select_option(index=1)
         prompt = panel.get_by_label("prompt", exact=True)
         expect(prompt).not_to_have_value("")
-        columns = panel.locator(".qtha-answers > .qtha-box")
+        columns = panel.locator(".qtha-answers > .widget-vbox")
         expect(columns.first).to_contain_text("reference")
 
         # by keyboard alone: from the prompt to the button
@@ -53,8 +53,8 @@ def test_a_prompt_is_answered_side_by_side_mixed_and_stopped_and_a_run_is_taken_
         for number in (1, 2, 3):
             expect(columns.nth(number)).to_contain_text("token")
         expect(panel.get_by_role("button", name="Stop")).to_be_disabled()
-        assert violations(page, ".qtha-talk") == []
-        assert unnamed(page, ".qtha-talk") == []
+        assert violations(page, ".qtha-chat") == []
+        assert unnamed(page, ".qtha-chat") == []
         page.screenshot(path=tmp_path / "talk.png")
 
         # mixed
@@ -81,14 +81,14 @@ def test_a_prompt_is_answered_side_by_side_mixed_and_stopped_and_a_run_is_taken_
         expect(stop).to_be_disabled()
 
         # taken away
-        leave = page.locator(".qtha-leave")
+        leave = page.locator(".qtha-export")
         leave.get_by_label("export", exact=True).select_option(index=3)
         leave.get_by_role("button", name="Export").click()
         expect(leave).to_contain_text("-card.md: the card that stands beside the adapter")
         card = runs[0].path / "exports" / f"{runs[0].id}-card.md"
         assert card.is_file()
-        assert violations(page, ".qtha-leave") == []
-        assert unnamed(page, ".qtha-leave") == []
+        assert violations(page, ".qtha-export") == []
+        assert unnamed(page, ".qtha-export") == []
         page.screenshot(path=tmp_path / "leave.png")
         assert lab.complaints == []
         assert lab.errors() == []

@@ -9,71 +9,24 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 from support.jupyter_browser import open_lab
 
 CHART = """
-import plotly.graph_objects as go
-from IPython.display import display
-from widgets.figures.chart import Chart
-from widgets.kit.controls import Slider
-from widgets.kit.panel import Panel
+import ipywidgets as ipw
+from qtha_lab.figures import loss_curves
+from widgets.figures.figure_widget import FigureWidget
 
-chart = Chart(go.Figure([go.Scatter(x=[0.0], y=[5.0])]), "Loss at step 0.")
-slider = Slider("bond", [1, 2, 4, 8], 1)
-display(Panel([slider, chart]))
+def figure(steps):
+    losses = [5 - step / 100 for step in range(steps)]
+    line = {"label": "lora", "seed": 0, "kind": "eval", "steps": range(steps), "values": losses}
+    return loss_curves([line])
+
+chart, slider = FigureWidget(figure(1)), ipw.IntSlider(1, 1, 8, description="bond")
+ipw.VBox([slider, chart])
 """
 MORE = """
-chart.extend({0: [(float(step), 5 - step / 100) for step in range(1, 101)]})
-chart.alt = "Loss at step 100."
+chart.show(figure(101))
 slider.value = 8
 """
-MODULE = re.compile(rb'"kind":\s*"module"')  # the answer with the code of a widget
-POINTS = "() => document.querySelector('.qtha-chart .js-plotly-plot')?.data?.[0].x.length"
-
-
-def hold_modules(page: Page) -> list[tuple[WebSocketRoute, str | bytes]]:
-    """Hold back the code of the widgets on its way to a page; every other message passes."""
-    held: list[tuple[WebSocketRoute, str | bytes]] = []
-
-    def connect(route: WebSocketRoute) -> None:
-        server = route.connect_to_server()
-
-        def pass_on(message: str | bytes) -> None:
-            data = message.encode() if isinstance(message, str) else message
-            if MODULE.search(data) and b'"source"' in data:
-                held.append((route, message))
-            else:
-                route.send(message)
-
-        server.on_message(pass_on)
-
-    page.route_web_socket(re.compile("/channels"), connect)
-    return held
-
-
-@pytest.mark.browser
-@pytest.mark.slow
-def test_widgets_whose_code_arrives_late_show_what_changed_meanwhile(jupyter, tmp_path):
-    notebook = tmp_path / "late.ipynb"
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in (CHART, MORE)]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
-    with open_lab(jupyter, notebook) as lab:
-        page = lab.page
-        lab.run_cell("Slider(")
-        page.wait_for_function(f"() => ({POINTS})() === 1")
-        lab.menu("File", "Save Notebook")
-        held = hold_modules(page)
-        page.reload()
-        lab.wait_idle()
-        expect(page.get_by_text("This panel is still loading").first).to_be_visible()
-        lab.run_cell("chart.extend")
-        page.wait_for_timeout(2000)
-        assert page.locator(".qtha-chart").count() == 0
-        while page.evaluate(POINTS) != 101:
-            for route, message in held:
-                route.send(message)
-            held.clear()
-            page.wait_for_timeout(500)
-        expect(page.locator(".qtha-chart [aria-live=polite]")).to_have_text("Loss at step 100.")
-        expect(page.locator(".qtha-slider output")).to_have_text("8")
-        assert lab.complaints == []
+POINTS = """() => document.querySelector('.qtha-figure .js-plotly-plot')?.data?.find(
+    line => line.x?.length && line.x[0] !== null)?.x.length"""
 
 
 # plotly.js cannot be unpacked before the second load of the page, as where a proxy cuts it off.
@@ -91,13 +44,13 @@ def test_a_chart_that_fails_to_load_asks_for_a_reload_and_is_drawn_after_it(jupy
     cells = [nbformat.v4.new_code_cell(CHART.strip())]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
     with open_lab(jupyter, notebook) as lab:
-        page, chart = lab.page, lab.page.locator(".qtha-chart")
+        page, chart = lab.page, lab.page.locator(".qtha-figure")
         page.add_init_script(CUT_OFF)
         page.reload()
         lab.wait_idle()
-        lab.run_cell("Slider(")
+        lab.run_cell("IntSlider(")
         expect(chart).to_contain_text("Reload the page if it stays empty.")
-        assert page.evaluate(POINTS) is None
+        assert not page.evaluate(POINTS)
         page.evaluate("sessionStorage.setItem('loaded before', 'yes')")
         lab.menu("File", "Save Notebook")
         page.reload()
@@ -173,7 +126,7 @@ def test_a_connection_cut_for_a_minute_comes_back_with_what_changed_meanwhile(ju
         cable = Cable(page)
         page.reload()
         lab.wait_idle()
-        lab.run_cell("Slider(")
+        lab.run_cell("IntSlider(")
         page.wait_for_function(f"() => ({POINTS})() === 1")
         lab.run_cell("create_task")
         lab.wait_idle()
@@ -182,7 +135,7 @@ def test_a_connection_cut_for_a_minute_comes_back_with_what_changed_meanwhile(ju
         assert page.evaluate(POINTS) == 1
         cable.whole = True
         page.wait_for_function(f"() => ({POINTS})() === 101")
-        expect(page.locator(".qtha-chart [aria-live=polite]")).to_have_text("Loss at step 100.")
-        expect(page.locator(".qtha-slider output")).to_have_text("8")
+        expect(page.locator(".qtha-figure [aria-live=polite]")).to_contain_text("to 4.000")
+        expect(page.locator(".widget-readout")).to_have_text("8")
         assert page.locator(".qtha-gone").count() == 0
         assert lab.complaints == []

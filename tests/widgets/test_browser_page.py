@@ -8,7 +8,15 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from support.jupyter_browser import open_lab, open_voila
 from support.run_folders import finish, run_folder, status, train, write
-from support.workbench_page import Hand, expect_in_sight, ready, unnamed, violations, wait_for_point
+from support.workbench_page import (
+    Hand,
+    button,
+    expect_in_sight,
+    ready,
+    unnamed,
+    violations,
+    wait_for_point,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CELL = """from qtha_lab.widgets import Workbench
@@ -33,20 +41,17 @@ def notebook_of(tmp_path, cell=SMALL):
 
 
 def before_launch(bench: Locator) -> None:
-    """Methods, cost and Launch are in the window; in one column the methods are a tab."""
+    """Methods, cost and Launch are in the window."""
     expect(bench.locator(".qtha-summary")).to_contain_text("2 runs")
     expect_in_sight(bench, ".qtha-launch .mod-primary")
     expect_in_sight(bench, ".qtha-summary")
-    setup = bench.get_by_role("tab", name="Setup", exact=True)
-    if setup.is_visible():
-        setup.click()
-    expect_in_sight(bench, ".qtha-methods > .qtha-column > .qtha-fold > .qtha-fold-head")
+    expect_in_sight(bench, ".qtha-card > .qtha-fold-line")
     assert bench.evaluate(WINDOWS_HIGH) <= 2
 
 
 def after_launch(bench: Locator) -> None:
     """One click later rows, plot and first point are in the window, without scrolling."""
-    Hand(bench.page).click(bench.get_by_role("button", name="Launch", exact=True))
+    Hand(bench.page).click(button(bench, "Launch"))
     expect(bench.locator(".qtha-run")).to_have_count(2)
     wait_for_point(bench, ".qtha-watch")
     expect_in_sight(bench, ".qtha-watch .js-plotly-plot")
@@ -75,7 +80,7 @@ def beside(page: Page) -> Locator:
     page.locator(".qtha-workbench .qtha-title").first.click(button="right")
     page.locator(".lm-Menu-itemLabel", has_text="Create New View for Cell Output").click()
     bench = page.locator(".jp-LinkedOutputView .qtha-workbench").first
-    expect(bench.get_by_role("button", name="Launch", exact=True)).to_be_visible()
+    expect(button(bench, "Launch")).to_be_visible()
     tab = page.locator(".lm-DockPanel-tabBar .lm-TabBar-tabLabel", has_text="Output View")
     grip, dock = tab.bounding_box(), page.locator("#jp-main-dock-panel").bounding_box()
     assert grip
@@ -109,7 +114,7 @@ def test_the_picture_of_a_sweep_takes_three_clicks_and_moves_with_its_trials(jup
         hand, bench = Hand(lab.page), lab.page.locator(".qtha-workbench").first
         lab.run_cell("Workbench(")
         hand.choose(bench.get_by_label("preset", exact=True), "sweep the learning rate")
-        hand.click(bench.get_by_role("button", name="Launch sweep", exact=True))
+        hand.click(button(bench, "Launch sweep"))
         wait_for_point(bench, ".qtha-sweep")
         assert hand.clicks <= 3
         count = lab.page.evaluate(TRIALS)
@@ -141,11 +146,19 @@ def test_ticked_runs_are_compared_in_words_by_one_click(jupyter, tmp_path, monke
         lab.run_cell("Workbench(")
         bench = page.locator(".qtha-workbench").first
         bench.get_by_role("tab", name="Compare").click()
-        verdict = bench.locator(".qtha-verdict")
+        verdict = bench.locator(".qtha-verdict:visible")
         expect(verdict).to_contain_text("lora is lower than qtha by 0.100 nat")
         expect(verdict).to_contain_text("one seed: inconclusive")
         expect(bench.locator(".qtha-steps button", has_text="more seeds")).to_be_visible()
         expect(bench.locator(".qtha-group-row")).to_contain_text("2 runs")
+        expect(bench.locator(".qtha-pane .js-plotly-plot:visible")).to_have_count(1)
+        bench.locator(".qtha-alone-button").click()
+        expect(bench.locator(".qtha-setup")).to_be_hidden()
+        expect(verdict).to_be_visible()
+        bench.get_by_role("tab", name="Watch").click()
+        bench.locator(".qtha-watch [role=figure]").focus()
+        page.keyboard.press("f")
+        expect(bench.locator(".qtha-setup")).to_be_visible()
         assert lab.complaints == []
 
 
@@ -157,7 +170,7 @@ def test_a_tile_of_the_launcher_opens_the_page_without_code(jupyter, tmp_path):
         expect(tile).to_be_visible()
         tile.click()
         bench = page.locator(".qtha-workbench").first
-        expect(bench.get_by_role("button", name="Launch", exact=True)).to_be_visible()
+        expect(button(bench, "Launch")).to_be_visible()
         expect(page.locator(".jp-InputArea-editor:visible", has_text="Workbench()")).to_have_count(
             0
         )

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 from support.jupyter_browser import open_lab
 from support.waiting import wait_until
-from support.workbench_page import ready
+from support.workbench_page import button, ready
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CELL = """from qtha_lab import Comparison
@@ -34,7 +34,7 @@ LAUNCHES = 5
 
 def launch(bench: Locator, number: int) -> None:
     """Launch, wait until both runs end, and look at every pane that draws them."""
-    bench.get_by_role("button", name="Launch", exact=True).click()
+    button(bench, "Launch").click()
     expect(bench.locator(".qtha-grid .qtha-group-row")).to_have_count(number)
     for row in (0, 1):
         expect(bench.locator(".qtha-run .qtha-state").nth(row)).to_contain_text("finished")

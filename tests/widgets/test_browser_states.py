@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 from support.jupyter_browser import Lab, open_lab
 from support.workbench_page import (
+    button,
     enter,
     expect_in_sight,
     fold_button,
@@ -83,7 +84,7 @@ def train_for(gallery: Gallery, steps: int) -> None:
 
 def launch(gallery: Gallery, steps: int) -> None:
     train_for(gallery, steps)
-    gallery.bench.get_by_role("button", name="Launch", exact=True).click()
+    button(gallery.bench, "Launch").click()
 
 
 def trained(gallery: Gallery) -> None:
@@ -107,7 +108,7 @@ def saving(gallery: Gallery) -> None:
 
 def compared(gallery: Gallery) -> None:
     gallery.tab("Compare")
-    expect(gallery.bench.locator(".qtha-verdict")).to_contain_text("one seed")
+    expect(gallery.bench.locator(".qtha-verdict:visible")).to_contain_text("one seed")
     expect(gallery.bench.locator(".qtha-views .js-plotly-plot").first).to_be_visible()
     gallery.show("compare")
 
@@ -124,10 +125,10 @@ def explored(gallery: Gallery) -> None:
 
 def chatted(gallery: Gallery) -> None:
     gallery.tab("Chat")
-    chat = gallery.bench.locator(".qtha-talk")
+    chat = gallery.bench.locator(".qtha-chat")
     chat.get_by_label("held-out prompts", exact=True).select_option(index=1)
     chat.get_by_role("button", name="Answer").click()
-    columns = chat.locator(".qtha-answers > .qtha-box")
+    columns = chat.locator(".qtha-answers > .widget-vbox")
     expect(columns).to_have_count(4)
     for number in (1, 2, 3):
         expect(columns.nth(number)).to_contain_text("token")
@@ -137,7 +138,7 @@ def chatted(gallery: Gallery) -> None:
 
 def exported(gallery: Gallery) -> None:
     gallery.tab("Export")
-    expect(gallery.bench.locator(".qtha-leave .qtha-code")).to_contain_text("qtha-lab export")
+    expect(gallery.bench.locator(".qtha-export .qtha-code")).to_contain_text("qtha-lab export")
     gallery.show("export")
     gallery.tab("Watch")
 
@@ -174,11 +175,11 @@ def refused(gallery: Gallery) -> None:
 def commanded(gallery: Gallery) -> None:
     gallery.bench.get_by_label("preset", exact=True).select_option(label="search a circuit")
     expect(gallery.bench.locator(".qtha-code", has_text="qtha-lab search")).to_be_visible()
-    expect_in_sight(gallery.bench, ".qtha-group button.mod-primary")  # Launch the command
-    expect(gallery.bench.get_by_role("button", name="Launch", exact=True)).to_be_hidden()
+    expect_in_sight(gallery.bench, ".qtha-folded button.mod-primary")  # Launch the command
+    expect(button(gallery.bench, "Launch")).to_be_hidden()
     gallery.show("system", "Setup")
     gallery.bench.get_by_label("preset", exact=True).select_option(index=0)
-    expect(gallery.bench.get_by_role("button", name="Launch", exact=True)).to_be_visible()
+    expect(button(gallery.bench, "Launch")).to_be_visible()
 
 
 def swept(gallery: Gallery) -> None:
@@ -207,7 +208,7 @@ def running(gallery: Gallery) -> None:
 
 def gone(gallery: Gallery) -> None:
     gallery.lab.restart_kernel()
-    expect(gallery.page.locator(".qtha-gone")).to_be_visible()
+    expect(gallery.page.locator(".qtha-static .qtha-note")).to_be_visible()
     gallery.show("gone")
 
 

@@ -4,6 +4,7 @@ Typed, launched, its driver killed, resumed from the panel, found again everywhe
 """
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from playwright.sync_api import expect
 from support.jupyter_browser import open_lab
 from support.waiting import wait_until
-from support.workbench_page import enter, ready, unfold, unnamed, violations
+from support.workbench_page import button, enter, ready, unfold, unnamed, violations
 
 from qtha_lab import list_runs
 from qtha_lab.experiment.run_directory import queue
@@ -58,7 +59,7 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         enter(bench, "steps", "4")
         enter(bench, "learning rate", "0.001, 0.003, 0.01")
         sweep_fold = bench.get_by_role("button", name="Sweep of lora.learning_rate", exact=True)
-        expect(sweep_fold).to_have_attribute("aria-expanded", "true")
+        expect(sweep_fold).to_have_class(re.compile("mod-active"))
         bench.get_by_role("button", name="Sweep learning_rate in every method alike").click()
         expect(
             bench.get_by_text("every method has 3 trials, each with 1 seed: 6 runs")
@@ -67,7 +68,7 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         assert violations(page, ".qtha-workbench") == unnamed(page, ".qtha-workbench") == []
         page.screenshot(path=tmp_path / "typed.png")
 
-        bench.get_by_role("button", name="Launch sweep", exact=True).dblclick()
+        button(bench, "Launch sweep").dblclick()
         panel = bench.locator(".qtha-sweep")
         expect(panel).to_contain_text("of 6 trials begun")
         (folder,) = SweepStudy.list_all()
@@ -82,7 +83,7 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         tab.close()
         lab.restart_kernel()
         lab.run_cell("Workbench(")
-        panel = page.locator(".qtha-panel:not(.qtha-is-gone) .qtha-sweep").first
+        panel = page.locator(".qtha-sweep:not(.qtha-gone)").first
         expect(panel).to_contain_text("dead · ")
         panel.get_by_role("button", name="Resume sweep").click()
         expect(panel).to_contain_text("finished · 6 of 6 trials begun · 6 complete")
@@ -103,10 +104,13 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         fresh = panel.get_by_label("fresh seeds", exact=True)
         fresh.fill("1")
         fresh.press("Tab")
+        body = page.locator(".qtha-body").last
+        before = body.evaluate("e => e.offsetTop")
         panel.get_by_role("button", name="Confirm the best").click()
         expect(panel).to_contain_text("each with seeds 1.")
-        bench = page.locator(".qtha-panel:not(.qtha-is-gone) > .qtha-workbench").first
+        bench = page.locator(".qtha-workbench").first
         expect(bench.locator(".qtha-banner", has_text="Launched 2 runs")).to_be_visible()
+        assert body.evaluate("e => e.offsetTop") == before  # news move nothing
         for row in (0, 1):
             expect(bench.locator(".qtha-state").nth(row)).to_contain_text("finished")
         first = bench.locator(".qtha-grid tbody tr[data-index='1']")  # below the group's heading

@@ -9,6 +9,8 @@ from support.trained_runs import train_two
 from qtha_lab.experiment import Comparison
 from qtha_lab.runs.export import KINDS
 from widgets import Chat, ExportPanel
+from widgets.kit import boxes
+from widgets.workbench.predict import Predict
 from widgets.workbench.save_notebook import SaveNotebook
 
 pytestmark = pytest.mark.slow  # its runs take longer than all that is asked of them
@@ -87,6 +89,34 @@ def test_what_cannot_be_answered_is_said_in_the_panel(trained):
     asyncio.run(sit())
 
 
+def test_a_text_is_predicted_by_each_ticked_run_and_refusals_are_said(trained):
+    lora, qtha = trained
+
+    async def sit():
+        form = Predict((), COMMAND)
+        for runs, text, sentence in (
+            ((), "Hi", "No run to predict with is ticked."),
+            ((lora.id,), " ", "The text is empty."),
+        ):
+            form.runs, form.text.value = runs, text
+            form.background.start("predict", form.predict)
+            await asyncio.gather(*form.background.tasks.values())
+            assert form.error.text == sentence
+        form.runs, form.text.value = (lora.id, qtha.id), "How are you?"
+        await form.predict()
+        assert [row["run"] for row in form.rows] == ["lora · seed 0", "qtha · seed 0"]
+        expected = [run.predict(["How are you?"])[0]["answer"] for run in trained]
+        assert [row["answer"] for row in form.rows] == expected
+        assert form.table.value.count("<tr") == 3
+        chat = Chat((), ANSWERER)
+        fold = chat.children[-1]
+        fold.unfolded = True
+        chat.runs = (qtha.id,)
+        assert fold.place.children[0].runs == (qtha.id,)
+
+    asyncio.run(sit())
+
+
 def test_an_export_says_where_it_lies_and_the_command_that_does_the_same(trained, tmp_path):
     lora, qtha = trained
 
@@ -103,7 +133,7 @@ def test_an_export_says_where_it_lies_and_the_command_that_does_the_same(trained
         await asyncio.gather(*leave.background.tasks.values())
         assert leave.error.text.startswith(f"Run {qtha.id} cannot be merged: ")
         leave.kind.value = "lora"
-        assert leave.r.visible
+        assert boxes.is_shown(leave.r)
         assert "--r 8" in leave.code.value
 
     asyncio.run(sit())
@@ -117,7 +147,7 @@ def test_one_of_several_runs_is_picked_and_stays_while_it_is_offered(trained):
     leave.pick.value = second
     assert second in leave.code.value
     leave.runs = (second,)
-    assert (leave.run, leave.pick.visible) == (second, False)
+    assert (leave.run, boxes.is_shown(leave.pick)) == (second, False)
     leave.runs = ()
     assert leave.run == ""
     assert "Pick a run" in leave.state.value

@@ -8,6 +8,7 @@ from support.refusals import refused
 
 from qtha_lab.experiment import Comparison, Training
 from qtha_lab.experiment.check_data import check_data
+from widgets.kit.boxes import is_shown
 from widgets.workbench.data_view import DataView
 
 WORDS = ("river", "engine", "violin", "harbour")
@@ -29,7 +30,7 @@ def show(view, task, max_length=32):
 def test_a_chosen_file_is_shown_as_the_command_prints_it(reviews):
     view, report = DataView(), check_data(reviews, max_length=32)
     show(view, reviews)
-    assert view.fold.visible
+    assert is_shown(view.fold)
     for _, value in report.facts():
         assert value in view.facts.value.replace("<wbr>", "")
     for label, counts in report.labels.items():
@@ -47,7 +48,7 @@ def test_another_cut_off_shows_the_data_again_and_a_shipped_task_hides_them(revi
     assert "at max_length=8" in view.facts.value
     assert view.facts.value != before
     show(view, "qa")
-    assert not view.fold.visible
+    assert not is_shown(view.fold)
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):

@@ -10,6 +10,7 @@ from qtha_lab.experiment.cost.engines import EngineCost, engine_costs, engines
 from qtha_lab.experiment.cost.preview import preview
 from qtha_lab.simulators.engine_costs import Speed
 from widgets.explorers import engine_explorer
+from widgets.kit.boxes import is_shown
 from widgets.workbench.engine_costs import EngineCosts
 from widgets.workbench.setup import Setup
 
@@ -83,7 +84,7 @@ def test_where_lightning_does_not_run_there_is_no_button():
     panel.show({"qtha": [CPU, KOKKOS]})
     assert panel.box.children[0].children[2].children == ()
     panel.show({})
-    assert not panel.panel.visible
+    assert not is_shown(panel.panel)
 
 
 def test_the_engine_explorer_divides_times_at_equal_batches_alone():

@@ -1,11 +1,14 @@
 """The pane Explore names the ticked run, and opens on what the run has."""
 
+import asyncio
+
 import pytest
 from support.run_folders import run_folder, status, train, write
 from support.trained_runs import train_two
 from support.workbench_kernel import in_a_kernel, settled
 
 from qtha_lab.experiment import Comparison
+from widgets.kit.boxes import is_shown
 from widgets.workbench.explore import CIRCUIT, ENGINES, OPERATOR, SPECTRA, Explore
 
 SPECTRUM = {"kind": "spectrum", "step": 1, "layers": {"0.q_proj": [2.0, 1.0]}}
@@ -57,6 +60,26 @@ def test_a_run_with_a_circuit_offers_it_by_its_title_and_not_by_its_id(tmp_path)
     assert seen[2][1] == (CIRCUIT, SPECTRA, OPERATOR, ENGINES)
 
 
+def test_a_line_stands_at_once_while_the_loop_stays_free(tmp_path):
+    run = stopped(tmp_path, "qtha(r=2,waist=8,bond_dim=2)")
+
+    async def work(_bench):
+        explore, lines = Explore(), []
+        explore.of.observe(lambda change: lines.append(change["new"]), "value")
+        explore.runs = (run,)
+        rounds = 0
+        while explore.background.tasks:
+            await asyncio.sleep(0)
+            rounds += not explore.place.children and "Computing" in explore.of.value
+        explore.background.stop()
+        return lines, rounds
+
+    lines, rounds = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert lines[0] == "Loading …"
+    assert " Computing: Circuit …" in lines[1]
+    assert rounds > 1  # of the loop, while the explorer was computed
+
+
 def test_of_several_runs_the_first_with_a_circuit_is_shown_and_another_can_be_picked(tmp_path):
     lora, qtha = (stopped(tmp_path, m) for m in ("lora(r=2)", "qtha(r=2,waist=8,bond_dim=2)"))
 
@@ -64,7 +87,7 @@ def test_of_several_runs_the_first_with_a_circuit_is_shown_and_another_can_be_pi
         explore = Explore()
         explore.runs = (lora, qtha)
         await settled(explore)
-        opened = explore.run.value, explore.run.visible, explore.choice.options
+        opened = explore.run.value, is_shown(explore.run), explore.choice.options
         explore.run.value = lora
         await settled(explore)
         shown = [type(part).__name__ for part in explore.place.children]

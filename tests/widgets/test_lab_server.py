@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Locator, expect
 from support.jupyter_browser import open_lab, serve
+from support.workbench_page import button
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +24,7 @@ def make_lab(folder: Path, port: int) -> list[str]:
 def launch_button(page) -> Locator:
     """Return the button of the workbench that starts runs."""
     bench = page.locator(".qtha-workbench").first
-    return bench.get_by_role("button", name="Launch", exact=True)
+    return button(bench, "Launch")
 
 
 @pytest.mark.browser

@@ -33,21 +33,21 @@ def test_the_form_gives_back_the_grid_it_started_with(start):
 
 def test_several_models_are_typed_as_a_list_and_a_rule_is_picked():
     setup = setup_of(Comparison(methods="lora,qtha"))
-    setup.what["models"].control.value = "minilm, tiny"  # in the place of the one that is picked
-    setup.rule["matching"].control.value = "equal_seconds"
-    setup.tuning.form["axes"].control.value = "learning_rate=[0.003,0.01]"
+    setup.what["models"].entry = "minilm, tiny"  # in the place of the one that is picked
+    setup.rule["matching"].entry = "equal_seconds"
+    setup.tuning.form["axes"].entry = "learning_rate=[0.003,0.01]"
     described = setup.description()
     assert described.models == ["minilm", "tiny"]
     assert described.matching == "equal_seconds"
     assert described.tuning.axes == {"learning_rate": [0.003, 0.01]}
-    setup.tuning.form["axes"].control.value = ""
+    setup.tuning.form["axes"].entry = ""
     assert setup.description().tuning is None
 
 
 def test_an_entry_that_no_grid_can_be_is_refused_with_the_way_to_it():
     setup = setup_of(Comparison(methods="lora"))
-    setup.tuning.form["axes"].control.value = "learning_rate=[0.003,0.01]"
-    setup.tuning.form["seeds"].control.value = "0"
+    setup.tuning.form["axes"].entry = "learning_rate=[0.003,0.01]"
+    setup.tuning.form["seeds"].entry = "0"
     with refused("tuning.seeds", "0 in both"):
         setup.description()
     assert tuning_settings()["axes"].default == {}
@@ -55,8 +55,8 @@ def test_an_entry_that_no_grid_can_be_is_refused_with_the_way_to_it():
 
 def test_a_sweep_is_of_one_model():
     setup = setup_of(Comparison(methods="lora"))
-    setup.what["tasks"].control.value = "qa, chat"
-    setup.methods.cards[0].form["learning_rate"].control.value = "0.001, 0.01"
+    setup.what["tasks"].entry = "qa, chat"
+    setup.methods.cards[0].form["learning_rate"].entry = "0.001, 0.01"
     with refused("tasks", "both"):
         setup.description()
 

@@ -15,7 +15,8 @@ from support.run_folders import run_folder, status, train, write
 import widgets
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import Setting
-from widgets.kit.guard import ErrorLine
+from qtha_lab.runs.run import Status
+from widgets.kit.boxes import ErrorText, is_shown
 from widgets.kit.loop import Background
 
 
@@ -99,8 +100,8 @@ def in_rate_curve(plant: Callable, tmp_path) -> str:
 def in_form(plant: Callable, tmp_path) -> str:
     form = widgets.Form({"r": Setting("r", int, 8, ge=2)})
     plant("qtha_lab.core.settings.Setting.check")
-    form["r"].control.value = "3"
-    return form["r"].control.error
+    form["r"].entry = "3"
+    return form["r"].error
 
 
 def in_live_plot(plant: Callable, tmp_path) -> str:
@@ -196,13 +197,14 @@ def in_update_explorer(plant: Callable, tmp_path) -> str:
 
 
 def in_watch(plant: Callable, tmp_path) -> str:
-    line = ErrorLine()
+    line = ErrorText()
 
     async def main():
         watch = widgets.Watch(Background(line.report))
         watch.show([run_folder(tmp_path)])
         plant("qtha_lab.runs.run.Run.stop")
-        watch.list.rows[watch.runs[0].id].stop.click()
+        watch.list.update({watch.runs[0].id: Status("running", 1, 9)})
+        watch.list.rows[watch.runs[0].id].buttons["Stop"].click()
         await watch.background.tasks["stop"]
         watch.background.stop()
 
@@ -229,17 +231,17 @@ def of_workbench(answer: Callable) -> Callable[..., str]:
 
 def preview(bench, plant: Callable) -> None:
     plant("qtha_lab.experiment.cost.preview.preview")
-    bench.setup.training["steps"].control.value = "3"
+    bench.setup.training["steps"].entry = "3"
 
 
 def launch(bench, plant: Callable) -> None:
     plant("widgets.workbench.workbench.launch")
-    bench.background.start("launch", bench.launch)
+    bench.launch.click()
 
 
 def entry(bench, plant: Callable) -> None:
     plant("qtha_lab.experiment.MethodChoice.__init__")
-    bench.setup.methods.cards[0].form["r"].control.value = "3"
+    bench.setup.methods.cards[0].form["r"].entry = "3"
 
 
 def addition(bench, plant: Callable) -> None:
@@ -249,7 +251,7 @@ def addition(bench, plant: Callable) -> None:
 
 def task(bench, plant: Callable) -> None:
     plant("widgets.workbench.setup.Form.__init__")
-    bench.setup.what["task"].control.value = "definitions"
+    bench.setup.what["task"].entry = "definitions"
 
 
 PANELS = {
@@ -333,11 +335,11 @@ def test_a_refusal_keeps_its_words(panel, plant, tmp_path, monkeypatch):
 
 
 def test_the_sentence_goes_with_the_next_answer_that_goes_right():
-    line = ErrorLine()
+    line = ErrorText()
     check = line.guard(Setting("r", int, 8, ge=2).check)
     check(1)
     assert line.text == "r must be at least 2, got 1."
-    assert line.panel.visible
+    assert is_shown(line.panel)
     check(3)
     assert line.text == ""
-    assert not line.panel.visible
+    assert not is_shown(line.panel)

@@ -2,11 +2,12 @@
 
 import asyncio
 
+import ipywidgets as ipw
 from support.run_folders import run_folder, status, train, write
 from support.workbench_kernel import fail
 
-from widgets.kit.controls import Box
 from widgets.workbench.panes import Panes
+from widgets.workbench.verdict import VerdictPane
 from widgets.workbench.workbench import Workbench
 
 
@@ -18,7 +19,7 @@ def stopped(tmp_path, method):
 
 def test_nothing_is_made_before_it_is_opened_and_ticked_runs_are_viewed(tmp_path):
     ids = tuple(stopped(tmp_path, method) for method in ("lora(r=2)", "qtha(r=4)"))
-    panes = Panes(Box(), Box(), Box(), fail)
+    panes = Panes(ipw.VBox(), VerdictPane(print), fail)
     assert panes.opened == {}
     panes.ticked = ids
     for name in ("Compare", "Chat", "Export"):

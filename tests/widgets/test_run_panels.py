@@ -9,6 +9,7 @@ from qtha_lab.experiment.run_directory import exit_status
 from qtha_lab.experiment.run_directory.events import history
 from qtha_lab.figures.loss_curves import from_events
 from qtha_lab.runs.run import Status
+from widgets.kit import boxes
 from widgets.kit.loop import Background
 from widgets.runs.live import LivePlot
 from widgets.runs.run_list import RunList
@@ -20,13 +21,13 @@ def test_live_curves_grow_by_what_is_new(tmp_path):
     plot = LivePlot([run])
     write(run, status("running", 0), train(1, 5.0), {"kind": "eval", "step": 0, "loss": 6.0})
     asyncio.run(plot.tick())
-    assert list(plot.chart.curves[0].x) == [1]
+    assert plot.picture.traces[0]["x"] == [1]
     offset = plot.offsets[run.id]
     write(run, train(2, 4.5))
     asyncio.run(plot.tick())
     assert plot.offsets[run.id] > offset
-    assert list(plot.chart.curves[0].y) == [5.0, 4.5]
-    assert "lora starts at 6.000" in plot.chart.alt
+    assert plot.picture.traces[0]["y"] == [5.0, 4.5]
+    assert "lora starts at 6.000" in plot.picture.alt
 
 
 def test_live_curves_of_a_resumed_run_are_its_history(tmp_path):
@@ -36,8 +37,8 @@ def test_live_curves_of_a_resumed_run_are_its_history(tmp_path):
     plot = LivePlot([run])
     asyncio.run(plot.tick())
     series = from_events("lora", 0, history(run.events()[0]))[0]
-    assert list(plot.chart.curves[0].x) == series["steps"] == [1, 2, 3, 4, 5, 6]
-    assert list(plot.chart.curves[0].y) == series["values"]
+    assert plot.picture.traces[0]["x"] == series["steps"] == [1, 2, 3, 4, 5, 6]
+    assert plot.picture.traces[0]["y"] == series["values"]
 
 
 def test_following_ends_with_the_runs_and_survives_a_torn_line(tmp_path):
@@ -47,7 +48,7 @@ def test_following_ends_with_the_runs_and_survives_a_torn_line(tmp_path):
         file.write('{"kind": "train", "st')
     plot = LivePlot([run])
     asyncio.run(asyncio.wait_for(plot.follow(), timeout=PATIENCE))
-    assert list(plot.chart.curves[0].x) == [1]
+    assert plot.picture.traces[0]["x"] == [1]
 
 
 def test_rows_tell_the_state_and_enable_what_can_be_done(tmp_path):
@@ -58,13 +59,13 @@ def test_rows_tell_the_state_and_enable_what_can_be_done(tmp_path):
     row = rows.rows[run.id]
     rows.update({run.id: Status("running", 30, 100, "", 75.0)})
     assert row.state.value == "running · step 30 of 100 · 1 min 15 s left"
-    assert (row.bar.value, row.stop.disabled, row.resume.disabled) == (30, False, True)
+    assert (row.bar.value, row.offers("Stop"), row.offers("Resume")) == (30, True, False)
     rows.update({run.id: Status("stopped", 30, 100)})
-    assert (row.stop.disabled, row.resume.disabled) == (True, False)
+    assert (row.offers("Stop"), row.offers("Resume")) == (False, True)
     rows.update({run.id: Status("diverged", 30, 100, "loss is <nan>")})
     assert "&lt;nan&gt;" in row.state.value
-    assert not row.resume.disabled  # from the last checkpoint that is whole
-    row.stop.click()
+    assert row.offers("Resume")  # from the last checkpoint that is whole
+    row.buttons["Resume"].click()
     assert clicks == [[run]]
 
 
@@ -103,17 +104,17 @@ def test_a_run_that_went_wrong_offers_its_log_in_the_place_of_stop_and_a_click_s
     watch.show([run])
     row = watch.list.rows[run.id]
     watch.list.update({run.id: Status("running", 1, 9)})
-    assert not row.open_log.visible
-    assert not watch.log.visible
+    assert not row.offers("Log")
+    assert not boxes.is_shown(watch.log)
     watch.list.update({run.id: Status("dead", 1, 9, "the worker ended")})
-    assert (row.open_log.visible, row.stop.visible) == (True, False)
-    row.open_log.click()
+    assert (row.offers("Log"), row.offers("Stop")) == (True, False)
+    row.buttons["Log"].click()
     assert watch.log.title == f"Log of {run.id}"
     assert watch.log.unfolded
     assert "MemoryError: no room" in watch.log_view.output.value
     assert str(run.files.log) in watch.log_view.head.value
     watch.show([])
-    assert not watch.log.visible
+    assert not boxes.is_shown(watch.log)
 
 
 def test_the_curves_as_they_are_now_are_a_figure_that_can_be_saved(tmp_path):

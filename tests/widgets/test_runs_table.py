@@ -1,12 +1,12 @@
 """The panel of all runs: what a page is sent, what a person does in it, what changes by itself."""
 
 import csv
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.refusals import refused
 from support.run_folders import make_runs, run_folder, status, train, watched, write
+from support.workbench_kernel import Wire
 
 from qtha_lab.experiment.run_directory import (
     exit_status,
@@ -18,6 +18,7 @@ from qtha_lab.experiment.run_directory.annotations import annotate
 from qtha_lab.runs import run
 from qtha_lab.runs.table.listing import Listing
 from widgets.figures.save_table import SaveTable
+from widgets.kit import boxes
 from widgets.runs.log_view import LogView
 from widgets.runs.runs_table import RunsTable
 
@@ -42,28 +43,31 @@ def table(folder):
 
 
 class Page:
-    """Run the script of a page on the kernel's answers."""
+    """The rows that a page holds: those that it requested, and their changes."""
 
     def __init__(self, table: RunsTable):
-        self.table, self.version, self.number = table, 0, 0
-        self.columns, self.rows, self.bytes = [], {}, 0
+        self.table, self.version, self.rows, self.bytes = table, 0, {}, 0
+        table.grid.comm = Wire()
 
     def look(self, first: int = 0, last: int = 60) -> "Page":
-        question = {
-            "page": "p",
-            "version": self.version,
-            "number": self.number,
-            "from": first,
-            "to": last,
-            "sight": [first, last],
-        }
-        answer = self.table.grid.answer(question)
-        self.bytes = len(json.dumps(answer))
-        if answer["version"] != self.version:
-            self.columns, self.rows = [column["name"] for column in answer["columns"]], {}
-        self.version, self.number = answer["version"], answer["number"]
-        self.rows |= {index: rest for index, *rest in answer["rows"]}
+        self.hear()
+        if first < last:
+            question = {"kind": "rows", "from": first, "to": last}
+            self.table.grid._handle_custom_msg(question, [])
+        return self.hear()
+
+    def hear(self) -> "Page":
+        """Take in the messages of the table."""
+        self.bytes = self.table.grid.comm.bytes()
+        for message, _ in self.table.grid.comm.messages():
+            if message["version"] != self.version:
+                self.version, self.rows = message["version"], {}
+            self.rows |= {index: rest for index, *rest in message["rows"]}
         return self
+
+    @property
+    def columns(self) -> list[str]:
+        return [column["name"] for column in self.table.grid.columns]
 
     def column(self, name: str) -> list[str]:
         return [cells[self.columns.index(name)] for _, cells, *_ in self.rows.values()]
@@ -101,6 +105,18 @@ def test_where_sort_group_and_columns_are_traits_that_the_table_follows(table):
     assert "[" in Page(table).look().column("eval_loss")[0]
 
 
+def test_a_row_names_what_differs_from_the_other_runs_of_its_method(tmp_path):
+    control = "qtha(r=4,use_circuit=false)"
+    for name, method in (("first", "qtha(r=4)"), ("second", control), ("third", "lora(r=2)")):
+        run_folder(tmp_path, method, name=f"workbench {name}")
+    table = RunsTable(tmp_path, brief=True)
+    table.wait()
+    rows = [(ids, cells) for _, ids, cells, *_, heading in table.grid.rows(0, 9) if not heading]
+    table.close()
+    methods = {run.Run(tmp_path / ids[0]).experiment.method.label: cells[2] for ids, cells in rows}
+    assert methods == {"qtha(r=4)": "", control: "use circuit False", "lora(r=2)": ""}
+
+
 def test_the_runs_of_yesterday_are_shown_alone_where_there_are_others(tmp_path):
     today = run_folder(tmp_path, "lora(r=2)").id
     noon = datetime.now().astimezone().replace(hour=12) - timedelta(days=1)
@@ -108,7 +124,7 @@ def test_the_runs_of_yesterday_are_shown_alone_where_there_are_others(tmp_path):
     run_folder(tmp_path, "qtha(r=4)").path.rename(tmp_path / name)
     table = RunsTable(tmp_path)
     assert ids(table) == [today, name]
-    assert table.day.visible
+    assert boxes.is_shown(table.day)
     table.day.value = True
     assert ids(table) == [name]
     table.day.value = False
@@ -252,14 +268,12 @@ def test_running_runs_send_what_changed_and_little_of_it(table, folder, monkeypa
             write(run, train(step, 5.0))
         table._look()
         table.wait()
-        looks = 0
-        while set(page.column("state")[:60]) != {f"running {step}/100"}:
-            page.look(0, 0)
-            looks += 1
-            assert page.bytes <= 5_000
-            assert looks < 10
-    page.look(0, 0)
-    assert page.bytes < 200  # nothing has changed since
+        page.look(0, 0)
+        assert set(page.column("state")[:60]) == {f"running {step}/100"}
+        assert page.bytes <= 250 * 60  # the changed rows, and no other
+    table._look()
+    table.wait()
+    assert page.look(0, 0).bytes == 0  # nothing has changed since
 
 
 def test_a_look_at_many_runs_reads_nothing_but_those_at_work(tmp_path):

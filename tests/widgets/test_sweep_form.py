@@ -9,6 +9,7 @@ from support.workbench_kernel import fail
 
 from qtha_lab.core.settings import Setting
 from qtha_lab.experiment import Comparison, Sweep
+from widgets.kit.boxes import is_shown
 from widgets.workbench.form import Form
 from widgets.workbench.setup import Setup
 from widgets.workbench.sweep_form import SweepForm
@@ -58,22 +59,22 @@ def test_one_value_is_a_comparison_and_several_are_a_sweep_until_they_are_taken_
     assert not setup.sweep.unfolded
     assert setup.description() == start
     for rate in rates(setup):
-        rate.control.value = "1e-4…1e-1 log 4"
+        rate.entry = "1e-4…1e-1 log 4"
     swept = setup.description()
     assert swept == Sweep(methods="lora,qtha", axes={"learning_rate": "0.0001..0.1 log 4"})
     assert setup.sweep.title == "Sweep of learning_rate"
     assert setup.sweep.unfolded
-    assert "swept: 4 values, 0.0001, 0.001, 0.01, 0.1" in rates(setup)[0].control.note
+    assert "swept: 4 values, 0.0001, 0.001, 0.01, 0.1" in rates(setup)[0].note
     assert setup.methods.cards[0].title == "lora · sweeps learning_rate"
     for rate in rates(setup):
-        rate.control.value = ""
+        rate.entry = ""
     assert setup.description() == start
     assert setup.sweep.title == "Sweep"
 
 
 def test_what_one_method_sweeps_can_be_swept_in_every_method_by_one_click():
     setup = setup_of(Comparison(methods="lora,qtha"))
-    rates(setup)[0].control.value = "0.001, 0.01"
+    rates(setup)[0].entry = "0.001, 0.01"
     assert setup.description().axes == {"lora.learning_rate": [0.001, 0.01]}
     (offer,) = setup.sweep.offers.children
     assert offer.description == "Sweep learning_rate in every method alike"
@@ -85,7 +86,7 @@ def test_what_one_method_sweeps_can_be_swept_in_every_method_by_one_click():
 def test_a_copy_of_a_card_sweeps_what_its_original_does():
     setup = setup_of(SWEEPS["alike"])
     setup.methods.cards[0].copy.click()
-    setup.methods.cards[-1].form["r"].control.value = "2"
+    setup.methods.cards[-1].form["r"].entry = "2"
     assert [method.label for method in setup.description().methods] == ["lora", "qtha", "lora(r=2)"]
     assert setup.description().axes == SWEEPS["alike"].axes
 
@@ -104,21 +105,21 @@ def test_a_copy_of_a_card_sweeps_what_its_original_does():
 def test_values_that_cannot_be_are_refused_beside_the_field(entry, rule):
     setup = setup_of(Comparison(methods="lora"))
     (rate,) = rates(setup)
-    rate.control.value = entry
+    rate.entry = entry
     assert rate.error == rule
     (fault,) = setup.faults()
-    assert fault.control is rate.control
+    assert fault.control is rate
 
 
 def test_a_range_that_is_not_cut_is_for_a_search_only_and_the_fault_leads_to_its_field():
     setup = setup_of(Comparison(methods="lora"))
     (rate,) = rates(setup)
-    rate.control.value = "0.01..0.1 log"
+    rate.entry = "0.01..0.1 log"
     (fault,) = setup.faults()
     assert fault.sentence.startswith(
         "learning rate: A grid from 0.01 to 0.1 has no number of values"
     )
-    assert fault.control is rate.control
+    assert fault.control is rate
     setup.sweep.form["search"].value, setup.sweep.form["trials"].value = "random", 5
     assert setup.faults() == []
     assert setup.description().search == "random"
@@ -126,17 +127,17 @@ def test_a_range_that_is_not_cut_is_for_a_search_only_and_the_fault_leads_to_its
 
 def test_a_method_that_stands_twice_is_swept_alike_or_not_at_all():
     setup = setup_of(Comparison(methods="lora,lora(r=2)"))
-    rates(setup)[0].control.value = "0.001, 0.01"
+    rates(setup)[0].entry = "0.001, 0.01"
     (fault,) = setup.faults()
     assert "learning rate is swept for every lora or for none" in fault.sentence
-    assert fault.control is rates(setup)[0].control
+    assert fault.control is rates(setup)[0]
 
 
 def test_only_number_fields_that_may_be_swept_read_several_values():
     declared = {"r": Setting("r", int, 8, ge=1), "seeds": Setting("seeds", list, [0])}
     plain, swept = Form(declared), Form(declared, sweepable=True)
     for form in (plain, swept):
-        form["r"].control.value = form["seeds"].control.value = "2, 4"
+        form["r"].entry = form["seeds"].entry = "2, 4"
     assert plain.errors == {"r": "r must be a whole number, got '2, 4'."}
     assert swept.errors == {}
     assert swept.axes == {"r": [2, 4]}
@@ -158,19 +159,19 @@ def test_a_long_range_in_a_field_is_counted_and_its_first_and_last_values_are_sh
     entry, error, words
 ):
     field = Form({"r": Setting("r", int, 8)}, sweepable=True)["r"]
-    field.control.value = entry
+    field.entry = entry
     assert error in field.error
     assert bool(error) == bool(field.error)
-    assert words in (field.error or field.control.note)
-    assert len(field.control.note) <= 300
+    assert words in (field.error or field.note)
+    assert len(field.note) <= 300
 
 
 def test_a_grid_of_too_many_values_is_a_fault_beside_its_field():
     setup = setup_of(Comparison(methods="lora"))
-    rates(setup)[0].control.value = "1..1000000000"
+    rates(setup)[0].entry = "1..1000000000"
     (fault,) = setup.faults()
     assert "at most 10,000 values" in fault.sentence
-    assert fault.control is rates(setup)[0].control
+    assert fault.control is rates(setup)[0]
 
 
 def test_the_page_says_what_a_sweep_will_take_before_it_starts():
@@ -198,7 +199,7 @@ def test_what_was_said_of_a_sweep_is_stale_at_the_next_entry_and_goes_with_the_s
     form.name({"learning_rate": [0.01, 0.1]})
     form.show(["6 runs"])
     form.wait()
-    assert "qtha-stale" in form.forecast.classes
+    assert "qtha-stale" in form.forecast._dom_classes
     form.name({})
     form.wait()
-    assert (form.forecast.value, form.forecast.visible) == ("", False)
+    assert (form.forecast.value, is_shown(form.forecast)) == ("", False)

@@ -12,6 +12,7 @@ from qtha_lab.experiment import Sweep
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.trash import delete
 from qtha_lab.studies.sweep import SweepStudy
+from widgets.kit import boxes
 from widgets.workbench.sweep_watch import SweepWatch
 from widgets.workbench.workbench import Workbench
 
@@ -158,7 +159,7 @@ def test_a_new_workbench_starts_with_the_sweep_launched_last_and_lists_its_runs_
 def test_without_a_sweep_the_panel_takes_no_room_and_one_that_is_gone_is_said():
     async def work():
         panel = SweepWatch()
-        hidden = not panel.visible
+        hidden = not boxes.is_shown(panel)
         panel.sweep = "nothing"
         return hidden, panel.error.text
 

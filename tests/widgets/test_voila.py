@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 from support.jupyter_browser import open_voila
 from support.waiting import wait_until
-from support.workbench_page import unnamed
+from support.workbench_page import button, unnamed
 
 from qtha_lab.runs.run import list_runs
 
@@ -16,7 +16,7 @@ from qtha_lab.runs.run import list_runs
 @pytest.mark.slow
 def test_voila_serves_the_form_and_a_click_launches_its_runs(tmp_path):
     with open_voila(tmp_path, size=(1400, 1000)) as page:
-        launch = page.get_by_role("button", name="Launch", exact=True)
+        launch = button(page, "Launch")
         launch.wait_for()
         assert unnamed(page, ".qtha-workbench") == []
         assert page.locator(".qtha-note:visible").count() == 0

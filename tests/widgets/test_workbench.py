@@ -19,7 +19,7 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.figures.loss_against_rate import End, loss_against_rate
 from qtha_lab.runs.launch_order import in_launch_order
 from qtha_lab.runs.run import list_runs
-from widgets.kit.guard import ErrorLine
+from widgets.kit.boxes import ErrorText
 from widgets.kit.loop import Background, in_thread
 from widgets.workbench.history import each_once, groups
 from widgets.workbench.verdict import VerdictPane
@@ -96,8 +96,8 @@ def test_a_run_repeated_with_the_same_seed_is_no_second_seed(tmp_path):
 
     watch, verdict = asyncio.run(shown())
     assert "4.200" in verdict.results.value  # the mean of seeds 0 and 1, not of three runs (4.133)
-    assert "1 run with the method and seed of a newer one left out" in verdict.notes.value
-    assert "(3 runs of 2 seeds, 4.000 to 4.400)" in watch.plot.chart.alt
+    assert "1 run with the method and seed of a newer one left out" in verdict.remarks.value
+    assert "(3 runs of 2 seeds, 4.000 to 4.400)" in watch.plot.picture.alt
     ends = [
         End(label="lora", seed=r.experiment.seed, learning_rate=0.01, value=losses[r.id])
         for r in listed
@@ -137,7 +137,7 @@ def test_all_can_be_stopped_or_resumed_only_where_a_run_can(tmp_path):
 def test_a_background_task_that_fails_is_shown_and_not_printed(
     error, sentence, capsys, monkeypatch, tmp_path
 ):
-    line = ErrorLine()
+    line = ErrorText()
 
     async def main():
         background = Background(line.report)
@@ -285,14 +285,31 @@ def test_a_new_workbench_shows_the_runs_of_an_earlier_one(tmp_path):
     async def work(bench):
         await bench.watch.follow()
         start = bench.setup.comparison()
-        return [list(c.y) for c in bench.watch.plot.chart.curves], start
+        return [trace["y"] for trace in bench.watch.plot.picture.traces], start
 
     values, start = in_a_kernel(work)
-    assert values[0] == values[2] == [5.0]
+    assert values[0] == values[3] == [5.0]
     assert (start.training.steps, [m.label for m in start.methods]) == (
         9,
         ["lora(r=2)", "qtha(r=4)"],
     )
+
+
+def test_earlier_comparisons_are_a_list_from_which_the_form_is_filled(tmp_path):
+    for method, name in (("lora(r=2)", "first"), ("qtha(r=4)", "second")):
+        run_folder(tmp_path / "runs", method, name=name, steps=9)
+
+    async def work(bench):
+        offered = bench.setup.preset.options[-2:]
+        methods = []
+        for title in offered:
+            bench.setup.preset.value = title
+            methods.append([m.label for m in bench.setup.comparison().methods])
+        return offered, methods
+
+    offered, methods = in_a_kernel(work)
+    assert [title.rpartition(" · ")[2] for title in offered] == ["qtha", "lora"]
+    assert methods == [["qtha(r=4)"], ["lora(r=2)"]]
 
 
 def test_a_panel_has_a_static_equivalent_and_a_sentence_for_when_no_kernel_answers(
@@ -327,15 +344,15 @@ def test_a_panel_can_stand_in_any_box():
 def test_entries_settle_into_the_code_and_the_banner_names_every_wrong_field():
     async def work(bench):
         training = bench.setup.training_fold
-        bench.setup.methods.cards[1].form["r"].control.value = "0"
-        bench.setup.training["steps"].control.value = "-3"
+        bench.setup.methods.cards[1].form["r"].entry = "0"
+        bench.setup.training["steps"].entry = "-3"
         await settled(bench)
         sentences = [link.description for link in bench.banner.links.children]
         announcement = bench.aria.sentence
         bench.banner.links.children[1].click()
         opened = training.unfolded
-        bench.setup.methods.cards[1].form["r"].control.value = "2"
-        bench.setup.training["steps"].control.value = "3"
+        bench.setup.methods.cards[1].form["r"].entry = "2"
+        bench.setup.training["steps"].entry = "3"
         await settled(bench)
         return sentences, announcement, opened, bench.banner.refusing, bench.code[2].value
 

@@ -18,6 +18,7 @@ from ..figures.figure_widget import FigureWidget, drawing_of
 from ..figures.save_figure import SaveFigure
 from ..kit import boxes, styles
 from ..kit.choice import Choice, pairs_of
+from ..kit.fold import Fold
 from ..kit.loop import Background
 from ..kit.setting_control import setting_control
 from ..kit.static_output import StaticOutput
@@ -155,8 +156,8 @@ class Explorer(ExplorerModel, StaticOutput, ipw.VBox):
 
     def _laid_out(self) -> list[Any]:
         presets = [boxes.row(map(self._preset_button, self.PRESETS))] if self.PRESETS else []
-        save = boxes.fold("Save figure", lambda: SaveFigure(lambda: self.figures))
-        python = boxes.fold("The same in Python", self._code)
+        save = Fold("Save figure", lambda: SaveFigure(lambda: self.figures))
+        python = Fold("The same in Python", self._code)
         below = [self.error.panel, self.table, *self.views.values(), self.notes, save, python]
         return [*presets, *self.rows, *self.below_controls(), *below]
 

@@ -4,6 +4,7 @@ plotly's own `FigureWidget` stores plotly.js (4 MB) in the state of each figure,
 alternative text and no static output.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,7 @@ from . import plotly_js
 
 PAGE = PageStyle("page")
 FOLDER = Path(__file__).parent
-KIT = FOLDER.parent / "kit"
-CSS = read(KIT / "style_sheet.css")
+CSS = read(FOLDER.parent / "kit" / "style_sheet.css")
 
 
 class FigureWidget(StaticOutput, anywidget.AnyWidget):
@@ -39,12 +39,17 @@ class FigureWidget(StaticOutput, anywidget.AnyWidget):
         'Evaluation loss of every seed: lora 4 to 4.2, mean 4.1 (2 seeds).'
     """
 
-    _esm = read(KIT / "plotly.js") + read(FOLDER / "figure_widget.js")
+    _esm = read(FOLDER / "figure_widget.js")
     _css = CSS
     drawing = traitlets.Dict().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     brush = traitlets.Dict().tag(sync=True)
     """The last selection: `boxes` (x from, x to, y from, y to) and `ids` of the points inside."""
+    ranges = traitlets.Dict().tag(sync=True)
+    """The ranges along x that a user has zoomed into, by axis; empty if all is shown."""
+
+    alone = traitlets.Bool(False).tag(sync=True)
+    """True if a user wants the figure large (key f); a page around decides the meaning."""
 
     def __init__(self, figure: Figure):
         self.figure = figure
@@ -67,6 +72,20 @@ class FigureWidget(StaticOutput, anywidget.AnyWidget):
                 self.drawing = now
         if news:
             self._append(news)
+
+    def append(self, points: Mapping[int, Sequence[tuple[float, float]]], alt: str) -> None:
+        """Add points to the lines of these numbers, and send them alone."""
+        news = [
+            [number, len(self.traces[number]["x"]), *map(list, zip(*new, strict=True))]
+            for number, new in points.items()
+        ]
+        self.alt = alt
+        if news:
+            self._append(news)
+
+    def bring(self) -> None:
+        """Scroll the page around the figure into view."""
+        self.send({"kind": "bring"})
 
     def still(self) -> dict[str, str]:
         return {"image/svg+xml": self.figure.svg(), "text/plain": self.figure.alt}

@@ -6,19 +6,14 @@ Neither a notebook nor a widget's state holds the script; a page requests it onc
 import functools
 import gzip
 import importlib.resources
-import json
 from pathlib import Path
 
 from qtha_lab.core.io import read_bytes
-from qtha_lab.figures.machinery.export import TOOLBAR
 
 MODEBAR = {
     "bgcolor": "rgba(0,0,0,0)",
     "remove": ["lasso", "select", "zoomin", "zoomout", "autoscale"],
 }
-
-
-BEFORE = f"const TOOLBAR = {json.dumps(TOOLBAR)};"
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from qtha_lab.figures.machinery.legends import labels_in, short_names
 from qtha_lab.figures.machinery.page_style import LEGENDS, TARGETS, PageStyle
 
 from ..kit import boxes, styles
+from ..kit.fold import Fold
 from ..kit.loop import Background
 from .saved_file import download_link, free_path
 
@@ -171,9 +172,9 @@ class SaveFigure(ipw.VBox):
         )
 
 
-def save_fold(panel: Any) -> ipw.VBox:
+def save_fold(panel: Any) -> Fold:
     """Return a folded `SaveFigure` of a panel that has `figures`; built on first opening."""
-    return boxes.fold("Save figure", lambda: SaveFigure(lambda: panel.figures))
+    return Fold("Save figure", lambda: SaveFigure(lambda: panel.figures))
 
 
 def _list(description: str, options: Iterable[Any]) -> ipw.Dropdown:

@@ -1,45 +1,89 @@
-"""Boxes and texts of ipywidgets in the classes of `style_sheet.css`, with shared layouts.
+"""Boxes, texts and buttons of ipywidgets in the classes of `style_sheet.css`.
 
-Nothing here has front-end code of its own.
+Nothing here has front-end code of its own. Layouts and styles are shared: each is a widget model.
 """
 
-import functools
-from collections.abc import Callable, Iterable, Sequence
+import html
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import ipywidgets as ipw
 
+from qtha_lab.core import fault_log
+
 from . import styles
-from .guard import ErrorLine
+from .guard import guarded
+
+GONE = "qtha-gone"
+"""The class of a widget that takes no space on the page."""
 
 
-@functools.lru_cache(maxsize=32)
-def _layout(options: tuple[tuple[str, str], ...]) -> list[ipw.Layout]:
-    return []
+_stored: dict[tuple[Any, ...], ipw.Widget] = {}
+
+
+def shared(kind: type, **options: str) -> Any:
+    """Return the layout or style that all widgets with these options share.
+
+    Example:
+        >>> shared(ipw.Layout, width="auto") is shared(ipw.Layout, width="auto")
+        True
+    """
+    key = (kind, *sorted(options.items()))
+    if key not in _stored or _stored[key].comm is None:  # closed by `Widget.close_all`
+        _stored[key] = kind(**options)
+    return _stored[key]
 
 
 def layout(**options: str) -> ipw.Layout:
-    """Return the layout that all widgets with these options share.
+    """Return the layout that all widgets with these options share."""
+    return shared(ipw.Layout, **options)
+
+
+def made(kind: type, *operands: Any, css: str = "", **options: Any) -> Any:
+    """Return a widget with shared layout and style, in classes of the style sheet.
 
     Example:
-        >>> layout(width="auto") is layout(width="auto")
-        True
+        >>> one, two = made(ipw.Text, "a"), made(ipw.Text, "b", css="qtha-find")
+        >>> one.style is two.style, two._dom_classes
+        (True, ('qtha-find',))
     """
-    stored = _layout(tuple(sorted(options.items())))
-    if not stored or stored[0].comm is None:  # closed with a widget that used it
-        stored[:] = [ipw.Layout(**options)]
-    return stored[0]
+    look = {"layout": layout()}
+    style = getattr(kind, "style", None)
+    if style is not None:
+        width = {"description_width": "initial"} if "description_width" in _names(style) else {}
+        look["style"] = shared(style.klass, **width)
+    return classed(kind(*operands, **look | options), *css.split())
 
 
-def row(children: Iterable[Any] = ()) -> ipw.HBox:
+def _names(style: Any) -> Any:
+    return style.klass.class_traits()
+
+
+def row(children: Iterable[Any] = (), css: str = "") -> ipw.HBox:
     """Return widgets side by side, wrapped where the width is exceeded."""
     wrapped = layout(flex_flow="row wrap", align_items="center", grid_gap="2px 12px")
-    return ipw.HBox(list(children), layout=wrapped)
+    return made(ipw.HBox, list(children), layout=wrapped, css=css)
+
+
+def column(children: Iterable[Any] = (), css: str = "") -> ipw.VBox:
+    """Return widgets one below the other."""
+    return made(ipw.VBox, list(children), css=f"qtha-column {css}")
 
 
 def text(value: str = "", css: str = "qtha-text") -> ipw.HTML:
     """Return a piece of HTML; the caller escapes foreign text."""
-    return classed(ipw.HTML(value, layout=layout(width="auto")), css)
+    return made(ipw.HTML, value, css=css, layout=layout(width="auto"))
+
+
+def heading(title: str) -> ipw.HTML:
+    """Return the title of a part of a page."""
+    return text(f"<h3>{html.escape(title)}</h3>", "qtha-heading")
+
+
+def button(description: str, css: str = "", **options: Any) -> ipw.Button:
+    """Return a button as wide as its words; `button_style="primary"` for the main action."""
+    width = layout(width="auto")
+    return made(ipw.Button, description=description, css=css, layout=width, **options)
 
 
 def classed(widget: Any, *names: str) -> Any:
@@ -49,48 +93,138 @@ def classed(widget: Any, *names: str) -> Any:
     return widget
 
 
-def button(description: str, **options: Any) -> ipw.Button:
-    """Return a button as wide as its words."""
-    return ipw.Button(description=description, layout=layout(width="auto"), **options)
+def flag(widget: Any, name: str, is_set: bool) -> None:
+    """Add or remove a class of the style sheet.
+
+    Args:
+        widget: Any widget with DOM classes.
+        name: The class.
+        is_set: True to add the class.
+    """
+    (widget.add_class if is_set else widget.remove_class)(name)
 
 
-def fold(title: str, content: Callable[[], ipw.Widget], **options: Any) -> ipw.VBox:
-    """Return a button that shows and hides a widget, built at the first press.
+def show(widget: Any, is_shown: bool = True) -> None:
+    """Show or hide a widget; a hidden one takes no space."""
+    flag(widget, GONE, not is_shown)
 
-    A header of an ipywidgets `Accordion` cannot be reached by keyboard.
+
+def is_shown(widget: Any) -> bool:
+    """Return True if a widget is not hidden.
 
     Example:
-        >>> box = fold("Numbers", lambda: ipw.Label("1, 2"))
-        >>> box.children[0].value = True
-        >>> box.children[1].children[0].value
-        '1, 2'
+        >>> label = ipw.Label("a")
+        >>> show(label, False)
+        >>> is_shown(label)
+        False
     """
-    switch = ipw.ToggleButton(description=title, layout=layout(width="auto"), **options)
-    place = ipw.VBox(layout=ipw.Layout(display="none"))
-
-    def press(change: dict[str, Any]) -> None:
-        if change["new"] and not place.children:
-            place.children = [content()]
-        place.layout.display = "" if change["new"] else "none"
-
-    switch.observe(press, "value")
-    return classed(ipw.VBox([switch, place]), "qtha-fold")
+    return GONE not in widget._dom_classes
 
 
-class ErrorText(ErrorLine):
-    """The error of the last callback as a text widget, hidden without an error."""
+def mark_wrong(widget: Any, wrong: bool) -> None:
+    """Show a widget as an error, or as normal text."""
+    flag(widget, "qtha-wrong", wrong)
+
+
+def put(box: ipw.Box, children: Iterable[Any]) -> None:
+    """Replace the children of a box, and close those that left with everything inside."""
+    before, box.children = box.children, tuple(children)
+    for child in before:
+        if not any(child is one for one in box.children):
+            close_all(child)
+
+
+def close_all(widget: ipw.Widget) -> None:
+    """Stop the tasks in a widget, and close it with everything inside.
+
+    ipywidgets closes the outer widget alone. Shared layouts and styles stay.
+    """
+    close_parts(widget)
+    widget.close()
+
+
+def close_parts(widget: ipw.Widget) -> None:
+    """Stop the tasks in a widget, and close everything inside."""
+    for part in list(inside(widget)):
+        if (background := getattr(part, "background", None)) is not None:
+            background.stop()
+        for own in (getattr(part, "layout", None), getattr(part, "style", None)):
+            if own is not None and not any(own is one for one in _stored.values()):
+                own.close()
+        if part is not widget:
+            part.close()
+
+
+def inside(widget: Any) -> Iterator[Any]:
+    """Yield a widget after every widget in it."""
+    for child in getattr(widget, "children", ()):
+        yield from inside(child)
+    if isinstance(widget, ipw.Widget):
+        yield widget
+
+
+class Announcer(ipw.HTML):
+    """A sentence that a screen reader reads, invisible on the page.
+
+    Example:
+        >>> status = Announcer()
+        >>> status.say("Checking …")
+        >>> status.sentence
+        'Checking …'
+    """
 
     def __init__(self):
-        self.panel = classed(ipw.HTML(layout=ipw.Layout(display="none")), "qtha-error")
-        self.text = ""
+        super().__init__(layout=layout())
+        self.say("")
+        self.add_class("qtha-status")
+
+    def say(self, sentence: str) -> None:
+        """Announce a sentence to a screen reader, after its present speech."""
+        self.sentence = sentence
+        self.value = f'<div role="status">{html.escape(sentence)}</div>'
+
+
+class ErrorText:
+    """A line with the error of the last callback, hidden without an error; show `line.panel`.
+
+    A `Refusal` keeps its own words; the traceback of another exception goes to a file.
+
+    Example:
+        >>> from qtha_lab.core.settings import Setting
+        >>> line, setting = ErrorText(), Setting("r", int, 2, ge=1)
+        >>> control = ipw.IntText(2)
+        >>> control.observe(line.guard(lambda change: setting.check(change["new"])), "value")
+        >>> control.value = 0
+        >>> line.text
+        'r must be at least 1, got 0.'
+    """
+
+    def __init__(self):
+        self.panel, self.text = text("", "qtha-error"), ""
+        show(self.panel, False)
+
+    def guard(self, answer: Callable[..., Any]) -> Callable[..., None]:
+        """Wrap a callback so that the line shows its error, or is cleared."""
+
+        def begin(*arguments: Any) -> None:
+            self.show("")
+            answer(*arguments)
+
+        return guarded(begin, self.report)
+
+    def report(self, error: Exception) -> None:
+        """Show an exception as a sentence."""
+        self.show(fault_log.fault_sentence(error))
 
     def show(self, sentence: str) -> None:
         """Show a sentence; an empty string hides the line."""
         self.text, self.panel.value = sentence, styles.lines([sentence])
-        self.panel.layout.display = "" if sentence else "none"
+        show(self.panel, bool(sentence))
 
 
 def show_options(control: Any, options: Sequence) -> None:
-    """Set different options of a control; equal ones would reset its value."""
+    """Set the options of a control; a value that is still offered stays."""
     if tuple(control.options) != tuple(options):
-        control.options = options
+        before, control.options = control.value, options
+        if before in control._options_values:
+            control.value = before

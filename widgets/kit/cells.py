@@ -1,26 +1,20 @@
 """The panels shown by each cell; unreachable panels of rerun cells are closed.
 
-JupyterLab names the cell that runs. A panel stays open if a notebook name holds it, another cell
-shows it, or a box contains it. Others are closed after a delay, because the file that a reloaded
-page reads may still show them.
+ipywidgets closes nothing by itself: a panel that no cell shows would go on reading runs. Panels are
+closed after a delay, because the file that a reloaded page reads may still show them.
 """
 
 import logging
 import weakref
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from . import pages
-from .closing import holders_of
+import ipywidgets as ipw
+
+from . import boxes
+from .loop import kernel_loop, on_loop
 
 log = logging.getLogger(__name__)
 KEPT_SECONDS = 300.0  # JupyterLab saves every two minutes
-
-
-class Closable(Protocol):
-    """An object that can be shown and closed."""
-
-    def close(self) -> None:
-        """Close the panel with everything in it."""
 
 
 class CellRun(NamedTuple):
@@ -33,13 +27,12 @@ class CellRun(NamedTuple):
 _shown: dict[CellRun, "weakref.WeakSet[Any]"] = {}
 
 
-def show(panel: Closable) -> None:
+def record(panel: ipw.Widget) -> None:
     """Record that the running cell shows a panel, so that it is closed once unreachable."""
     run, _ = _running()
     if run.cell:
         if not _shown:
             _shell().events.register("post_run_cell", _tidy)
-            pages.watch()
         _shown.setdefault(run, weakref.WeakSet()).add(panel)
 
 
@@ -47,9 +40,10 @@ def _tidy(_result: Any) -> None:
     """Schedule the closing of panels from earlier executions and from deleted cells."""
     run, deleted = _running()
     left = [one for one in _shown if one.cell in deleted or (one.cell == run.cell and one != run)]
-    panels = [_shown.pop(one) for one in left]
-    if panels:
-        pages.later(KEPT_SECONDS, lambda: _close({one for of in panels for one in of}))
+    panels = {panel for one in left for panel in _shown.pop(one)}
+    loop = kernel_loop()
+    if panels and loop is not None:
+        on_loop(loop, loop.call_later, KEPT_SECONDS, _close, panels)
 
 
 def _close(panels: set[Any]) -> None:
@@ -71,21 +65,20 @@ def _running() -> tuple[CellRun, list[str]]:
 
 
 def _is_reached(panel: Any) -> bool:
-    """Return True if a cell, a box or a user's name holds the panel.
-
-    A name may hold it directly, or in a list, tuple or dictionary.
-    """
-    if any(panel in panels for panels in _shown.values()) or holders_of(panel):
+    """Return True if a cell or a user's name holds the panel, also inside a box or a list."""
+    if any(panel in panels for panels in _shown.values()):
         return True
     names, hidden = _shell().user_ns, _shell().user_ns_hidden
-    for name, value in list(names.items()):
-        if name.startswith("_") or name in hidden or name in ("In", "Out"):
-            continue
-        values = value.values() if isinstance(value, dict) else value
-        among = isinstance(value, dict | list | tuple) and any(one is panel for one in values)
-        if value is panel or among:
-            return True
-    return False
+    own = {n: v for n, v in names.items() if n[0] != "_" and n not in (*hidden, "In", "Out")}
+    return any(held is panel for value in own.values() for held in _held(value))
+
+
+def _held(value: Any) -> list[Any]:
+    """Return the widgets that a value is or contains."""
+    parts = value.values() if isinstance(value, dict) else value
+    several = list(parts) if isinstance(value, dict | list | tuple) else [value]
+    widgets = [part for part in several if isinstance(part, ipw.Widget)]
+    return [inner for widget in widgets for inner in boxes.inside(widget)]
 
 
 def _shell() -> Any:

@@ -9,19 +9,21 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from typing import Any
 
-from .broadcast import Steps
 from .guard import OnError
 from .libraries import libraries
 
 log = logging.getLogger(__name__)
+# the loop of a task that called a function in a thread
+_caller: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("caller", default=None)
 
 
 def kernel_loop() -> asyncio.AbstractEventLoop | None:
     """Return the loop that runs the kernel's cells, from any thread.
 
-    Without a kernel, return the running loop of this thread, or None.
+    Without a kernel, return the loop of this thread or of the task that called it, or None.
     """
     import IPython
 
@@ -31,8 +33,8 @@ def kernel_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        log.debug("no event loop runs: panels do not follow by themselves")
-        return None
+        log.debug("no event loop runs here: panels follow on the loop of the caller, if any")
+        return _caller.get()
 
 
 def on_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., Any], *operands: Any) -> None:
@@ -60,10 +62,7 @@ class Background:
         self.loop = kernel_loop()
 
     def start(self, name: str, work: Callable[[], Coroutine]) -> None:
-        """Start `work()` as the named task, and cancel an earlier task of that name.
-
-        The messages of each step to pages are sent as one block.
-        """
+        """Start `work()` as the named task, and cancel an earlier task of that name."""
         self._on_loop(self._start, name, work)
 
     def start_once(self, name: str, work: Callable[[], Coroutine]) -> None:
@@ -101,7 +100,7 @@ class Background:
 
     async def _guarded(self, work: Callable[[], Coroutine]) -> None:
         try:
-            await Steps(work())
+            await work()
         except Exception as error:
             self.on_error(error)
 
@@ -112,6 +111,7 @@ async def with_libraries(work: Callable, *arguments: Any) -> Any:
     For every function that may import them.
     """
     await libraries()
+    _caller.set(asyncio.get_running_loop())
     return await asyncio.to_thread(work, *arguments)
 
 

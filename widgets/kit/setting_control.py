@@ -3,17 +3,20 @@
 Every form and explorer takes its controls from here. This module names no setting.
 """
 
+import html
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ipywidgets as ipw
+import traitlets
 
 from qtha_lab.core import call_syntax
 from qtha_lab.core.settings import Setting
 
-from .boxes import classed, layout
+from .boxes import classed, layout, made, mark_wrong, put, text
+from .name_picker import NamePicker
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +34,9 @@ def setting_control(
     value: Any = None,
     label: str = "",
     known: Iterable[str] = (),
-    sweepable: bool = False,
+    typed: bool = False,
     slider: bool = False,
-    text: Callable[[Any], str] = str,
+    write: Callable[[Any], str] = str,
 ) -> Any:
     """Return the control of a setting; `read_entry` converts its value.
 
@@ -42,27 +45,26 @@ def setting_control(
         value: Initial value; default that of the declaration.
         label: Label; default the name in words.
         known: Names to pick from, for a setting that also takes a path or an id.
-        sweepable: True if a number may be several, such as `0.001, 0.003`.
+        typed: True if a number is typed as text, such as `1e-3` or `0.001, 0.003`.
         slider: True for a slider where limits or choices allow one.
-        text: Formats a choice.
+        write: Formats a choice.
 
     Example:
         >>> control = setting_control(Setting("r", int, 4, "Bottleneck.", ge=1, le=16))
         >>> type(control).__name__, control.description, control.tooltip
         ('BoundedIntText', 'r', 'Bottleneck. (at least 1, at most 16)')
-        >>> setting_control(Setting("steps", int, 10), sweepable=True).value
+        >>> setting_control(Setting("steps", int, 10), typed=True).value
         '10'
     """
     value = declared.default if value is None else value
-    kind, options = _kind(declared, tuple(known), sweepable, slider, text)
-    control = kind(
-        description=label or words_of(declared.name),
-        tooltip=help_of(declared) or None,
-        style={"description_width": "initial"},
-        layout=layout(width=SLIDER_WIDTH if issubclass(kind, SLIDERS) else "auto"),
-        **options,
-    )
-    if isinstance(control, ipw.Text | ipw.Combobox):
+    words, help = label or words_of(declared.name), help_of(declared) or None
+    if known:
+        control = NamePicker(words, known, help)
+    else:
+        kind, options = _kind(declared, typed, slider, write)
+        width = layout(width=SLIDER_WIDTH if issubclass(kind, SLIDERS) else "auto")
+        control = made(kind, description=words, tooltip=help, layout=width, **options)
+    if isinstance(control, ipw.Text | NamePicker):
         value = write_entry(value)
     elif declared.with_options and value not in dict(control.options).values():
         control.options = (*control.options, (str(value), value))
@@ -71,17 +73,15 @@ def setting_control(
 
 
 def _kind(
-    declared: Setting, known: Sequence[str], sweepable: bool, slider: bool, text: Callable
+    declared: Setting, typed: bool, slider: bool, write: Callable
 ) -> tuple[type, dict[str, Any]]:
     """Return class and options of the control of a declaration."""
     limits = {"min": declared.ge, "max": declared.le}
     bounded = None not in limits.values() and not declared.optional
-    number = declared.type in (int, float) and not (sweepable or declared.optional)
-    if known:
-        return ipw.Combobox, {"options": known, "placeholder": placeholder(declared)}
+    number = declared.type in (int, float) and not (typed or declared.optional)
     if declared.choices:
         unset = [(UNSET, "")] if declared.optional else []
-        options = unset + [(text(choice), choice) for choice in declared.choices]
+        options = unset + [(write(choice), choice) for choice in declared.choices]
         return (ipw.SelectionSlider if slider else ipw.Dropdown), {"options": options}
     if declared.type is bool and not declared.optional:
         return ipw.Checkbox, {"indent": False}
@@ -149,25 +149,34 @@ def help_of(declared: Setting) -> str:
     return unit + meaning + (f" ({rule})" if rule else "")
 
 
-def with_help(control: Any) -> ipw.VBox:
-    """Return a control with a `?` that shows its tooltip below.
+class SettingBox(ipw.VBox):
+    """A control with a `?` that shows its help, a note and an error, where there are any.
 
     Example:
-        >>> box = with_help(setting_control(Setting("r", int, 4, "Bottleneck size.")))
-        >>> box.children[0].children[1].value = True
+        >>> box = SettingBox(ipw.Text(description="r"), "Bottleneck size.")
+        >>> box.ask.value = True
         >>> box.children[1].value
         'Bottleneck size.'
     """
-    ask = classed(ipw.ToggleButton(description="?", layout=layout(width="24px")), "qtha-ask")
-    ask.tooltip = f"help on {control.description}"
-    hint = classed(ipw.Label(control.tooltip or ""), "qtha-hint")
-    box = ipw.VBox([ipw.HBox([control, ask])])
 
-    def press(change: dict[str, Any]) -> None:
-        box.children = (box.children[0], hint) if change["new"] else box.children[:1]
+    note, error = traitlets.Unicode(), traitlets.Unicode()
 
-    ask.observe(press, "value")
-    return box
+    def __init__(self, control: Any, help: str = ""):
+        self.control, self.help = control, html.escape(help)
+        ask = f"help on {control.description}"
+        self.ask = made(ipw.ToggleButton, description="?", tooltip=ask, css="qtha-ask")
+        self.head = made(ipw.HBox, [control, self.ask] if self.help else [control])
+        super().__init__([self.head], layout=layout())
+        classed(self, "qtha-field")
+        self.ask.observe(self._arrange, "value")
+        self.observe(self._arrange, ["note", "error"])
+
+    def _arrange(self, _change: Any) -> None:
+        hint = text(self.help, "qtha-hint") if self.ask.value else None
+        note = text(html.escape(self.note), "qtha-setting-note") if self.note else None
+        error = text(html.escape(self.error), "qtha-error") if self.error else None
+        put(self, [self.head, *filter(None, (hint, note, error))])
+        mark_wrong(self, bool(self.error))
 
 
 def words_of(name: str) -> str:

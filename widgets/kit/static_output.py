@@ -10,7 +10,7 @@ from typing import Any
 
 from IPython.display import display
 
-from . import cells, closing
+from . import boxes, cells
 
 
 class StaticOutput:
@@ -26,8 +26,8 @@ class StaticOutput:
     def close(self) -> None:
         """Stop the widget's tasks and close everything in it; runs that it launched go on."""
         if self.comm is not None:  # type: ignore[attr-defined]
-            with closing.all_of(self):  # type: ignore[arg-type]
-                super().close()  # type: ignore[misc]
+            boxes.close_parts(self)
+            super().close()  # type: ignore[misc]
 
     def show_still(self) -> None:
         """Renew the displayed static output."""
@@ -35,7 +35,7 @@ class StaticOutput:
             self.handle.update(static_bundle(self.still()), raw=True)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        cells.show(self)
+        cells.record(self)
         bundle = super()._repr_mimebundle_(**kwargs) or {}  # type: ignore[misc]
         bundle = bundle[0] if isinstance(bundle, tuple) else bundle
         return {**bundle, "text/plain": self.still()["text/plain"]}

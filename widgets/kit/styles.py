@@ -1,36 +1,8 @@
-"""HTML helpers and boxes of panels; `styles.css` arranges and colours them."""
+"""HTML of the texts of panels; `style_sheet.css` arranges and colours it."""
 
 import html
 import re
 from collections.abc import Iterable
-from typing import Any
-
-from .controls import Box, Element, Html
-
-
-def text(value: str = "", css: str = "") -> Html:
-    """Return an element of HTML under a class of the style sheet."""
-    return Html(value, classes=tuple(css.split()))
-
-
-def heading(title: str) -> Html:
-    """Return the title of a part of a panel."""
-    return text(f"<h3>{html.escape(title)}</h3>", "qtha-heading")
-
-
-def column(*parts: Any, css: str = "") -> Box:
-    """Return elements one below the other."""
-    return Box(parts, classes=("qtha-column", *css.split()))
-
-
-def row(*parts: Any, css: str = "") -> Box:
-    """Return elements side by side, wrapped where the width is exceeded."""
-    return Box(parts, classes=("qtha-row", *css.split()))
-
-
-def mark_wrong(element: Element, wrong: bool) -> None:
-    """Show an element as an error, or as normal text."""
-    (element.add_class if wrong else element.remove_class)("qtha-wrong")
 
 
 def lines(sentences: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 Pure functions over the frame of `qtha_lab.runs.table`.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -21,8 +22,23 @@ COLUMNS = (
     Column("differences", 28, sortable=False),
     Column("age", 11, sortable=False),
 )
+# columns of every row, beside the settings that differ
+SHOWN = (
+    "run",
+    "name",
+    "method",
+    "seed",
+    "state",
+    "step",
+    "steps",
+    "eval_loss",
+    "tags",
+    "note",
+    "pinned",
+)
 WRONG = ("dead", "failed", "diverged", "unreadable")
 SHORT = {"learning_rate": "rate", "bond_dim": "bond", "n_layers": "layers", "n_qubits": "qubits"}
+NO_USUAL = object()
 LAUNCHED = "workbench "  # beginning of the name of a run that the page launched
 
 
@@ -44,7 +60,22 @@ def brief_rows(table: "pandas.DataFrame", now: datetime) -> list[GridRow]:
     """
     launches = map(_launch_of, table["run"], table["name"], table["origin"])
     groups = table.groupby(list(launches), sort=False)
-    return [line for _, members in groups for line in _group(members, now)]
+    usual = _usual_values(table)
+    return [line for _, members in groups for line in _group(members, usual, now)]
+
+
+def _usual_values(table: "pandas.DataFrame") -> dict[tuple[str, str], object]:
+    """Return the most frequent value of each differing setting, by method and setting.
+
+    A setting without a single most frequent value has `NO_USUAL`, so that every row names it.
+    """
+    usual = {}
+    for method, members in table.groupby("method", dropna=False):
+        for name in differing(members):
+            values = [value if value.__hash__ else repr(value) for value in members[name]]
+            first, second = Counter(values).most_common(2)
+            usual[str(method), name] = first[0] if first[1] > second[1] else NO_USUAL
+    return usual
 
 
 def of_yesterday(table: "pandas.DataFrame", now: datetime) -> "pandas.DataFrame":
@@ -72,13 +103,22 @@ def _launch_of(run: str, name: str, origin: str) -> str:
     return f"launch {name if name.startswith(LAUNCHED) else run[:13]}"
 
 
-def _group(members: "pandas.DataFrame", now: datetime) -> list[GridRow]:
-    names = {*differing(members)} - {"method", "seed", "learning_rate"} if len(members) > 1 else ()
+def _group(
+    members: "pandas.DataFrame", usual: Mapping[tuple[str, str], object], now: datetime
+) -> list[GridRow]:
+    """Return heading and rows; a row names its settings that differ from those of other runs."""
+    names = {*differing(members)} if len(members) > 1 else set()
+    for (method, name), value in usual.items():
+        of_method = members.loc[members["method"].astype(str) == method, name]
+        if any((each if each.__hash__ else repr(each)) != value for each in of_method):
+            names.add(name)
+    names -= {"method", "seed", "learning_rate"}
     shown = [n for n in ("learning_rate", *sorted(names)) if n in members]
     losses = members["eval_loss"].dropna()
     best = losses.min() if len(losses) > 1 else None
+    needed = list(dict.fromkeys([*SHOWN, *shown]))
     heading = GridRow(tuple(members["run"]), (_heading(members, now), "", "", ""), heading=True)
-    return [heading, *(_line(row, shown, best, now) for row in members.to_dict("records"))]
+    return [heading, *(_line(row, shown, best, now) for row in members[needed].to_dict("records"))]
 
 
 def _heading(members: "pandas.DataFrame", now: datetime) -> str:

@@ -7,19 +7,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core import paths
 from qtha_lab.runs.run import Run, attach
 
-from ..kit import controls, styles
-from ..kit.guard import ErrorLine
+from ..kit import boxes, styles
 
 LINES, EVENTS = 200, 40
 WORTH_TELLING = ("status", "note", "checkpoint", "threads", "broken")
 
 
-class LogView(controls.Box):
+class LogView(ipw.VBox):
     """A panel with the log of one run.
 
     Args:
@@ -34,14 +34,14 @@ class LogView(controls.Box):
     folder = traitlets.Unicode(help="The folder that it lies in.")
 
     def __init__(self, run: str = "", folder: Path | str | None = None):
-        self.error = ErrorLine()
-        self.head, self.events = styles.text("", "qtha-text"), styles.text("", "qtha-table")
-        self.events.add_class("qtha-words")
-        self.output = styles.text("", "qtha-code")
-        self.again = controls.Button(description="Read again", icon="refresh")
-        super().__init__(run=run, folder=str(folder or paths.runs_dir()))
+        self.error = boxes.ErrorText()
+        self.head, self.events = boxes.text(), boxes.text("", "qtha-table qtha-words")
+        self.output = boxes.text("", "qtha-code")
+        self.again = boxes.button("Read again", icon="refresh")
+        place = str(folder or paths.runs_dir())
+        super().__init__(run=run, folder=place, layout=boxes.layout())
         self.children = [self.error.panel, self.head, self.events, self.output, self.again]
-        self.add_class("qtha-log-view")
+        boxes.classed(self, "qtha-page", "qtha-log-view")
         self.again.on_click(self.error.guard(lambda _: self.read()))
         self.observe(self.error.guard(lambda _: self.read()), "run")
         self.error.guard(self.read)()
@@ -55,7 +55,7 @@ class LogView(controls.Box):
 
     def read(self) -> None:
         """Read the run's files, and show their present content."""
-        self.again.visible = bool(self.run)
+        boxes.show(self.again, bool(self.run))
         if not self.run:
             self.head.value = "Enter in a row, or its button, opens the log of that run."
             self.events.value = self.output.value = ""

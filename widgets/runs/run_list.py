@@ -6,75 +6,85 @@ A failed run offers its log. Shows statuses and forwards clicks; reads no direct
 import html
 from collections.abc import Callable, Iterable
 
+import ipywidgets as ipw
+
 from qtha_lab.cli.output import duration
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery.legends import short_names
-from qtha_lab.figures.machinery.theme import method_style
 from qtha_lab.runs import run
 
-from ..kit import controls, styles
-from ..kit.closing import put
+from ..kit import boxes
+from .variants import MethodVariant, variants
 
 BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {
     "finished": "success"
 }
 
 
-class RunRow(controls.Box):
+class RunRow(ipw.HBox):
     """A row for one run.
 
     Args:
         run: Any object with `id`, `path` and `experiment`.
         on_stop: Called with a list of this run when "Stop" is pressed.
         on_resume: Likewise for "Resume".
-        short: Displayed name; default the method's label.
+        variant: Displayed name and symbol.
         on_log: Called with the run when "Log" is pressed; a failed run shows "Log" in place of
             "Stop".
     """
 
     def __init__(
-        self, run, on_stop: Callable, on_resume: Callable, on_log: Callable, short: str = ""
+        self, run, on_stop: Callable, on_resume: Callable, on_log: Callable, variant: MethodVariant
     ):
-        label = run.experiment.method.label
-        color = method_style(label)["color"]
-        self.title = f"{shown(label)}, seed {run.experiment.seed}"
+        seed = run.experiment.seed
+        self.title = f"{shown(run.experiment.method.label)}, seed {seed}"
         tip = html.escape(f"{self.title}, {run.path}")
-        dot = f'<span class="qtha-dot" style="background:{color}"></span>'
-        words = f"{styles.breakable(short or shown(label))} · seed {run.experiment.seed}"
-        name = f'<span title="{tip}">{dot}{words}</span>'
+        name = f'<span title="{tip}">{variant.mark} · seed {seed}</span>'
         # last displayed state and quarter of the progress
         self.shown_state: tuple[str, int] | None = None
-        self.bar = controls.Progress()
-        self.state = styles.text("", "qtha-text qtha-state")
-        self.stop = controls.Button(description="Stop", icon="stop", tooltip=f"Stop {self.title}")
-        self.resume = controls.Button(
-            description="Resume", icon="play", tooltip=f"Resume {self.title}"
-        )
-        self.stop.on_click(lambda _: on_stop([run]))
-        self.resume.on_click(lambda _: on_resume([run]))
-        self.open_log = controls.Button(
-            description="Log", icon="file-text-o", tooltip=f"Log of {self.title}"
-        )
-        self.open_log.visible = False
-        self.open_log.on_click(lambda _: on_log(run))
-        actions = styles.row(self.open_log, self.stop, self.resume, css="qtha-actions")
-        super().__init__([styles.text(name, "qtha-name"), self.bar, self.state, actions])
-        self.add_class("qtha-run")
+        self.bar = boxes.made(ipw.IntProgress, layout=boxes.layout(width="120px"))
+        self.bar.tooltip = f"progress of {self.title}"
+        self.state = boxes.text("", "qtha-text qtha-state")
+        self.answers = {
+            "Log": ("file-text-o", lambda _: on_log(run)),
+            "Stop": ("stop", lambda _: on_stop([run])),
+            "Resume": ("play", lambda _: on_resume([run])),
+        }
+        self.buttons: dict[str, ipw.Button] = {}
+        self.parts = (boxes.text(name, "qtha-name"), self.bar, self.state)
+        super().__init__(self.parts, layout=boxes.layout())
+        boxes.classed(self, "qtha-run")
 
     def show(self, status) -> str:
         """Draw a status; return a sentence for a new state or quarter of the progress."""
         self.bar.max, self.bar.value = max(status.steps, 1), status.step
-        self.bar.style = BARS.get(status.state, "")
+        self.bar.bar_style = BARS.get(status.state, "")
         self.state.value = html.escape(words(status)[:400])
         wrong = BARS.get(status.state) == "danger"
-        styles.mark_wrong(self.state, wrong)
-        self.stop.disabled = status.ended or status.state == "stopping"
-        self.resume.disabled = status.state not in run.RESUMABLE
-        self.open_log.visible, self.stop.visible = wrong, not status.ended
-        self.resume.visible = not self.resume.disabled
+        boxes.mark_wrong(self.state, wrong)
+        offered = {"Log": wrong, "Stop": not status.ended, "Resume": status.state in run.RESUMABLE}
+        self._offer([label for label, is_offered in offered.items() if is_offered])
+        if not status.ended:
+            self.buttons["Stop"].disabled = status.state == "stopping"
         shown_state = (status.state, 4 * status.step // max(status.steps, 1))
         previous, self.shown_state = self.shown_state or shown_state, shown_state
         return f"{self.title}: {words(status)}." if shown_state != previous else ""
+
+    def offers(self, label: str) -> bool:
+        """Return True if a button is shown and enabled."""
+        button = self.buttons.get(label)
+        return button in self.children and not button.disabled
+
+    def _offer(self, labels: list[str]) -> None:
+        """Show buttons; each is built when it is first offered."""
+        for label in labels:
+            if label not in self.buttons:
+                icon, answer = self.answers[label]
+                button = boxes.button(label, icon=icon, tooltip=f"{label} {self.title}")
+                button.on_click(answer)
+                self.buttons[label] = button
+        children = (*self.parts, *(self.buttons[label] for label in labels))
+        if self.children != children:
+            self.children = children
 
 
 def words(status) -> str:
@@ -104,18 +114,18 @@ class RunList:
     def __init__(self, on_stop: Callable, on_resume: Callable, on_log: Callable):
         self.on_stop, self.on_resume, self.on_log = on_stop, on_resume, on_log
         self.announce: Callable[[str], None] = lambda sentence: None
-        self.panel = styles.column(css="qtha-runs")
+        self.panel = boxes.column(css="qtha-runs")
         self.rows: dict[str, RunRow] = {}
 
     def show(self, runs: Iterable) -> None:
         """List other runs."""
         runs = list(runs)
-        short = short_names([run.experiment.method.label for run in runs])
+        known = variants(run.experiment.method.label for run in runs)
         answers = self.on_stop, self.on_resume, self.on_log
         self.rows = {
-            run.id: RunRow(run, *answers, shown(short[run.experiment.method.label])) for run in runs
+            run.id: RunRow(run, *answers, known[run.experiment.method.label]) for run in runs
         }
-        put(self.panel, self.rows.values())
+        boxes.put(self.panel, self.rows.values())
 
     def update(self, statuses: dict) -> None:
         """Draw the status of each run id."""

@@ -1,23 +1,24 @@
 """A table of many rows, of which a page holds only the visible ones.
 
-The page requests missing and changed rows. This module does not depend on runs: a row has ids,
-texts and flags. The panel around it is `widgets.runs.runs_table`.
-ipywidgets has no table.
+The page requests missing rows, and receives changed ones. This module does not depend on runs: a
+row has ids, texts and flags. The panel around it is `widgets.runs.runs_table`. ipywidgets has no
+table.
 """
 
-import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
-from ..kit.page_module import PageModule
+from qtha_lab.core.io import read
+
+from ..figures.figure_widget import CSS
 
 MOST_ROWS = 200  # per message, on request of a page
-MOST_BYTES = 4500  # of changed rows per message; the rest follows
 
 
 @dataclass(frozen=True)
@@ -50,26 +51,47 @@ class GridRow:
         return [list(self.ids), list(self.cells), *flags]
 
 
-class RunsGrid(PageModule, anywidget.AnyWidget):
+class RunsGrid(anywidget.AnyWidget):
     """A grid of numbered rows; a page receives the visible rows and their changes.
+
+    `itables.widget.ITable` (2.9) was tried. It sends the whole table again for one changed row,
+    reports row numbers only (no click on a line, pin or log), cannot edit a cell, and ticks no
+    group.
 
     Args:
         act: Called with a user's action in the table: its name, the ids of the row, a value.
-        on_look: Called at each poll of a page, at most twice a second per page, to find changes.
+        on_look: Called about once per second of an open page, to find changes.
+
+    Example:
+        >>> grid = RunsGrid()
+        >>> grid.show([Column("name", 9)], [("a",)], lambda number: GridRow(("a",), ("lora",)))
+        >>> grid.count, grid.columns[0]["name"], grid.rows(0, 9)
+        (1, 'name', [[0, ['a'], ['lora'], 0, 0, 0]])
     """
 
-    MODULE = ("runs_grid.js",)
+    _esm = read(Path(__file__).with_name("runs_grid.js"))
+    _css = CSS
+    columns = traitlets.List(traitlets.Dict()).tag(sync=True)
+    count = traitlets.Int(0).tag(sync=True)
+    version = traitlets.Int(0).tag(sync=True)
+    """Number of the table, which rises with other columns, rows or another order."""
     ticked = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    colors = traitlets.Dict().tag(sync=True)
+    """Symbol and colour of the line of each drawn run, by id."""
+    hidden = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    """The ids of drawn runs without a visible line."""
     sort = traitlets.Unicode().tag(sync=True)
     label = traitlets.Unicode("runs").tag(sync=True)
 
-    def __init__(self, act: Callable[[str, list[str], str], None], on_look: Callable[[], None]):
-        self.lock, self.version, self.number, self.live = threading.RLock(), 0, 0, False
-        self.columns: list[Column] = []
+    def __init__(
+        self,
+        act: Callable[[str, list[str], str], None] = lambda action, ids, value: None,
+        on_look: Callable[[], None] = lambda: None,
+    ):
+        self.lock = threading.RLock()
         self.ids: list[tuple[str, ...]] = []
         self.row_at: Callable[[int], GridRow] = lambda index: GridRow((), ())
         self.sent: dict[int, GridRow] = {}
-        self.changed: dict[int, int] = {}
         self.act, self.on_look = act, on_look
         super().__init__()
         self.on_msg(self._answer)
@@ -79,8 +101,7 @@ class RunsGrid(PageModule, anywidget.AnyWidget):
         columns: Sequence[Column],
         ids: Sequence[tuple[str, ...]],
         row_at: Callable[[int], GridRow],
-        changed: Iterable[int],
-        live: bool,
+        changed: Iterable[int] = (),
     ) -> None:
         """Show these rows; for the same rows in the same order, send only the differences.
 
@@ -89,82 +110,43 @@ class RunsGrid(PageModule, anywidget.AnyWidget):
             ids: The run ids that each row represents.
             row_at: Returns the row of a number; called when a page needs the row.
             changed: Numbers of the rows that may differ from the displayed ones.
-            live: True if rows are going to change without user action.
         """
+        plain = [asdict(column) for column in columns]
         with self.lock:
-            self.live, self.row_at = live, row_at
-            if list(columns) != self.columns or list(ids) != self.ids:
-                self.columns, self.ids = list(columns), list(ids)
-                self.version += 1
-                self.sent, self.changed = {}, {}
-                self.send({"kind": "news"})
-            elif self._note_changes(changed):
-                self.send({"kind": "news"})
-
-    def _note_changes(self, changed: Iterable[int]) -> bool:
-        """Number the changed rows that a page holds; return True if any changed."""
-        fresh = {index: self.row_at(index) for index in changed if index in self.sent}
-        news = [index for index, row in fresh.items() if row != self.sent[index]]
-        self.sent |= fresh
-        for index in news:
-            self.number += 1
-            self.changed[index] = self.number
-        return bool(news)
-
-    def _answer(self, _, question: dict[str, Any], buffers: list) -> None:
-        """Handle a message of a page: a request for rows or a user's action."""
-        if question["kind"] == "do":
-            return self.act(
-                question["action"], list(question["ids"]), str(question.get("value", ""))
-            )
-        if question["kind"] == "rows":
-            self.send(self.answer(question))
-            self.on_look()
-
-    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Return missing parts of a page: columns of a new table, visible and changed rows.
-
-        Args:
-            question: The `page`, its `version` and `number`, the missing rows `from` one `to`
-                another, and those in its `sight`.
-        """
-        with self.lock:
-            requested = self._requested_rows(question)
-            number, rows = self.number, {}
-            reply: dict[str, Any] = {"kind": "rows", "page": question["page"], "live": self.live}
-            if question["version"] != self.version:
-                columns = [asdict(column) for column in self.columns]
-                reply |= {"columns": columns, "count": len(self.ids)}
+            self.row_at = row_at
+            if plain != self.columns or list(ids) != self.ids:
+                self.ids, self.sent = list(ids), {}
+                with self.hold_sync():
+                    self.columns, self.count = plain, len(self.ids)
+                    self.version += 1
             else:
-                number, rows = self._changes(question["number"], set(requested))
-            rows |= {index: self._row(index) for index in requested}
-            reply |= {"version": self.version, "number": number}
-            return reply | {"rows": [[index, *row.plain()] for index, row in rows.items()]}
+                self._send_changes(changed)
 
-    def _requested_rows(self, question: dict[str, Any]) -> range:
-        """Return the numbers of the rows that the page lacks.
+    def _send_changes(self, changed: Iterable[int]) -> None:
+        fresh = {index: self.row_at(index) for index in changed if index in self.sent}
+        news = {index: row for index, row in fresh.items() if row != self.sent[index]}
+        self.sent |= fresh
+        if news:
+            self._send_rows([[index, *row.plain()] for index, row in news.items()])
 
-        For a page with an older table, these are the rows that will be visible.
-        """
-        first, last = question["from"], question["to"]
-        if question["version"] != self.version:
-            first, last = question["sight"]
-            first = min(first, max(0, len(self.ids) - (last - first)))
-        return range(max(0, first), max(0, min(last, len(self.ids), first + MOST_ROWS)))
+    def rows(self, first: int, last: int) -> list[list[Any]]:
+        """Return the rows of a range of numbers in the format of the page."""
+        with self.lock:
+            numbers = range(max(0, first), max(0, min(last, self.count, first + MOST_ROWS)))
+            self.sent |= {index: self.row_at(index) for index in numbers}
+            return [[index, *self.sent[index].plain()] for index in numbers]
 
-    def _row(self, index: int) -> GridRow:
-        row = self.sent[index] = self.row_at(index)
-        return row
+    def _send_rows(self, rows: list[list[Any]]) -> None:
+        self.send({"kind": "rows", "version": self.version, "rows": rows})
 
-    def _changes(self, since: int, requested: set[int]) -> tuple[int, dict[int, GridRow]]:
-        """Return rows changed after a number, limited per message, and the last number covered."""
-        rows, bytes_left, last = {}, MOST_BYTES, self.number
-        for number, index in sorted((n, i) for i, n in self.changed.items() if n > since):
-            row = self.sent[index]
-            bytes_left -= len(json.dumps([index, *row.plain()]))
-            if bytes_left < 0 and rows:
-                return last, rows
-            last = number
-            if index not in requested:
-                rows[index] = row
-        return self.number, rows
+    def _answer(self, _: Any, question: dict[str, Any], _buffers: list) -> None:
+        """Handle a message of a page: a request for rows, a look or a user's action."""
+        if question["kind"] == "do":
+            action, value = question["action"], str(question.get("value", ""))
+            self.act(action, list(question["ids"]), value)
+        elif question["kind"] == "rows":
+            with self.lock:
+                self._send_rows(self.rows(int(question["from"]), int(question["to"])))
+        elif question["kind"] == "look":
+            self.on_look()
+            self.send({"kind": "looked"})

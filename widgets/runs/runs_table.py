@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core import paths
@@ -34,9 +35,10 @@ from qtha_lab.runs.table.frame import as_frame, needs_disk, query
 from qtha_lab.runs.table.listing import Listing
 
 from ..figures.save_table import SaveTable
-from ..kit import controls, styles
-from ..kit.display import Shown
-from ..kit.guard import ErrorLine, guarded
+from ..kit import boxes, styles
+from ..kit.fold import Fold
+from ..kit.guard import guarded
+from ..kit.static_output import StaticOutput
 from .brief_rows import COLUMNS, brief_rows, of_yesterday
 from .log_view import LogView
 from .row_cells import EDITABLE, column_of, grid_row, ids_of, plain_value
@@ -51,10 +53,9 @@ SAMPLE = 200
 MOST_TICKED = 200
 STILL_ROWS = 30
 REST = 10.0  # minimum pause between arrangements, in durations of one
-NARROW = {"description_width": "initial"}  # label width follows the text
 
 
-class RunsTable(Shown):
+class RunsTable(StaticOutput, ipw.VBox):
     """A table of runs in a folder; its traits may be set, observed, linked.
 
     Args:
@@ -77,6 +78,8 @@ class RunsTable(Shown):
     ticked = traitlets.Tuple(help="The ids of the runs that are ticked, in the order of ticking.")
     binned = traitlets.Bool(help="Whether the bin is shown instead.")
     yesterday = traitlets.Bool(help="Whether the runs of yesterday alone are shown.")
+    colors = traitlets.Dict(help="Symbol and colour of the line of each run id in a plot.")
+    hidden = traitlets.Tuple(help="The ids of runs without a visible line in that plot.")
 
     def __init__(
         self,
@@ -87,16 +90,17 @@ class RunsTable(Shown):
         **state: Any,
     ):
         self.brief = brief
-        self.error, self.aria = ErrorLine(), controls.Announcer()
+        self.error, self.aria = boxes.ErrorText(), boxes.Announcer()
         self.announce = announce or self.aria.say
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="runs-table")
         self.asked, self.lock = 0, threading.Lock()
         self.due, self.stale = 0.0, False
         self.listing = Listing(Path(folder or paths.runs_dir()))
         self.grid = RunsGrid(guarded(self._do, self.error.report), self._look)
-        super().__init__(folder=str(folder or paths.runs_dir()), **state)
+        place = str(folder or paths.runs_dir())
+        super().__init__(folder=place, layout=boxes.layout(), **state)
         self.children = self._laid_out()
-        self.add_class("qtha-runs-table")
+        boxes.classed(self, "qtha-page", "qtha-column", "qtha-runs-table")
         self.observe(lambda _: self._ask(self._open), ["folder", "binned"])
         arranging = ["where", "sort", "group", "columns", "yesterday"]
         self.observe(lambda _: self._ask(self._arrange), arranging)
@@ -108,6 +112,11 @@ class RunsTable(Shown):
     def shown(self) -> "pandas.DataFrame":
         """The rows of the page, in their order."""
         return as_frame([])
+
+    @functools.cached_property
+    def log_view(self) -> LogView:
+        """The log of a run, built when first opened."""
+        return LogView()
 
     def still(self) -> dict[str, str]:
         """Return the first rows as HTML and as text, for pages without a kernel."""
@@ -177,7 +186,7 @@ class RunsTable(Shown):
     def _replace(self, changed: list[str]) -> None:
         """Update changed rows in place; their order changes at the next arrangement."""
         self.shown.loc[changed] = self.listing.frame.loc[changed, self.shown.columns]
-        self._show_brief() if self.is_brief else self._show(list(self.grid.columns))
+        self._show_brief() if self.is_brief else self._show(self._shown_columns())
 
     def _open(self) -> None:
         folder = Path(self.folder)
@@ -197,8 +206,8 @@ class RunsTable(Shown):
         names, self.shown = self._names(shown), shown
         if self.is_brief:
             self._show_brief()
-        elif quiet and names == [column.name for column in self.grid.columns]:
-            self._show(self.grid.columns)  # automatic updates keep the column widths
+        elif quiet and names == [column.name for column in self._shown_columns()]:
+            self._show(self._shown_columns())  # automatic updates keep the column widths
         else:
             sample = shown[:: max(1, len(shown) // SAMPLE)].to_dict("records")
             self._show([column_of(name, sample) for name in names])
@@ -211,8 +220,8 @@ class RunsTable(Shown):
 
     def _show_brief(self) -> None:
         lines = brief_rows(self.shown, datetime.now(UTC))
-        ids, live = [line.ids for line in lines], bool(self.listing.going)
-        self.grid.show(COLUMNS, ids, lines.__getitem__, range(len(lines)), live)
+        ids = [line.ids for line in lines]
+        self.grid.show(COLUMNS, ids, lines.__getitem__, range(len(lines)))
 
     def _end_of_arranging(self, quiet: bool, begin: float) -> None:
         listed = self.listing.frame
@@ -221,17 +230,17 @@ class RunsTable(Shown):
             self.error.show("")
             self._offer(listed)
             count = len(of_yesterday(listed, datetime.now(UTC)))
-            self.day.visible = self.yesterday or 0 < count < len(listed)
+            boxes.show(self.day, self.yesterday or 0 < count < len(listed))
         end = time.monotonic()
         self.due, self.stale = end + REST * (end - begin), False
 
     def _show(self, columns: list[Column]) -> None:
         shown, names = self.shown, [column.name for column in columns]
         ids = [ids_of(row) for row in shown[["run", "members"]].to_dict("records")]
-        live = bool(self.listing.going)
-        self.grid.show(
-            columns, ids, lambda i: grid_row(shown.iloc[i], names), range(len(ids)), live
-        )
+        self.grid.show(columns, ids, lambda i: grid_row(shown.iloc[i], names), range(len(ids)))
+
+    def _shown_columns(self) -> list[Column]:
+        return [Column(**column) for column in self.grid.columns]
 
     def _names(self, shown: "pandas.DataFrame") -> list[str]:
         if self.columns:
@@ -357,77 +366,78 @@ class RunsTable(Shown):
     # ---- controls
 
     def _laid_out(self) -> list[Any]:
-        self.filter = controls.TextField(
+        self.filter = boxes.made(
+            ipw.Text,
             description="filter",
-            continuous_update=True,
             placeholder="method == qtha and learning_rate >= 0.003 and best in tags",
+            css="qtha-filter",
         )
-        traitlets.link((self, "where"), (self.filter, "value"))
-        traitlets.link((self, "sort"), (self.grid, "sort"))
-        self.day = controls.Toggle(description="Yesterday", icon="calendar", visible=False)
-        self.day.tooltip = "show the runs of yesterday alone"
-        traitlets.link((self, "yesterday"), (self.day, "value"))
-        self.seeds = controls.Select(
-            description="rows",
-            options=[("runs", ""), ("seeds as one", "seeds")],
-            value=self.group,
+        tip = "show the runs of yesterday alone"
+        self.day = boxes.made(
+            ipw.ToggleButton, description="Yesterday", icon="calendar", tooltip=tip
         )
-        traitlets.link((self, "group"), (self.seeds, "value"))
-        self.more = controls.Select(description="columns", options=[("", "")])
+        boxes.show(self.day, False)
+        rows = [("runs", ""), ("seeds as one", "seeds")]
+        self.seeds = boxes.made(ipw.Dropdown, options=rows, description="rows")
+        self.more = boxes.made(ipw.Dropdown, options=[("", "")], description="columns")
         self.more.observe(self.error.guard(self._toggle_column), "value")
-        show_trash = controls.Toggle(description="Show trash", icon="trash", value=self.binned)
-        traitlets.link((self, "binned"), (show_trash, "value"))
+        show_trash = boxes.made(ipw.ToggleButton, description="Show trash", icon="trash")
+        traitlets.link((self, "sort"), (self.grid, "sort"))
+        traitlets.dlink((self, "colors"), (self.grid, "colors"))
+        traitlets.link((self, "hidden"), (self.grid, "hidden"), transform=(list, tuple))
+        controls = {"where": self.filter, "yesterday": self.day, "group": self.seeds}
+        for name, control in (controls | {"binned": show_trash}).items():
+            traitlets.link((self, name), (control, "value"))
         self.grid.observe(guarded(self._take_ticked, self.error.report), "ticked")
-        self.count, self.message_text = styles.text("", "qtha-text"), styles.text("", "qtha-text")
+        self.count, self.message_text = boxes.text(), boxes.text()
         actions = self._actions()
-        self.log_view = LogView()
-        self.log_fold = controls.Fold("Log", self.log_view)
+        self.log_fold = Fold("Log", lambda: self.log_view)
         if self.brief:
-            self.add_class("qtha-brief")
-            more = styles.row(self.seeds, self.more, show_trash, actions, css="qtha-run-tools")
-            save = SaveTable("runs", self.exact, self.written)
-            tools = controls.Fold("Columns, tags, trash", more, save, more=True)
+            boxes.classed(self, "qtha-brief")
+            more = boxes.row([self.seeds, self.more, show_trash, actions], css="qtha-run-tools")
+            tools = Fold("Columns, tags, trash", more, self._save, more=True)
             buttons = self.every, self.clear, self.count, self.message_text
-            title = styles.heading("Runs")
-            head = styles.row(title, self.filter, self.day, *buttons, css="qtha-runs-head")
+            title = boxes.heading("Runs")
+            head = boxes.row([title, self.filter, self.day, *buttons], css="qtha-runs-head")
             return [head, self.error.panel, self.grid, tools, self.log_fold]
-        top = styles.row(self.filter, self.day, self.seeds, self.more, show_trash)
+        top = [self.filter, self.day, self.seeds, self.more, show_trash]
         return [
             *([self.aria] if self.announce == self.aria.say else []),
-            top,
+            boxes.row(top, css="qtha-runs-head"),
             actions,
             self.error.panel,
             self.grid,
-            styles.row(self.count, self.message_text),
-            SaveTable("runs", self.exact, self.written),
+            boxes.row([self.count, self.message_text]),
+            self._save(),
             self.log_fold,
         ]
 
-    def _actions(self) -> controls.Box:
+    def _save(self) -> SaveTable:
+        return SaveTable("runs", self.exact, self.written)
+
+    def _actions(self) -> ipw.HBox:
         """Return the buttons for the selected runs; the trash has buttons of its own."""
-        self.tag = controls.TextField(placeholder="a tag", description="tag")
+        self.tag = boxes.made(ipw.Text, placeholder="a tag", description="tag")
+        self.tag.layout = boxes.layout(width="180px")
         add = self._button("Add tag", "tag", lambda ids: self._annotate(ids, add=[self.tag.value]))
         remove = self._button(
             "Remove tag", "", lambda ids: self._annotate(ids, remove=[self.tag.value])
         )
         delete = self._button("Delete", "trash", self._delete)
         restore = self._button("Restore", "undo", self._restore)
-        self.every = every = controls.Button(
-            description="Tick all",
-            icon="check-square-o",
-            tooltip="tick all rows that the filter shows",
-        )
+        tip = "tick all rows that the filter shows"
+        self.every = every = boxes.button("Tick all", icon="check-square-o", tooltip=tip)
         every.on_click(self.error.guard(lambda _: self._ask(self._tick_all)))
         self.clear = clear = self._button("Untick all", "square-o", self._untick)
         self.of_ticked = [add, remove, delete, restore, clear]
-        empty = controls.Button(description="Empty trash …", icon="times")
+        empty = boxes.button("Empty trash …", icon="times")
         empty.on_click(self.error.guard(self._ask_to_empty(empty)))
         both = [] if self.brief else [every, clear]
         outside, inside = (
             [self.tag, add, remove, delete, *both],
             [restore, *both, empty],
         )
-        row = styles.row(*(inside if self.binned else outside), css="qtha-row")
+        row = boxes.row(inside if self.binned else outside)
 
         def swap(change: Any) -> None:
             row.children = tuple(inside if change["new"] else outside)
@@ -440,14 +450,12 @@ class RunsTable(Shown):
     def _untick(self, _ids: Sequence[str]) -> None:
         self.ticked = ()
 
-    def _button(
-        self, title: str, icon: str, work: Callable[[Sequence[str]], None]
-    ) -> controls.Button:
-        button = controls.Button(description=title, icon=icon)
+    def _button(self, title: str, icon: str, work: Callable[[Sequence[str]], None]) -> ipw.Button:
+        button = boxes.button(title, icon=icon)
         button.on_click(self._of_ticked(work))
         return button
 
-    def _ask_to_empty(self, button: controls.Button) -> Callable[[Any], None]:
+    def _ask_to_empty(self, button: ipw.Button) -> Callable[[Any], None]:
         """Return a callback that first lists the runs to erase, then erases them."""
 
         def answer(_button: Any) -> None:
@@ -474,8 +482,7 @@ class RunsTable(Shown):
             options.insert(1, ("all that differ", "+"))
         if self.columns:
             options.append((title, "-"))
-        if tuple(options) != tuple(self.more.options):
-            self.more.options = tuple(options)
+        boxes.show_options(self.more, tuple(options))
 
     def _on_page(self) -> list[str]:
         """Return the columns of the page; the brief table uses those of the full table."""

@@ -2,16 +2,18 @@
 
 import html
 
-from ..kit import controls, styles
+import ipywidgets as ipw
+
+from ..kit import boxes, styles
 
 
-class AnswerColumn(controls.Box):
+class AnswerColumn(ipw.VBox):
     """A column of `Chat`.
 
     Args:
         title: Name of the model.
         note: Remark about the model.
-        color: Colour of the method in figures; "" for none.
+        mark: Title as HTML with the symbol of the method in figures; "" for none.
 
     Example:
         >>> column = AnswerColumn("base", "")
@@ -20,12 +22,11 @@ class AnswerColumn(controls.Box):
         'base: Fine.'
     """
 
-    def __init__(self, title: str, note: str = "", color: str = ""):
+    def __init__(self, title: str, note: str = "", mark: str = ""):
         self.title, self.text, self.tokens, self.end = title, "", 0, ""
-        dot = f'<span class="qtha-dot" style="background:{color}"></span>' if color else ""
-        head = f"<h4>{dot}{styles.breakable(title)}</h4>{html.escape(note)}"
-        self.answer, self.foot = styles.text("", "qtha-answer"), styles.text("", "qtha-text")
-        super().__init__([styles.text(head, "qtha-text"), self.answer, self.foot])
+        head = f"<h3>{mark or styles.breakable(title)}</h3>{html.escape(note)}"
+        self.answer, self.foot = boxes.text("", "qtha-answer"), boxes.text()
+        super().__init__([boxes.text(head), self.answer, self.foot], layout=boxes.layout())
 
     def write(self, text: str, tokens: int = 0, end: str = "") -> None:
         """Show the present answer.

@@ -92,7 +92,7 @@ def faults_of_axes(cards: Iterable[MethodCard], training: Form, grid: bool) -> l
         Fault(
             f"{words_of(name)} is swept for every {method} or for none: enter "
             "the same values in each",
-            form[name].control,
+            form[name],
         )
         for method, alike in forms.items()
         for form in alike
@@ -108,4 +108,4 @@ def _uncut(form: Form) -> Iterable[Fault]:
         try:
             Axis.of(values).grid()
         except Refusal as refused:
-            yield Fault(f"{words_of(name)}: {refused}", form[name].control)
+            yield Fault(f"{words_of(name)}: {refused}", form[name])

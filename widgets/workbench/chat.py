@@ -9,33 +9,34 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory.plugins import trusted
-from qtha_lab.figures.machinery.theme import method_style
 from qtha_lab.runs.chat import Decoding
 from qtha_lab.runs.chat.client import COMMAND, Client
 from qtha_lab.runs.chat.held_out_prompts import HeldOutPrompt, held_out
 from qtha_lab.runs.run import attach
 
-from ..kit import controls, styles
-from ..kit.closing import put
-from ..kit.display import Shown
-from ..kit.guard import ErrorLine
+from ..kit import boxes, styles
+from ..kit.fold import Fold
 from ..kit.loop import Background, with_libraries
+from ..kit.static_output import StaticOutput
+from ..runs.variants import variants
 from .answer_column import AnswerColumn
 from .form import Form
 from .history import named
 from .mixer import Mixer
+from .predict import Predict
 
 OWN = "a prompt of your own"
 MIX = "mix"
 
 
-class Chat(Shown):
+class Chat(StaticOutput, ipw.VBox):
     """A chat panel for the last line of a cell, alone or in any box.
 
     Args:
@@ -51,17 +52,17 @@ class Chat(Shown):
     runs = traitlets.Tuple()
 
     def __init__(self, runs: Iterable[str] = (), command: Sequence[str] = COMMAND):
-        super().__init__()
+        super().__init__(layout=boxes.layout())
         self.client, self.loaded = Client(command), ()
         self.columns: dict[str, AnswerColumn] = {}
         self.asked: tuple[dict[str, str], ...] = ()
         self.questions: list[HeldOutPrompt] = []
-        self.error, self.aria = ErrorLine(), controls.Announcer()
+        self.error, self.aria = boxes.ErrorText(), boxes.Announcer()
         self.background = Background(self._refuse)
         self.form = Form(settings_of(Decoding))
         self.mixer = Mixer(self._weigh)
         self.children = self._laid_out()
-        self.add_class("qtha-talk")
+        boxes.classed(self, "qtha-page", "qtha-column", "qtha-chat")
         self.observe(self.error.guard(self._take_runs), "runs")
         self.runs = tuple(runs)
         if not self.runs:
@@ -139,17 +140,22 @@ class Chat(Shown):
         self.loaded, self.state.value = runs, ""
 
     def _show_chat_models(self, chat_models: list[dict[str, str]]) -> None:
+        marks = self._marks()
         self.columns = {
-            s["id"]: AnswerColumn(s["title"], s["note"], self._color(s["id"])) for s in chat_models
+            s["id"]: AnswerColumn(s["title"], s["note"], marks.get(s["id"], ""))
+            for s in chat_models
         }
         self.columns[MIX] = AnswerColumn(MIX, "the changes of all runs, weighted")
         self._arrange()
 
-    def _color(self, chat_model: str) -> str:
-        """Return a run's colour in figures; "" for a base model."""
-        if chat_model not in self.runs:
-            return ""
-        return method_style(attach(chat_model).experiment.method.label)["color"]
+    def _marks(self) -> dict[str, str]:
+        """Return symbol, name and seed of each run, as in figures."""
+        experiments = {run: attach(run).experiment for run in self.runs}
+        known = variants(each.method.label for each in experiments.values())
+        return {
+            run: f"{known[each.method.label].mark} · seed {each.seed}"
+            for run, each in experiments.items()
+        }
 
     def _arrange(self) -> None:
         """Show the reference first, then the models that generate."""
@@ -163,7 +169,7 @@ class Chat(Shown):
         self.background.cancel("answer")
         self.columns, self.loaded = {}, ()
         self.mixer.show({})
-        put(self.answers, [])
+        boxes.put(self.answers, [])
         empty = "" if self.runs else "Tick one run or several, and ask them something."
         self.state.value = styles.lines([empty])
         self.questions, self.pick.options = [], ((OWN, ""),)
@@ -205,22 +211,32 @@ class Chat(Shown):
         self.state.value = ""
 
     def _laid_out(self) -> list[Any]:
-        self.pick = controls.Select(options=[(OWN, "")], description="held-out prompts")
+        self.pick = boxes.made(ipw.Dropdown, options=[(OWN, "")], description="held-out prompts")
         self.pick.observe(self.error.guard(self._show_question), "value")
-        self.prompt = controls.TextField(
-            placeholder="Ask something", description="prompt", rows=2, continuous_update=False
+        self.prompt = boxes.made(
+            ipw.Textarea,
+            placeholder="Ask something",
+            description="prompt",
+            rows=2,
+            continuous_update=False,
         )
         self.prompt.observe(self.error.guard(lambda _: self._arrange()), "value")
-        ask = controls.Button(description="Answer", icon="comment", primary=True)
+        ask = boxes.button("Answer", icon="comment", button_style="primary")
         ask.on_click(lambda _: self.background.start("answer", self.answer))
-        self.stop = controls.Button(description="Stop", icon="stop", disabled=True)
+        self.stop = boxes.button("Stop", icon="stop", disabled=True)
         self.stop.on_click(lambda _: self._stop())
-        self.state = styles.text("", "qtha-text")
-        self.answers = controls.Box().add_class("qtha-answers")
-        folds = [controls.Fold("How tokens are chosen", self.form.panel), self.mixer]
-        return [ self.aria, self.pick, self.prompt, styles.row(ask, self.stop, self.state),
-            *folds, self.error.panel, self.answers,
+        self.state = boxes.text()
+        self.answers = boxes.made(ipw.VBox, css="qtha-answers")
+        tokens = Fold("How tokens are chosen", lambda: self.form.panel)
+        return [ self.aria, self.pick, self.prompt, boxes.row([ask, self.stop, self.state]),
+            tokens, self.mixer, self.error.panel, self.answers, Fold("Predict", self._predict),
         ]  # fmt: skip
+
+    def _predict(self) -> Predict:
+        """Return the form of predictions, whose runs are those of the chat."""
+        form = Predict()
+        traitlets.dlink((self, "runs"), (form, "runs"))
+        return form
 
     def still(self) -> dict[str, str]:
         """Return the prompt and every answer as text."""

@@ -3,6 +3,7 @@
 import logging
 from typing import Any, NamedTuple
 
+import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core.errors import Refusal
@@ -10,8 +11,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.studies.comparison import ComparisonStudy
 from qtha_lab.studies.study import StageProgress
 
-from ..kit import controls, styles
-from ..kit.closing import put
+from ..kit import boxes, styles
 from .study_watch import BAR_STYLES, StudyWatch
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,9 @@ class ComparisonWatch(StudyWatch[ComparisonStudy]):
     comparison = traitlets.Unicode()
 
     def parts(self) -> list[Any]:
-        self.bars = styles.column()
-        self.findings = styles.text("", "qtha-text")
-        return [self.bars, styles.row(self.stop, self.resume), self.error.panel, self.findings]
+        self.bars = boxes.column()
+        self.findings = boxes.text()
+        return [self.bars, boxes.row([self.stop, self.resume]), self.error.panel, self.findings]
 
     def subject(self, described: Comparison) -> tuple[str, str]:
         return ", ".join(map(str, described.model_tasks)), ""
@@ -54,11 +54,11 @@ class ComparisonWatch(StudyWatch[ComparisonStudy]):
 
     def draw(self, view: ComparisonStudy, state: str, rest: _Read) -> None:
         if [bar.description for bar in self.bars.children] != [stage.name for stage in rest.stages]:
-            bars = (controls.Progress(description=stage.name) for stage in rest.stages)
-            put(self.bars, bars)
+            bars = (boxes.made(ipw.IntProgress, description=stage.name) for stage in rest.stages)
+            boxes.put(self.bars, bars)
         for bar, stage in zip(self.bars.children, rest.stages, strict=True):
             bar.max, bar.value = max(stage.planned, 1), stage.ended
-            bar.style = BAR_STYLES.get(state, "")
+            bar.bar_style = BAR_STYLES.get(state, "")
         self.findings.value = styles.lines(rest.notes)
         self.runs = rest.runs
 

@@ -4,12 +4,14 @@ The engines are compared while their fold is open: they load further simulators.
 """
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from qtha_lab.experiment import Comparison, Sweep
 
-from ..kit import controls, styles
+from ..kit import styles
+from ..kit.fold import Fold
 from ..kit.guard import OnError, guarded
 from ..kit.loop import Background, in_thread
 from .engine_costs import EngineCosts
@@ -38,19 +40,37 @@ class Costs:
         on_error: OnError,
     ):
         self.header, self.methods, self.background = header, methods, background
-        self.overview = Overview()
-        run_on = guarded(lambda *of: methods().run_on(*of), on_error)
-        copy_on = guarded(lambda *of: methods().copy_on(*of), on_error)
-        self.engines = EngineCosts(run_on, copy_on)
-        parts = self.overview.panel, self.engines.panel
-        self.fold = controls.Fold("Cost, engines and circuits", *parts)
+        self.shown: tuple[Mapping[str, Any], dict[str, Any], str] = ({}, {}, "")
+        self.on_error = on_error
+        parts = lambda: self.overview.panel, lambda: self.engines.panel
+        self.fold = Fold("Cost, engines and circuits", *parts)
         self.fold.observe(lambda _: self.background.start("engines", self.compare), "unfolded")
         self.timed: tuple[Comparison | Sweep, dict[str, Any]] | None = None
+
+    @functools.cached_property
+    def overview(self) -> Overview:
+        """The table of the costs, built when first opened."""
+        overview = Overview()
+        overview.show(*self.shown)
+        return overview
+
+    @functools.cached_property
+    def engines(self) -> EngineCosts:
+        """The comparison of the engines, built when first opened."""
+        run_on = guarded(lambda *of: self.methods().run_on(*of), self.on_error)
+        copy_on = guarded(lambda *of: self.methods().copy_on(*of), self.on_error)
+        return EngineCosts(run_on, copy_on)
+
+    @property
+    def is_built(self) -> bool:
+        """True if the table of the costs was opened."""
+        return "overview" in vars(self)
 
     def wait(self) -> None:
         """Mark all costs as out of date."""
         self.timed = None
-        self.overview.waiting()
+        if self.is_built:
+            self.overview.waiting()
         self.header.summary.add_class("qtha-stale")
 
     async def time(self, described: Comparison | Sweep, sizes: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,8 +108,11 @@ class Costs:
 
     async def show_memory(self) -> None:
         """Show the memory of the notebook and of the server of its runs."""
-        self.overview.memory.value = styles.lines([await asyncio.to_thread(memory_sentence)])
+        if self.is_built:
+            self.overview.memory.value = styles.lines([await asyncio.to_thread(memory_sentence)])
 
     def _show(self, sizes: Mapping[str, Any], costs: dict[str, Any], rest: str = "") -> None:
-        self.overview.show(sizes, costs, rest)
+        self.shown = sizes, costs, rest
+        if self.is_built:
+            self.overview.show(*self.shown)
         self.methods().note(sizes, costs)

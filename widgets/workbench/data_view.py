@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from qtha_lab.experiment import Comparison, Experiment, Sweep
 
-from ..kit import controls, styles
+from ..kit import boxes, styles
+from ..kit.fold import Fold
 from ..kit.loop import with_libraries
 from .forecasts import typical
 
@@ -23,13 +24,13 @@ class DataView:
     """Fold with kind, columns, split, labels, rows and advice of the data: show `view.fold`."""
 
     def __init__(self) -> None:
-        self.facts = styles.text("", "qtha-table")
-        self.labels = styles.text("", "qtha-table")
-        self.rows = styles.text("", "qtha-code")
-        self.advice = styles.text("", "qtha-text")
+        self.facts = boxes.text("", "qtha-table")
+        self.labels = boxes.text("", "qtha-table")
+        self.rows = boxes.text("", "qtha-code")
+        self.advice = boxes.text()
         parts = self.facts, self.labels, self.rows, self.advice
-        self.fold = controls.Fold("Your data", *parts, unfolded=True)
-        self.fold.visible = False
+        self.fold = Fold("Your data", *parts, unfolded=True)
+        boxes.show(self.fold, False)
         self.shown: list[str] = []
 
     async def show(self, described: Comparison | Sweep) -> None:
@@ -45,7 +46,7 @@ class DataView:
             self.shown = keys
 
     def _draw(self, reports: list[DataReport]) -> None:
-        self.fold.visible = bool(reports)
+        boxes.show(self.fold, bool(reports))
         self.facts.value = "".join(styles.html_table(_facts(report)) for report in reports)
         self.labels.value = "".join(styles.html_table(_labels(report)) for report in reports)
         rows = [row for report in reports for row in report.examples]

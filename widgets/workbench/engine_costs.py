@@ -8,8 +8,7 @@ from typing import Any
 
 from qtha_lab.core.method_styles import shown
 
-from ..kit import controls, styles
-from ..kit.closing import put
+from ..kit import boxes, styles
 
 LIGHTNING = "lightning"
 
@@ -24,48 +23,47 @@ class EngineCosts:
 
     def __init__(self, run_on: Callable[[str, str], None], copy_on: Callable[[str, str], None]):
         self.run_on, self.copy_on = run_on, copy_on
-        self.box = styles.column()
-        self.panel = styles.column(styles.heading("Engines of the circuits"), self.box)
+        self.box = boxes.column()
+        self.panel = boxes.column([boxes.heading("Engines of the circuits"), self.box])
         self.show({})
 
     def show(self, costs: Mapping[str, list]) -> None:
         """Draw the engines of each method with a circuit, by method label."""
         costs = {label: engines for label, engines in costs.items() if engines}
-        self.panel.visible = bool(costs)
-        put(self.box, [self._method(label, engines) for label, engines in costs.items()])
+        boxes.show(self.panel, bool(costs))
+        boxes.put(self.box, [self._method(label, engines) for label, engines in costs.items()])
 
     def _method(self, label: str, engines: list) -> Any:
-        table = styles.text(
-            styles.html_table([_row(label, cost) for cost in engines]), "qtha-table"
-        )
+        table = styles.html_table([_row(label, cost) for cost in engines])
         absent = [
             f"{cost.engine} does not run here: {cost.reason.rstrip('.')}."
             for cost in engines
             if cost.seconds is None
         ]
         why = [f"auto takes {cost.engine}, {cost.reason}." for cost in engines if cost.automatic]
-        words = styles.text(styles.lines([*why, *absent]), "qtha-text")
-        return styles.column(table, words, styles.row(*self._buttons(label, engines)))
+        words = boxes.text(styles.lines([*why, *absent]))
+        buttons = boxes.row(self._buttons(label, engines))
+        return boxes.column([boxes.text(table, "qtha-table"), words, buttons])
 
     def _buttons(self, label: str, engines: list) -> list[Any]:
         lightning = next((cost for cost in engines if cost.engine == LIGHTNING), None)
         if lightning is None or lightning.seconds is None:
             return []
-        run = controls.Button(
-            description="Run this on Lightning",
+        run = boxes.button(
+            "Run this on Lightning",
             icon="bolt",
             tooltip=f"Set engine={LIGHTNING} for {label}",
             disabled=lightning.chosen,
         )
-        second = controls.Button(
-            description="Add a second on Lightning",
+        second = boxes.button(
+            "Add a second on Lightning",
             icon="clone",
             tooltip=f"Keep {label} and add it once more with engine={LIGHTNING}",
             disabled=lightning.chosen,
         )
         run.on_click(lambda _: self.run_on(label, LIGHTNING))
         second.on_click(lambda _: self.copy_on(label, LIGHTNING))
-        return [run.add_class("qtha-small"), second.add_class("qtha-small")]
+        return [run, second]
 
 
 def _row(label: str, cost) -> dict[str, str]:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core.errors import Refusal
@@ -12,9 +13,7 @@ from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.runs.run import Run, attach
 
-from ..kit import controls, styles
-from ..kit.closing import put
-from ..kit.guard import ErrorLine
+from ..kit import boxes, styles
 from ..kit.loop import Background, with_libraries
 from .history import local_time, run_title
 
@@ -26,7 +25,7 @@ SPECTRA, OPERATOR = "Spectra of the update", "Operator (MPO) of an update"
 OF_A_RUN = (SPECTRA, OPERATOR)
 
 
-class Explore(controls.Box):
+class Explore(ipw.VBox):
     """Explorers of a run, created when chosen; `runs` holds the ids of the ticked ones.
 
     Opens on the first run with a circuit. A run without a circuit opens on its spectra.
@@ -35,7 +34,7 @@ class Explore(controls.Box):
     runs = traitlets.Tuple()
 
     def __init__(self) -> None:
-        self.error = ErrorLine()
+        self.error = boxes.ErrorText()
         self.background = Background(self.error.report)
         self.makers: dict[str, Callable[[], Any]] = {
             CIRCUIT: self._circuit,
@@ -43,14 +42,13 @@ class Explore(controls.Box):
             OPERATOR: self._operator,
             ENGINES: self._engines,
         }
-        self.choice = controls.Select(list(self.makers), description="explore")
-        self.run = controls.Select(description="run")
+        self.choice = boxes.made(ipw.Dropdown, options=list(self.makers), description="explore")
+        self.run = boxes.made(ipw.Dropdown, description="run")
         self.offered: tuple[str, ...] = ()
-        self.of = styles.text("", "qtha-text")
-        self.place = styles.column()
-        row = styles.row(self.choice, self.run, self.of)
-        super().__init__([row, self.error.panel, self.place])
-        self.add_class("qtha-column")
+        self.of, self.place = boxes.text(), boxes.column()
+        row = boxes.row([self.choice, self.run, self.of])
+        super().__init__([row, self.error.panel, self.place], layout=boxes.layout())
+        boxes.classed(self, "qtha-column")
         for control in (self.choice, self.run):
             control.observe(self.error.guard(lambda _: self.draw()), "value")
         self.observe(self.error.guard(lambda _: self.draw()), "runs")
@@ -61,25 +59,27 @@ class Explore(controls.Box):
 
     async def _draw(self) -> None:
         self.error.show("")
+        self.of.value = styles.lines(["Loading …"])
         await self._offer()
         run = attach(self.run.value) if self.run.value else None
-        title = [run_title(run)] if run and not self.run.visible else []
+        title = [run_title(run)] if run and not boxes.is_shown(self.run) else []
         absent = await with_libraries(without_circuit, run) if run else ""
-        self.of.value = styles.lines([*title, absent] if run else [EMPTY])
+        lines = styles.lines([*title, absent] if run else [EMPTY])
         offered = tuple(OF_A_RUN if absent else self.makers)
-        if self.choice.options != offered:
-            before, self.choice.options = self.choice.value, offered
-            if self.choice.value != before:
-                return  # the change of the choice draws
+        before = self.choice.value
+        boxes.show_options(self.choice, offered)
+        if self.choice.value != before:
+            return  # the change of the choice draws
         if run is None and self.choice.value in OF_A_RUN:
-            return put(self.place, [])
-        await with_libraries(lambda: None)
+            self.of.value = lines
+            return boxes.put(self.place, [])
+        self.of.value = lines + styles.lines([f" Computing: {self.choice.value} …"])
+        explorers: list[Any] = []
         try:
-            explorer = self.makers[str(self.choice.value)]()
-        except Refusal:
-            put(self.place, [])
-            raise
-        put(self.place, [explorer])
+            explorers = [await with_libraries(self.makers[str(self.choice.value)])]
+        finally:
+            self.of.value = lines
+            boxes.put(self.place, explorers)
 
     async def _offer(self) -> None:
         """List the ticked runs as choices; select the first with a circuit."""
@@ -90,10 +90,9 @@ class Explore(controls.Box):
         first = (run.id for run in runs if len(runs) > 1 and not without_circuit(run))
         found = await with_libraries(next, first, "")
         self.offered = ids
-        with self.run.hold_trait_notifications():
-            self.run.set_trait("options", titles(runs))
-            self.run.value = found or next(iter(ids), None)
-        self.run.visible = len(ids) > 1
+        boxes.show_options(self.run, titles(runs))
+        self.run.value = found or next(iter(ids), None)
+        boxes.show(self.run, len(ids) > 1)
 
     def _options(self) -> dict[str, Any]:
         """Return the settings of the run's method with their defaults."""

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core.errors import Refusal
@@ -18,16 +19,15 @@ from qtha_lab.runs.export import KINDS
 from qtha_lab.runs.export.kinds import default_place
 from qtha_lab.runs.run import attach
 
-from ..kit import controls, styles
-from ..kit.display import Shown
-from ..kit.guard import ErrorLine
+from ..kit import boxes, styles
 from ..kit.loop import Background
+from ..kit.static_output import StaticOutput
 from .history import run_title
 
 COMMAND = (sys.executable, "-c", "from qtha_lab.cli import main; main()")
 
 
-class ExportPanel(Shown):
+class ExportPanel(StaticOutput, ipw.VBox):
     """An export panel for the last line of a cell, alone or in any box.
 
     Args:
@@ -43,12 +43,12 @@ class ExportPanel(Shown):
     runs = traitlets.Tuple()
 
     def __init__(self, run: str = "", command: Sequence[str] = COMMAND):
-        super().__init__()
+        super().__init__(layout=boxes.layout())
         self.command = command
-        self.error, self.aria = ErrorLine(), controls.Announcer()
-        self.background = Background(self._refuse)
+        self.error, self.aria = boxes.ErrorText(), boxes.Announcer()
+        self.background = Background(self.error.report)
         self.children = self._laid_out()
-        self.add_class("qtha-leave")
+        boxes.classed(self, "qtha-page", "qtha-column", "qtha-export")
         self.observe(self.error.guard(lambda _: self._show_choice()), "run")
         self.observe(self.error.guard(self._offer), "runs")
         self.run = run
@@ -61,15 +61,9 @@ class ExportPanel(Shown):
         self.error.show("")
         self.state.value, self.button.disabled = styles.lines(["Working …"]), True
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self.command, *self._words(), "--json",
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            output, words = await process.communicate()
+            output = await output_of([*self.command, *self._words(), "--json"])
         finally:
             self.state.value, self.button.disabled = "", False
-        if process.returncode:
-            raise Refusal(_last_line(words).removeprefix("error: "))
         result = parse_json(output)
         self.path = result["path"]
         sentence = f"{self.path}: {result['message']}"
@@ -89,7 +83,7 @@ class ExportPanel(Shown):
         """Replace the listed runs; keep the selected run if the list contains it."""
         runs = list(change["new"])
         run = self.run if self.run in runs else next(iter(runs), "")
-        self.pick.visible = bool(len(runs) > 1)
+        boxes.show(self.pick, len(runs) > 1)
         self.pick.options = tuple((_title(id), id) for id in runs)
         self.pick.value = run or None
         self.run = run
@@ -103,7 +97,7 @@ class ExportPanel(Shown):
 
     def _show_choice(self) -> None:
         """Show the default path and the command of the selected export."""
-        self.r.visible = bool(self.kind.value == "lora")
+        boxes.show(self.r, self.kind.value == "lora")
         self.state.value = ""
         if not self.run:
             self.code.value = ""
@@ -113,30 +107,42 @@ class ExportPanel(Shown):
         self.to.placeholder = str(default_place(run, str(self.kind.value)))
         self.code.value = styles.code(shlex.join(self._command()))
 
-    def _refuse(self, error: Exception) -> None:
-        self.error.report(error)
-
     def _laid_out(self) -> list[Any]:
         self.path = ""
-        self.pick = controls.Select(description="run")
+        self.pick = boxes.made(ipw.Dropdown, description="run")
         self.pick.observe(lambda _: self.set_trait("run", self.pick.value or ""), "value")
+        boxes.show(self.pick, False)
         kinds = [(f"{name}: {kind.summary}", name) for name, kind in KINDS.items()]
-        self.kind = controls.Select(options=kinds, description="export")
-        self.to = controls.TextField(description="to", continuous_update=False)
-        self.r = controls.NumberField(8, min=1, max=4096, description="rank r")
+        self.kind = boxes.made(ipw.Dropdown, options=kinds, description="export")
+        self.to = boxes.made(ipw.Text, description="to", continuous_update=False)
+        narrow = boxes.layout(width="150px")
+        self.r = boxes.made(
+            ipw.BoundedIntText, 8, min=1, max=4096, description="rank r", layout=narrow
+        )
         for control in (self.kind, self.to, self.r):
             control.observe(self.error.guard(lambda _: self._show_choice()), "value")
-        self.button = controls.Button(description="Export", icon="download", primary=True)
+        self.button = boxes.button("Export", icon="download", button_style="primary")
         self.button.on_click(lambda _: self.background.start("export", self.export))
-        self.state, self.code = styles.text("", "qtha-text"), styles.text("", "qtha-code")
+        self.state, self.code = boxes.text(), boxes.text("", "qtha-code")
         return [ self.aria, self.pick, self.kind, self.r, self.to, self.code,
-            styles.row(self.button, self.state), self.error.panel,
+            boxes.row([self.button, self.state]), self.error.panel,
         ]  # fmt: skip
 
 
 def _title(run: str) -> str:
     """Return a title that distinguishes a run from others, followed by its id."""
     return f"{run_title(attach(run))} · {run}"
+
+
+async def output_of(words: Sequence[str]) -> bytes:
+    """Return the output of a command line; raise its last line if it fails."""
+    process = await asyncio.create_subprocess_exec(
+        *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    output, error = await process.communicate()
+    if process.returncode:
+        raise Refusal(_last_line(error).removeprefix("error: "))
+    return output
 
 
 def _last_line(words: bytes) -> str:

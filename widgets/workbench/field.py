@@ -1,12 +1,15 @@
-"""One setting on a page: a control, its label, and its help or error.
+"""One setting of a form: its entry, its value or error, and its control.
 
 The number field of a sweepable setting also reads several values, in the syntax of
 `qtha_lab.experiment.axes`. This module names no setting; `widgets.workbench.form` combines several.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import Any
+
+import traitlets
 
 from qtha_lab.core import call_syntax, fault_log
 from qtha_lab.core.errors import Refusal
@@ -14,9 +17,14 @@ from qtha_lab.core.io import shortened
 from qtha_lab.core.settings import Setting
 from qtha_lab.experiment.axes import MOST_VALUES, RANGE, Axis
 
-from ..kit import controls
-from ..kit.setting_control import UNSET, help_of, placeholder, read_entry, words_of, write_entry
-from .name_picker import NamePicker
+from ..kit.setting_control import (
+    SettingBox,
+    help_of,
+    read_entry,
+    setting_control,
+    words_of,
+    write_entry,
+)
 
 DECIMAL_COMMA = re.compile(r"\s*[-+]?[0-9]+,[0-9]+\s*")
 THOUSANDS = re.compile(r"\s*[0-9]{1,3}(,[0-9]{3})+\s*")
@@ -25,15 +33,30 @@ MOST_SHOWN = 8
 """Values of an axis that its help lists; of a longer one the first six and the last two."""
 
 
-class Field:
-    """A field for one setting; show `field.control`, read `field.value`.
+class Field(traitlets.HasTraits):
+    """State of one setting; its `control` and its `box` are built when first used.
+
+    Attributes:
+        entry: The value of the control, such as the text "1e-3".
+        error: The reason why the entry is invalid, or "".
+        fault: The reason why the entry does not fit to the others, or "".
+        note: The values of a swept setting.
 
     Args:
         declared: Declaration of the setting.
         value: Initial value; default that of the declaration.
         known: Names to pick from, for a setting that also takes a path or an id.
         sweepable: True if a number may be several, such as `0.001, 0.003` or `1e-4…1e-1 log 5`.
+
+    Example:
+        >>> field = Field(Setting("r", int, 8, ge=2))
+        >>> field.entry = "1"
+        >>> field.error
+        'r must be at least 2, got 1.'
     """
+
+    entry = traitlets.Any()
+    error, fault, note = traitlets.Unicode(), traitlets.Unicode(), traitlets.Unicode()
 
     def __init__(
         self,
@@ -42,30 +65,64 @@ class Field:
         known: Iterable[str] = (),
         sweepable: bool = False,
     ):
-        self.declared = declared
+        self.declared, self.known = declared, tuple(known)
         self.sweepable = sweepable and is_number(declared)
         self.axis: Axis | None = None
-        self.error = ""
-        self.control: Any = (
-            NamePicker(declared.name, known, help_of(declared)) if known else _control(declared)
-        )
-        self.control.add_class("qtha-field")
+        self.description = words_of(declared.name)
+        super().__init__()
         self.value = declared.default if value is None else value
-        self.control.observe(lambda _: self.check(), "value")
+        self.check()
 
     @property
     def value(self) -> Any:
         """The entry in the declared type; the default if swept; text if unreadable."""
-        return self.declared.default if self.axis else read_entry(self.declared, self.control.value)
+        return self.declared.default if self.axis else read_entry(self.declared, self.entry)
 
     @value.setter
     def value(self, value: Any) -> None:
-        entry = write_entry(value) if isinstance(self.control, controls.TextField) else value
-        if self.declared.with_options and isinstance(self.control, controls.Select):
-            options = list(self.control.options)
-            if entry not in dict(options).values():
-                self.control.options = (*options, (str(entry), entry))
-        self.control.set_trait("value", entry)
+        if self.is_text:
+            self.entry = write_entry(value)
+        else:
+            self.entry = "" if value is None else value
+
+    @property
+    def is_text(self) -> bool:
+        """True if the control takes text."""
+        is_switch = self.declared.type is bool and not self.declared.optional
+        return not (self.declared.choices or is_switch)
+
+    @functools.cached_property
+    def control(self) -> Any:
+        """The control of the setting, tied to the entry."""
+        control = setting_control(self.declared, known=self.known, typed=True)
+        self._offer(control)
+        traitlets.link((self, "entry"), (control, "value"))
+        return control
+
+    @functools.cached_property
+    def box(self) -> SettingBox:
+        """The control with its help, note and error."""
+        box = SettingBox(self.control, help_of(self.declared))
+        traitlets.dlink((self, "note"), (box, "note"))
+        for name in ("error", "fault"):
+            self.observe(lambda _: setattr(box, "error", self.error or self.fault), name)
+        box.error = self.error or self.fault
+        return box
+
+    def focus(self) -> None:
+        """Move the keyboard focus of the page to the control."""
+        self.control.focus()
+
+    def _offer(self, control: Any) -> None:
+        """Add an entry with options, such as `product(n_layers=2)`, to the choices."""
+        values = dict(getattr(control, "options", ())).values() if self.declared.choices else ()
+        if self.declared.with_options and self.entry not in values:
+            control.options = (*control.options, (str(self.entry), self.entry))
+
+    @traitlets.observe("entry")
+    def _entered(self, _change: Any) -> None:
+        if "control" in self.__dict__:
+            self._offer(self.control)
         self.check()
 
     def check(self) -> None:
@@ -77,13 +134,10 @@ class Field:
             for value in axis.listed or axis.ends() if axis else [self.value]:
                 self._check_written(value)
                 self.declared.check(value)
-            self.axis, self.error = axis, ""
-        except Exception as error:
-            self.error = self._in_words(fault_log.fault_sentence(error))
-        self.control.error = self.error
-        self.control.help = help_of(self.declared)
-        if self.sweepable:
-            self.control.note = _swept(self.axis) if self.axis else ""
+            self.axis, error = axis, ""
+        except Exception as fault:
+            error = self._in_words(fault_log.fault_sentence(fault))
+        self.error, self.note = error, _swept(self.axis) if self.axis else ""
 
     def _in_words(self, sentence: str) -> str:
         """Return a sentence with the label of the field for the name of the setting."""
@@ -93,7 +147,7 @@ class Field:
 
     def _check_commas(self) -> None:
         """Refuse a decimal comma and thousands separators, which would read as several values."""
-        entry, name = self.control.value, words_of(self.declared.name)
+        entry, name = self.entry, words_of(self.declared.name)
         if not isinstance(entry, str):
             return
         if self.declared.type is float and DECIMAL_COMMA.fullmatch(entry):
@@ -122,7 +176,7 @@ class Field:
 
     def _several(self) -> Axis | None:
         """Return the axis of an entry with several values, or None."""
-        entry = self.control.value if self.sweepable else None
+        entry = self.entry if self.sweepable else None
         if not isinstance(entry, str) or not (RANGE.fullmatch(entry) or "," in entry):
             return None
         try:
@@ -135,18 +189,6 @@ class Field:
 def is_number(declared: Setting) -> bool:
     """Return True if a setting is entered as a number and may be swept."""
     return declared.type in (int, float) and not declared.choices
-
-
-def _control(declared: Setting) -> controls.Select | controls.Checkbox | controls.TextField:
-    """Return a dropdown for choices, a checkbox for booleans, else a text field."""
-    name: dict[str, Any] = {"description": words_of(declared.name), "code": declared.name}
-    if declared.choices:
-        options = [(str(choice), choice) for choice in declared.choices]
-        unset = [(UNSET, None)] if declared.optional else []
-        return controls.Select(options=[*unset, *options], **name)
-    if declared.type is bool and not declared.optional:
-        return controls.Checkbox(**name)
-    return controls.TextField(placeholder=placeholder(declared), **name)
 
 
 def _swept(axis: Axis) -> str:

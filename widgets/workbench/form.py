@@ -3,14 +3,17 @@
 This module names no setting. A new setting, with its limits and choices, appears once declared.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import ipywidgets as ipw
+
 from qtha_lab.core.settings import Setting
 
-from ..kit import controls
-from ..kit.styles import column
+from ..kit import boxes
+from ..kit.fold import Fold
 from .banner import Fault
 from .field import Field
 
@@ -18,7 +21,7 @@ WORD = re.compile(r"\w+")
 
 
 class Form:
-    """The controls of several settings; show `form.panel`, read `form.values`.
+    """Several settings; show `form.panel`, which is built when first used, read `form.values`.
 
     Args:
         settings: Settings by name; if some are `common`, the others are folded.
@@ -42,16 +45,33 @@ class Form:
         sweepable: bool = False,
     ):
         values, known = values or {}, known or {}
+        self.more: Fold | None = None
         self.fields = {
             name: Field(declared, values.get(name), known.get(name, ()), sweepable)
             for name, declared in settings.items()
         }
-        first = [f.control for f in self.fields.values() if f.declared.common]
-        others = [f.control for f in self.fields.values() if not f.declared.common]
-        if first and others:
-            more = column(*others, css="qtha-form")
-            others = [controls.Fold(f"more settings ({len(others)})", more, more=True)]
-        self.panel = column(*first, *others, css="qtha-form")
+
+    @functools.cached_property
+    def panel(self) -> ipw.VBox:
+        """The controls; rarer settings are folded."""
+        fields = self.fields.values()
+        first = [field.box for field in fields if field.declared.common]
+        rest = [field for field in fields if not field.declared.common]
+        if not first:
+            return _grid(rest)
+        grid = boxes.made(ipw.VBox, first, css="qtha-form")
+        if rest:
+            self.more = Fold(f"more settings ({len(rest)})", lambda: _grid(rest), more=True)
+            grid.children = (*first, self.more)
+        return grid
+
+    def reveal(self, field: Any) -> bool:
+        """Unfold a field of this form; return False for another field."""
+        if not any(field is one for one in self.fields.values()):
+            return False
+        if self.panel and self.more and not field.declared.common:
+            self.more.unfolded = True
+        return True
 
     def __getitem__(self, name: str) -> Field:
         return self.fields[name]
@@ -77,17 +97,26 @@ class Form:
         return {name: field.error for name, field in self.fields.items() if field.error}
 
     def faults(self, place: str = "") -> list[Fault]:
-        """Return the errors with their controls; `place` names the form."""
+        """Return the errors with their fields; `place` names the form."""
         fields = [field for field in self.fields.values() if field.error]
-        return [Fault(f"{place}: {f.error}" if place else f.error, f.control) for f in fields]
+        return [Fault(f"{place}: {f.error}" if place else f.error, f) for f in fields]
 
     def fault(self, sentence: str, place: str = "") -> Fault:
-        """Convert a refusal to a fault with the control of the setting named first."""
+        """Convert a refusal to a fault with the field of the setting named first."""
         named = (self.fields[word] for word in WORD.findall(sentence) if word in self.fields)
-        control = next((field.control for field in named), None)
-        return Fault(f"{place}: {sentence}" if place else sentence, control)
+        return Fault(f"{place}: {sentence}" if place else sentence, next(named, None))
+
+    def show_faults(self, faults: Iterable[Fault]) -> None:
+        """Mark the fields of faults, and clear the marks of earlier ones."""
+        named = {id(fault.control): fault.sentence for fault in faults}
+        for field in self.fields.values():
+            field.fault = named.get(id(field), "")
 
     def observe(self, changed: Callable[[], None]) -> None:
         """Call `changed()` after every entry."""
         for field in self.fields.values():
-            field.control.observe(lambda _: changed(), "value")
+            field.observe(lambda _: changed(), "entry")
+
+
+def _grid(fields: Iterable[Field]) -> ipw.VBox:
+    return boxes.made(ipw.VBox, [field.box for field in fields], css="qtha-form")

@@ -3,14 +3,18 @@
 import html
 from collections.abc import Mapping
 
+import ipywidgets as ipw
+
 from qtha_lab.cli.output import duration
 from qtha_lab.experiment import Comparison, Sweep
 
-from ..kit import controls, styles
+from ..kit import boxes, styles
 
 
-class Header(controls.Box):
+class Header(ipw.HBox):
     """A line with the title, the state and the buttons of the page.
+
+    `setup` shows or hides the form on a narrow page, where it stands above the results.
 
     Example:
         >>> header = Header()
@@ -20,15 +24,17 @@ class Header(controls.Box):
     """
 
     def __init__(self) -> None:
-        self.title = styles.text("", "qtha-title")
-        self.state = styles.text("", "qtha-header-state")
-        self.summary = styles.text("", "qtha-summary")
-        self.launch = controls.Button("Launch", icon="rocket", primary=True)
-        super().__init__(classes=("qtha-header",))
+        self.title = boxes.text("", "qtha-title")
+        self.state = boxes.text("", "qtha-header-state")
+        self.summary = boxes.text("", "qtha-summary")
+        self.launch = boxes.button("Launch", icon="rocket", button_style="primary")
+        self.setup = boxes.made(ipw.ToggleButton, True, description="Setup", css="qtha-narrow")
+        super().__init__(layout=boxes.layout())
+        boxes.classed(self, "qtha-header")
 
-    def arrange(self, stop: controls.Button, resume: controls.Button) -> None:
-        """Place the buttons for all shown runs beside Launch."""
-        buttons = styles.row(self.summary, stop, resume, self.launch, css="qtha-launch")
+    def arrange(self, *others: ipw.Widget) -> None:
+        """Place further buttons, such as those for all shown runs, beside Launch."""
+        buttons = boxes.row([self.summary, self.setup, *others, self.launch], css="qtha-launch")
         self.children = (self.title, self.state, buttons)
 
     def describe(self, described: Comparison | Sweep) -> None:
@@ -67,4 +73,4 @@ class Header(controls.Box):
         self.launch.tooltip = reason
         if reason:
             self.summary.value = styles.lines([reason])
-        styles.mark_wrong(self.summary, bool(reason))
+        boxes.mark_wrong(self.summary, bool(reason))

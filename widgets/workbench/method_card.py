@@ -10,12 +10,13 @@ from typing import Any
 from qtha_lab.cli.output import duration
 from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.method_styles import shown, untitled
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.method_list import ALPHAS, check_options, engine_names, method_entry
 
-from ..kit import controls, styles
+from ..kit import boxes, styles
+from ..kit.fold import Fold
+from ..runs.variants import MethodVariant
 from .banner import Fault
 from .form import Form
 
@@ -51,7 +52,7 @@ def left_to_the_rule(alpha: Setting) -> Setting:
     return dataclasses.replace(alpha, default=None, optional=True, help=help)
 
 
-class MethodCard(controls.Fold):
+class MethodCard(Fold):
     """A card of one method: learning rate and layers first, then options, rare ones folded.
 
     Args:
@@ -73,22 +74,45 @@ class MethodCard(controls.Fold):
         entries = choice.model_dump() | choice.options | dict(axes or {})
         known = {"engine": engine_names()}  # a PennyLane device may be typed too
         self.form = Form(card_settings(choice.name), entries, known, sweepable=True)
-        self.copy = controls.Button(description="Duplicate", icon="copy").add_class("qtha-small")
-        self.remove = controls.Button(description="Remove", icon="times").add_class("qtha-small")
+        self.copy = boxes.button("Duplicate", icon="copy", css="qtha-icon")
+        self.remove = boxes.button("Remove", icon="times", css="qtha-icon")
         self.copy.on_click(lambda _: on_copy(self))
         self.remove.on_click(lambda _: on_remove(self))
-        summary = styles.text(styles.lines([method.summary]), "qtha-text")
-        super().__init__(self.name, summary, self.form.panel, beside=(self.copy, self.remove))
-        self.add_class("qtha-group")
+        summary = styles.lines([method.summary])
+        content = lambda: boxes.text(summary), lambda: self.form.panel
+        super().__init__(self.name, *content, beside=(self.copy, self.remove))
+        self.add_class("qtha-card")
+
+    def focus(self) -> None:
+        """Move the keyboard focus of the page to the button of the card."""
+        self.switch.focus()
+
+    def reveal(self, place: Any) -> bool:
+        """Unfold a field of this card; return False for another place."""
+        self.unfolded = self.unfolded or self.form.reveal(place)
+        return place is self or self.form.reveal(place)
 
     @property
     def label(self) -> str:
-        """The method with all entries, valid or not, and its swept settings."""
-        changed = self.form.changed
-        label = call_syntax.call(self.name, changed) if self.faults() else self.choice().label
-        if (title := shown(label)) != label:
-            label = f"{title} · {untitled(label)}"
-        return f"{label} · sweeps {', '.join(self.form.axes)}" if self.form.axes else label
+        """The method with all entries, valid or not."""
+        return (
+            call_syntax.call(self.name, self.form.changed)
+            if self.faults()
+            else (self.choice().label)
+        )
+
+    def name_as(self, variant: MethodVariant, number: int = 1) -> None:
+        """Show symbol and name of a variant, its swept settings, and all options as tooltip.
+
+        Args:
+            variant: The variant of the label.
+            number: Place among cards of the same label, from 1.
+        """
+        swept = f" · sweeps {', '.join(self.form.axes)}" if self.form.axes else ""
+        name = variant.name + swept
+        self.title = name if number == 1 else f"{name} ({number})"
+        self.mark, self.switch.tooltip = variant.dot, variant.label
+        self.copy.tooltip, self.remove.tooltip = f"Duplicate {self.title}", f"Remove {self.title}"
 
     def cost(self, sizes: Any, preview: Any = None) -> str:
         """Return r, parameters and any previewed duration of a method in one line."""
@@ -114,7 +138,7 @@ class MethodCard(controls.Fold):
         return MethodChoice(name=self.name, **choice, options=changed)
 
     def faults(self, place: str = "") -> list[Fault]:
-        """Return the errors with the controls to change."""
+        """Return the errors with the fields to change."""
         try:
             self.choice()
         except Refusal as refusal:
@@ -122,8 +146,8 @@ class MethodCard(controls.Fold):
         return []
 
     def located(self, sentence: str, place: str = "") -> Fault:
-        """Convert a refusal to a fault with the control of its setting or size, else the card."""
+        """Convert a refusal to a fault with the field of its setting or size, else the card."""
         fault = self.form.fault(sentence, place)
         sizes = ("n_qubits", "r") if "qubits" in sentence else ()
-        of_size = (self.form[name].control for name in sizes if name in self.form.fields)
+        of_size = (self.form[name] for name in sizes if name in self.form.fields)
         return fault._replace(control=next(of_size, fault.control or self))

@@ -6,22 +6,24 @@ The same method may be added twice, with other options.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import ipywidgets as ipw
+
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.method_choice import with_controls
 from qtha_lab.experiment.method_list import method_entries
 
-from ..kit import controls, styles
-from ..kit.closing import put
+from ..kit import boxes
 from ..kit.guard import OnError, guarded
+from ..runs.variants import variants
 from .banner import Fault
 from .method_card import MethodCard
 
 ADD = "add a method …"
 
 
-class MethodCards:
-    """Cards of methods with a list to add from; read `cards.choices()`.
+class MethodCards(ipw.VBox):
+    """Cards of methods with a list to add from; read `methods.choices()`.
 
     Args:
         choices: The initial method choices.
@@ -41,11 +43,12 @@ class MethodCards:
     ):
         self.changed, self.model, self.on_error = changed, model, on_error
         self.cards: list[MethodCard] = []
-        self.add = controls.Select([ADD], description="add")
+        self.add = boxes.made(ipw.Dropdown, options=[ADD], description="add", css="qtha-setting")
         self.offer()
         self.add.observe(guarded(self._add, on_error), "value")
-        self.box = styles.column()
-        self.panel = styles.column(self.box, self.add, css="qtha-methods")
+        self.box = boxes.column()
+        super().__init__([self.box, self.add], layout=boxes.layout())
+        boxes.classed(self, "qtha-methods")
         for choice in choices:
             self._append(choice, axes(choice))
         self._draw()
@@ -54,8 +57,7 @@ class MethodCards:
         """List the present methods, and entries that add a method with its controls."""
         self.families = families()
         options = (ADD, *self.families, *method_entries())
-        if self.add.options != options:
-            self.add.options = options
+        boxes.show_options(self.add, options)
 
     def choices(self) -> list[MethodChoice]:
         """Return every method as entered.
@@ -68,14 +70,14 @@ class MethodCards:
         return [card.choice() for card in self.cards]
 
     def faults(self) -> list[Fault]:
-        """Return the errors with the controls to change."""
+        """Return the errors with the fields to change."""
         if not self.cards:
             return [Fault("The page must have at least one method, got none. Add one.", self.add)]
         of_cards = [fault for card in self.cards for fault in card.faults(self._place(card))]
         return of_cards + [
             Fault(
                 f"{card.title} is the same as {first}: change a setting of it",
-                card.form["learning_rate"].control,
+                card.form["learning_rate"],
             )
             for first, card in self._repeated()
         ]
@@ -157,8 +159,8 @@ class MethodCards:
         fitting = (c for c in open_ones if c.choice().options.items() <= meant)
         return next(iter(named), None) or next(fitting, None)
 
-    def control_of(self, sentence: str) -> controls.Element | None:
-        """Return the control to change for a refusal that begins with the name of a method."""
+    def field_of(self, sentence: str) -> Any:
+        """Return the field to change for a refusal that begins with the name of a method."""
         named = (card for card in self.cards if sentence.startswith(f"{card.name}: "))
         return next((card.located(sentence).control for card in named), None)
 
@@ -171,17 +173,14 @@ class MethodCards:
         self._renew()
 
     def _draw(self) -> None:
-        """Show cards in order under their labels, with a number for equal labels."""
+        """Show cards in order with symbol and name of their variant, and a number if equal."""
         labels = [card.label for card in self.cards]
+        known = variants(labels)
         for i, (card, label) in enumerate(zip(self.cards, labels, strict=True)):
             number = labels[:i].count(label) + 1
-            card.title = label if number == 1 else f"{label} ({number})"
+            card.name_as(known[label], number)
             card.copy.disabled = bool(card.faults())
-            card.copy.tooltip, card.remove.tooltip = (
-                f"Duplicate {card.title}",
-                f"Remove {card.title}",
-            )
-        put(self.box, self.cards)
+        boxes.put(self.box, self.cards)
 
 
 def families() -> dict[str, str]:

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Mapping
 
-from ..kit import controls, styles
-from ..kit.closing import put
+import ipywidgets as ipw
+
+from ..kit import boxes
+from ..kit.fold import Fold
 
 HELP = (
     "Each layer gives y + Σ w (its output with the adapter − y), where y is the output of the "
     "base. This is exact for every method. 1 and 0 are the adapter alone, all 0 the base."
 )
+WEIGHTS = {"min": -1, "max": 2, "step": 0.05, "continuous_update": False}
 
 
-WEIGHTS = tuple(round(-1 + 0.05 * k, 2) for k in range(61))  # from -1 to 2
-
-
-class Mixer(controls.Fold):
+class Mixer(Fold):
     """A fold with the weights of adapters.
 
     Args:
@@ -31,9 +31,9 @@ class Mixer(controls.Fold):
     """
 
     def __init__(self, changed: Callable[[], None]):
-        self.sliders: dict[str, controls.Slider] = {}
-        self.changed, self.rows = changed, styles.column()
-        super().__init__("Mix adapters by weights", styles.text(HELP, "qtha-text"), self.rows)
+        self.sliders: dict[str, ipw.FloatSlider] = {}
+        self.changed, self.rows = changed, boxes.column()
+        super().__init__("Mix adapters by weights", boxes.text(HELP), self.rows)
         self.observe(lambda _: self.changed(), "unfolded")
 
     @property
@@ -46,11 +46,10 @@ class Mixer(controls.Fold):
         """Show equal initial weights for these runs, by id and title."""
         share = round(1 / max(len(titles), 1), 2)
         self.sliders = {
-            run: controls.Slider(title, WEIGHTS, share, "{:.2f}".format, continuous_update=False)
+            run: boxes.made(ipw.FloatSlider, share, description=title, **WEIGHTS)
             for run, title in titles.items()
         }
         for slider in self.sliders.values():
-            slider.add_class("qtha-weight")
             slider.observe(lambda _: self.changed(), "value")
-        put(self.rows, self.sliders.values())
-        self.visible = bool(titles)
+        boxes.put(self.rows, self.sliders.values())
+        boxes.show(self, bool(titles))

@@ -12,7 +12,8 @@ from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery.theme import method_of
 from qtha_lab.studies.comparison import notes
 
-from ..kit import controls, styles
+from ..kit import boxes, styles
+from ..kit.fold import Fold
 
 MOST_COLUMNS = 3  # methods of which each is a column
 
@@ -21,24 +22,26 @@ class Overview:
     """A table of the previews of the methods; show `overview.panel`."""
 
     def __init__(self):
-        self.progress = styles.text("", "qtha-text")
-        self.table = styles.text("", "qtha-table")
-        self.simulation = styles.text("", "qtha-table")
-        self.engines = styles.text("", "qtha-text")
-        self.warnings = styles.text("", "qtha-banner")
-        self.notes = styles.text("", "qtha-text")
-        self.circuits = styles.text("", "qtha-code")
-        self.circuits_fold = controls.Fold("Circuits", self.circuits)
-        self.memory = styles.text("", "qtha-text")
-        self.panel = styles.column(
-            self.progress,
-            self.table,
-            self.notes,
-            self.warnings,
-            self.simulation,
-            self.engines,
-            self.circuits_fold,
-            self.memory,
+        self.progress = boxes.text("", "qtha-text")
+        self.table = boxes.text("", "qtha-table")
+        self.simulation = boxes.text("", "qtha-table")
+        self.engines = boxes.text("", "qtha-text")
+        self.warnings = boxes.text("", "qtha-banner")
+        self.notes = boxes.text("", "qtha-text")
+        self.circuits = boxes.text("", "qtha-code")
+        self.circuits_fold = Fold("Circuits", self.circuits)
+        self.memory = boxes.text("", "qtha-text")
+        self.panel = boxes.column(
+            [
+                self.progress,
+                self.table,
+                self.notes,
+                self.warnings,
+                self.simulation,
+                self.engines,
+                self.circuits_fold,
+                self.memory,
+            ]
         )
         self.show({}, {})
 
@@ -61,14 +64,14 @@ class Overview:
         self.notes.value = styles.lines(notes.sizes([_entry(n, p) for n, p in sizes.items()]))
         warnings = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
         self.warnings.value = styles.lines(warnings)
-        self.warnings.visible = bool(warnings)
+        boxes.show(self.warnings, bool(warnings))
         simulated = {n: p.simulation for n, p in previews.items() if p.simulation}
         self.simulation.value = _table([_simulated(n, s) for n, s in simulated.items()])
         self.engines.value = styles.lines(_engines(simulated))
         circuits = {n: p.circuit_text for n, p in previews.items() if p.circuit_text}
         text = "\n\n".join(f"circuit of {name}\n{drawing}" for name, drawing in circuits.items())
         self.circuits.value = styles.code(text) if text else ""
-        self.circuits_fold.visible = bool(text)
+        boxes.show(self.circuits_fold, bool(text))
 
 
 def _table(rows: list[dict[str, str]]) -> str:

@@ -3,59 +3,89 @@
 from collections.abc import Callable
 from typing import Any
 
+import ipywidgets as ipw
 import traitlets
 
-from ..kit import controls
+from ..kit import boxes
+from ..kit.fold import Fold
 from ..kit.guard import OnError, guarded
 
 MOST = 200  # maximum number of ticked runs
-SETUP, WATCH, COMPARE = "Setup", "Watch", "Compare"
+WATCH, COMPARE = "Watch", "Compare"
 EXPLORE, CHAT, EXPORT = "Explore", "Chat", "Export"
+VIEWS = "Views: curves, learning rates, settings"
+ALONE = "Show this tab alone, or with the setup and the runs (key f on a figure)"
 
 
-class Panes(controls.Tabs):
+class Panes(ipw.Tab):
     """The tabs of the workbench; `panes.select(name)` shows one.
 
     Attributes:
         ticked: The ids of the ticked runs, shared by every pane.
+        alone: True if a page shows the tabs without its other parts; `alone_button` sets it.
 
     Args:
-        setup: Content of the first pane.
-        watch: Content of the second pane.
-        compare: Content of the third pane; views of the ticked runs are added when it is opened.
+        watch: Content of the first pane.
+        compare: Content of the second pane, above views of the ticked runs. The views are unfolded
+            while it has no figure of its own (`has_figure`).
         on_error: Receives an exception raised while a pane is created.
     """
 
     ticked = traitlets.Tuple()
+    alone = traitlets.Bool(False)
 
-    def __init__(self, setup: Any, watch: Any, compare: Any, on_error: OnError):
+    def __init__(self, watch: ipw.Widget, compare: Any, on_error: OnError):
         self.opened: dict[str, Any] = {}
-        boxes = {name: controls.Box(classes=("qtha-pane",)) for name in (EXPLORE, CHAT, EXPORT)}
-        self.views_box = controls.Box(classes=("qtha-views-box",))
-        fixed = {SETUP: setup, WATCH: watch, COMPARE: controls.Box([compare, self.views_box])}
-        self.boxes = {name: _pane(content) for name, content in fixed.items()} | boxes
+        self.compare, self.views = compare, Fold(VIEWS, self._views)
+        fixed = {WATCH: [watch], COMPARE: [compare, self.views]}
+        self.boxes = {
+            name: boxes.column(fixed.get(name, ()), css="qtha-pane")
+            for name in (WATCH, COMPARE, EXPLORE, CHAT, EXPORT)
+        }
         self.makers: dict[str, Callable[[], Any]] = {
-            COMPARE: self._views, EXPLORE: self._explore, CHAT: self._chat, EXPORT: self._export,
-        }  # fmt: skip
-        super().__init__(self.boxes, WATCH)
-        self.add_class("qtha-page")
-        self.observe(guarded(lambda _: self._fill(), on_error), "shown")
+            EXPLORE: self._explore,
+            CHAT: self._chat,
+            EXPORT: self._export,
+        }
+        children = [*self.boxes.values()]
+        super().__init__(children, titles=[*self.boxes], selected_index=0, layout=boxes.layout())
+        boxes.classed(self, "qtha-panes")
+        fill = guarded(lambda _: self._fill(), on_error)
+        self.observe(fill, "selected_index")
+        compare.observe(fill, "has_figure")
+        self.keeps_views = False
+        self.observe(lambda _: setattr(self, "keeps_views", False), "ticked")
+        self.alone_button = boxes.made(
+            ipw.ToggleButton, icon="expand", tooltip=ALONE, css="qtha-icon qtha-alone-button"
+        )
+        traitlets.link((self, "alone"), (self.alone_button, "value"))
+
+    @property
+    def shown(self) -> str:
+        """The name of the shown pane."""
+        return self.titles[self.selected_index or 0]
 
     def select(self, name: str) -> None:
         """Show a pane."""
-        self.shown = name
+        self.selected_index = self.titles.index(name)
+
+    def show_views(self) -> None:
+        """Show the views in Compare, until other runs are ticked."""
+        self.keeps_views = self.views.unfolded = True
+        self.select(COMPARE)
 
     def _fill(self) -> None:
-        """Create the content of the shown pane, once."""
+        """Create the content of the shown pane, once; Compare shows one figure."""
+        if self.shown == COMPARE and not self.keeps_views:
+            self.views.unfolded = not self.compare.has_figure
         if self.shown in self.makers and self.shown not in self.opened:
             part = self.opened[self.shown] = self.makers[self.shown]()
-            place = self.views_box if self.shown == COMPARE else self.boxes[self.shown]
-            place.children = (part,)
+            self.boxes[self.shown].children = (part,)
 
     def _views(self) -> Any:
         from ..explorers.views import Views
 
-        views = Views(self.ticked)
+        views = self.opened[COMPARE] = Views(self.ticked)
         traitlets.dlink((self, "ticked"), (views, "runs"))
         return views
 
@@ -80,10 +110,3 @@ class Panes(controls.Tabs):
         export = ExportPanel()
         traitlets.dlink((self, "ticked"), (export, "runs"))
         return export
-
-
-def _pane(content: Any) -> controls.Box:
-    """Return the box of a pane."""
-    if isinstance(content, controls.Box):
-        return content.add_class("qtha-pane")
-    return controls.Box([content], classes=("qtha-pane",))

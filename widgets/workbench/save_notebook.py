@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+import ipywidgets as ipw
+
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import write_atomically
 from qtha_lab.core.paths import as_path
 
-from ..kit import controls, styles
-from ..kit.guard import ErrorLine
+from ..kit import boxes, styles
 
 
 class NotebookSource(Protocol):
@@ -20,7 +21,7 @@ class NotebookSource(Protocol):
         ...
 
 
-class SaveNotebook(controls.Box):
+class SaveNotebook(ipw.VBox):
     """A file name and a button for the notebook of a description.
 
     Args:
@@ -35,16 +36,13 @@ class SaveNotebook(controls.Box):
     """
 
     def __init__(self, describe: Callable[[], NotebookSource]):
-        self.describe, self.error = describe, ErrorLine()
-        self.file = controls.TextField(
-            "repeat.ipynb", description="notebook", continuous_update=False
-        )
-        button = controls.Button(description="Save as notebook", icon="book").add_class(
-            "qtha-small"
-        )
+        self.describe, self.error = describe, boxes.ErrorText()
+        self.file = boxes.made(ipw.Text, "repeat.ipynb", description="notebook")
+        button = boxes.button("Save as notebook", icon="book")
         button.on_click(self.error.guard(lambda _: self.write()))
-        self.state = styles.text("", "qtha-text")
-        super().__init__([styles.row(self.file, button, self.state), self.error.panel])
+        self.state = boxes.text()
+        parts = [boxes.row([self.file, button, self.state]), self.error.panel]
+        super().__init__(parts, layout=boxes.layout())
 
     def write(self) -> Path:
         """Write the file and show its path.

@@ -5,9 +5,13 @@ a YAML file would describe.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+import ipywidgets as ipw
+import traitlets
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import settings_of
@@ -18,9 +22,10 @@ from qtha_lab.models import model_names
 from qtha_lab.models.quantisation.formats import quantizations
 from qtha_lab.tasks import task_names, task_settings
 
-from ..kit import controls, styles
-from ..kit.closing import put
+from ..kit import boxes
+from ..kit.fold import Fold
 from ..kit.guard import OnError, guarded
+from ..kit.setting_control import SettingBox
 from .axes import (
     axes_elsewhere,
     axes_in,
@@ -30,7 +35,8 @@ from .axes import (
     partly_swept,
 )
 from .banner import Fault
-from .finder import Finder, searchable_controls
+from .field import Field
+from .finder import Finder, searchable_places
 from .form import Form
 from .methods import MethodCards
 from .page_terms import OF_MEMORY, memory_purpose
@@ -43,19 +49,27 @@ log = logging.getLogger(__name__)
 
 OTHER_FORMS = ("methods", "training", "task_options", "tuning", "matching")
 PRESET = "choose a preset …"
+MATCH = (
+    "Choose the free sizes of each further method so that it trains at most as many parameters as "
+    "the first one."
+)
 EQUAL, GIVEN = "equal_parameters", "as_given"
 
 
-class Setup:
-    """The form of a comparison or sweep; show `setup.panel`.
+class Setup(ipw.VBox):
+    """The form of a comparison or sweep.
+
+    A setting is an attribute, too: `setup.steps.value = "1e3"`, `setup.r.observe(f, "value")`. It
+    sets every method that has the setting.
 
     Args:
         start: The initial comparison or sweep.
         changed: Called after every entry.
         on_error: Receives exceptions of callbacks.
-        go: Called with the control that was searched for.
+        go: Called with the field or card that was searched for.
         below: Parts below the form, such as the cost.
         systems: Forms of the commands among the presets.
+        earlier: Earlier comparisons among the presets, by title.
     """
 
     def __init__(
@@ -63,20 +77,26 @@ class Setup:
         start: Comparison | Sweep,
         changed: Callable[[], None],
         on_error: OnError,
-        go: Callable[[controls.Element], None] = lambda control: None,
+        go: Callable[[Any], None] = lambda place: None,
         below: tuple[Any, ...] = (),
         systems: Systems | None = None,
+        earlier: Mapping[str, Callable[[], Comparison]] = MappingProxyType({}),
     ):
         self.on_change, self.on_error, self.below = changed, on_error, below
         self.systems = systems
         self.changed = guarded(self._renew, on_error)
-        self.preset = controls.Select([PRESET, *PRESETS, *COMMANDS], description="preset")
+        super().__init__(layout=boxes.layout())
+        boxes.classed(self, "qtha-setup")
+        self.forms: dict[str, Callable[[], Comparison | Sweep]] = {**PRESETS, **earlier}
+        presets = [PRESET, *PRESETS, *COMMANDS, *earlier]
+        self.preset = boxes.made(
+            ipw.Dropdown, options=presets, description="preset", css="qtha-setting"
+        )
         self.preset.observe(guarded(self._take_preset, on_error), "value")
         self.finder = Finder(self._places, go)
+        self.head = boxes.made(ipw.HBox, [self.preset, self.finder], css="qtha-setup-head")
         if systems is not None:
             systems.form_fold.observe(guarded(self._leave_command, on_error), "unfolded")
-        self.task_box = styles.column()
-        self.panel = styles.column(css="qtha-setup")
         self.load(start)
 
     def load(self, start: Comparison | Sweep) -> None:
@@ -104,30 +124,30 @@ class Setup:
         )
         self.rule = Form({"matching": matching}, values)
         is_equal = values.get("matching") == EQUAL
-        self.match = controls.Checkbox(is_equal, description="match sizes", switch=True)
-        self.match.help = (
-            "Choose the free sizes of each further method so that it trains at most as many "
-            "parameters as the first one."
+        self.match = boxes.made(
+            ipw.Checkbox, is_equal, description="match sizes", indent=False, tooltip=MATCH
         )
         self.match.observe(guarded(self._match, self.on_error), "value")
-        self.rule["matching"].control.observe(guarded(self._show_match, self.on_error), "value")
+        self.rule["matching"].observe(guarded(self._show_match, self.on_error), "entry")
         self.tuning = TuningForm(values.get("tuning") or {}, self.changed)
         searching = values | {"axes": axes_elsewhere(sweep)} if sweep else {}
         self.sweep = SweepForm(searching, self.changed, guarded(self._spread, self.on_error))
-        self._draw_task_options(start.task_options)
-        draw = guarded(lambda _: self._draw_task_options({}), self.on_error)
-        self.what["task"].control.observe(draw, "value")
+        self.task_box = boxes.column()
+        self.what_fold = Fold(
+            "Model, task, seeds", lambda: self.what.panel, self._show_task_options
+        )
+        self.training_fold = Fold("Training", lambda: self.training.panel, lambda: self.rule.panel)
+        self._offer_task_options(start.task_options)
+        offer = guarded(lambda _: self._offer_task_options({}), self.on_error)
+        self.what["task"].observe(offer, "entry")
         for form in (self.what, self.training, self.rule):
             form.observe(self.changed)
-        self.what_fold = controls.Fold("Model, task, seeds", self.what.panel, self.task_box)
-        self.training_fold = controls.Fold("Training", self.training.panel, self.rule.panel)
         self._name_axes()
-        head = styles.row(self.preset, self.finder, css="qtha-setup-head")
         parts = [
-            self.methods.panel,
-            styles.row(self.match, css="qtha-match"),
-            self.what_fold.add_class("qtha-group"),
-            self.training_fold.add_class("qtha-group"),
+            self.methods,
+            SettingBox(self.match, MATCH),
+            self.what_fold,
+            self.training_fold,
             self.tuning,
             self.sweep,
             *self.below,
@@ -135,7 +155,7 @@ class Setup:
         self.of_comparison = [
             p for p in parts if not self.systems or p is not self.systems.form_fold
         ]
-        put(self.panel, [head, *parts])
+        boxes.put(self, [self.head, *parts])
 
     def comparison(self) -> Comparison:
         """Return the comparison as entered, with swept settings at their defaults.
@@ -201,31 +221,49 @@ class Setup:
         return self.what.faults()
 
     def fault(self, sentence: str) -> Fault:
-        """Convert a refusal to a fault, with the control of the setting named first."""
+        """Convert a refusal to a fault, with the field of the setting named first."""
         task = self.what["task"]
         if sentence.startswith(f"{Path(str(task.value)).name}, "):
-            return Fault(sentence, task.control)  # a line of the task's file
+            return Fault(sentence, task)  # a line of the task's file
         if setting := OF_MEMORY.get(memory_purpose(sentence), ("",))[0]:
-            return Fault(sentence, self._control_of(setting))
+            return Fault(sentence, self._field_of(setting))
         forms = (self.what, self.task_options, self.training, self.tuning.form, self.sweep.form)
-        faults = [Fault(sentence, self.methods.control_of(sentence))]
+        faults = [Fault(sentence, self.methods.field_of(sentence))]
         faults += [form.fault(sentence) for form in forms]
         faults += [card.form.fault(sentence) for card in self.methods.cards]
         return next((fault for fault in faults if fault.control), faults[0])
 
-    def _control_of(self, setting: str) -> controls.Element | None:
-        """Return the control of a setting of the training, the model or a method."""
+    def _field_of(self, setting: str) -> Field | None:
+        """Return the field of a setting of the training, the model or a method."""
         forms = (self.training, self.what, *(card.form for card in self.methods.cards))
-        return next((form[setting].control for form in forms if setting in form.fields), None)
+        return next((form[setting] for form in forms if setting in form.fields), None)
 
     def show_faults(self, faults: list[Fault]) -> None:
-        """Mark the controls of faults, and clear the marks of earlier ones."""
-        forms = [self.what, self.task_options, self.training, self.rule, self.tuning.form]
-        forms += [self.sweep.form, *(card.form for card in self.methods.cards)]
-        named = {id(fault.control): fault.sentence for fault in faults}
-        for form in forms:
-            for field in form.fields.values():
-                field.control.error = field.error or named.get(id(field.control), "")
+        """Mark the fields of faults, and clear the marks of earlier ones."""
+        for form in self._forms():
+            form.show_faults(faults)
+
+    def reveal(self, place: Any) -> None:
+        """Open every fold around a field or a card."""
+        homes = [(self.what_fold, self.what), (self.what_fold, self.task_options)]
+        homes += [(self.training_fold, self.training), (self.training_fold, self.rule)]
+        homes += [(fold, fold.form) for fold in (self.tuning, self.sweep, *self.methods.cards)]
+        for fold, form in homes:
+            if form.reveal(place) or fold is place:
+                fold.unfolded = True
+
+    def __getattr__(self, name: str) -> "Entries":
+        if name.startswith("_") or "sweep" not in self.__dict__:
+            raise AttributeError(name)
+        fields = [form[name] for form in self._forms() if name in form.fields]
+        if not fields:
+            raise AttributeError(name)
+        return Entries(fields)
+
+    def _forms(self) -> list[Form]:
+        cards = [card.form for card in self.methods.cards]
+        first = [self.what, self.task_options, self.training, self.rule]
+        return [*cards, *first, self.tuning.form, self.sweep.form]
 
     def _renew(self) -> None:
         self._name_axes()
@@ -233,9 +271,9 @@ class Setup:
 
     def _take_preset(self, change: Any) -> None:
         for part in self.of_comparison:  # the form of a command takes their place
-            part.visible = change["new"] not in COMMANDS
-        if change["new"] in PRESETS:
-            self.load(PRESETS[change["new"]]())
+            boxes.show(part, change["new"] not in COMMANDS)
+        if change["new"] in self.forms:
+            self.load(self.forms[change["new"]]())
             self.on_change()
         elif change["new"] in COMMANDS and self.systems is not None:
             self.systems.choose(change["new"])
@@ -248,9 +286,9 @@ class Setup:
             self.preset.value = PRESET
 
     def _match(self, change: Any) -> None:
-        control = self.rule["matching"].control
-        if (control.value == EQUAL) != change["new"]:
-            control.value = EQUAL if change["new"] else GIVEN
+        field = self.rule["matching"]
+        if (field.value == EQUAL) != change["new"]:
+            field.value = EQUAL if change["new"] else GIVEN
 
     def _show_match(self, change: Any) -> None:
         self.match.value = change["new"] == EQUAL
@@ -269,11 +307,11 @@ class Setup:
         steps = f"{_short(training['steps'])} steps"
         self.training_fold.note = f"{steps} · batch {_short(training['batch_size'])}"
 
-    def _places(self) -> dict[str, controls.Element]:
-        """Return the controls of every method and setting, by search text."""
+    def _places(self) -> dict[str, Any]:
+        """Return the cards and the fields of all settings, by search text."""
         forms = {"": self.what, " of the training": self.training, " of the comparison": self.rule}
         forms |= {" of the tuning": self.tuning.form, " of the sweep": self.sweep.form}
-        return searchable_controls(self.methods.cards, forms)
+        return searchable_places(self.methods.cards, forms)
 
     def _spread(self, name: str, values: Any) -> None:
         """Enter the same values of a setting in every method that has it."""
@@ -281,8 +319,8 @@ class Setup:
             if name in card.form.fields:
                 card.form[name].value = values
 
-    def _draw_task_options(self, values: dict) -> None:
-        """Show the options of the selected task; an unknown task shows none."""
+    def _offer_task_options(self, values: dict) -> None:
+        """Set the options of the selected task; an unknown task has none."""
         try:
             settings = task_settings(self.what["task"].value)
         except Refusal as reason:
@@ -290,7 +328,30 @@ class Setup:
             settings = {}
         self.task_options = Form(settings, values)
         self.task_options.observe(self.changed)
-        self.task_box.children = (self.task_options.panel,) if settings else ()
+        if self.task_box.children or self.what_fold.unfolded:
+            self._show_task_options()
+
+    def _show_task_options(self) -> ipw.VBox:
+        has_any = bool(self.task_options.fields)
+        boxes.put(self.task_box, [self.task_options.panel] if has_any else [])
+        return self.task_box
+
+
+class Entries(traitlets.HasTraits):
+    """The entry of a setting in every form that has it; `value` is that of the first."""
+
+    value = traitlets.Any()
+
+    def __init__(self, fields: list[Field]):
+        super().__init__(value=fields[0].entry)
+        self.fields = fields
+        fields[0].observe(lambda change: self.set_trait("value", change["new"]), "entry")
+        self.observe(self._spread, "value")
+
+    def _spread(self, change: Any) -> None:
+        if change["new"] != self.fields[0].entry:
+            for field in self.fields:
+                field.entry = change["new"]
 
 
 def _short(value: Any) -> str:

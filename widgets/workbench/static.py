@@ -47,7 +47,8 @@ def bundle(describe: Callable[[], Comparison], verdict: Any, watch: Any) -> dict
     )
     still = {"text/html": page, "text/plain": "\n".join(["Workbench", *lines, text])}
     if watch.plot.has_points:
-        still |= {"image/svg+xml": watch.plot.chart.draw_still(), "alt": watch.plot.chart.alt}
+        picture = watch.plot.still()
+        still |= {"image/svg+xml": picture["image/svg+xml"], "alt": picture["text/plain"]}
     return still
 
 

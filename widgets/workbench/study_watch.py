@@ -5,19 +5,20 @@ tab finds it again. The scheduler is a process of its own.
 """
 
 import asyncio
+import html
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
+import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.studies.study import GOING, Study
 
-from ..kit import controls, styles
-from ..kit.display import Shown
-from ..kit.guard import ErrorLine
+from ..kit import boxes, styles
 from ..kit.loop import Background, with_libraries
+from ..kit.static_output import StaticOutput
 from .history import local_time
 
 TICK_SECONDS = 0.7
@@ -27,7 +28,7 @@ BAR_STYLES = {"finished": "success", "dead": "danger"}
 S = TypeVar("S", bound=Study)
 
 
-class StudyWatch(Shown, Generic[S]):
+class StudyWatch(StaticOutput, ipw.VBox, Generic[S]):
     """A panel that follows one study of the runs folder, by default the latest.
 
     `noun` is also the trait with the name of the displayed folder. A subclass names the subject of
@@ -53,24 +54,27 @@ class StudyWatch(Shown, Generic[S]):
         background: Background | None = None,
         announce: Callable[[str], None] = lambda sentence: None,
     ):
-        super().__init__()
-        self.add_class("qtha-driver").add_class(f"qtha-{self.noun}")
+        super().__init__(layout=boxes.layout())
+        boxes.classed(self, "qtha-page", "qtha-column", f"qtha-{self.noun}")
         self.announce = announce
-        self.error = ErrorLine()
+        self.error = boxes.ErrorText()
         self.background = background or Background(self.error.report)
         self.view: S | None = None
-        self.heading = styles.heading(self.noun.capitalize())
-        self.state = styles.text("", "qtha-banner")
-        self.pick = controls.Select(description=f"earlier {self.noun}s").add_class("qtha-pick")
+        self.observe(self.error.guard(lambda _: self._open()), self.noun)
+        boxes.show(self, False)
+        names = [study.path.name for study in self.of.list_all()]
+        setattr(self, self.noun, name if name is not None else (names or [""])[0])
+
+    def build(self) -> None:
+        """Build the content, once a study is shown."""
+        self.heading = boxes.heading(self.noun.capitalize())
+        self.state = boxes.text("", "qtha-banner")
+        self.pick = boxes.made(ipw.Dropdown, description=f"earlier {self.noun}s")
         self.pick.observe(self.error.guard(self._picked), "value")
         self.stop = self.button(f"Stop {self.noun}", "stop", lambda view: view.stop())
         self.resume = self.button(f"Resume {self.noun}", "play", lambda view: view.resume())
-        self.children = [self.heading, self.state, *self.parts(), styles.row(self.pick)]
-        self.observe(self.error.guard(lambda _: self._open()), self.noun)
-        self.visible = False
+        self.children = [self.heading, self.state, *self.parts(), boxes.row([self.pick])]
         self.list_again()
-        names = [study.path.name for study in self.of.list_all()]
-        setattr(self, self.noun, name if name is not None else (names or [""])[0])
 
     def parts(self) -> list[Any]:
         """Return the widgets between the state and the list of earlier directories."""
@@ -103,11 +107,13 @@ class StudyWatch(Shown, Generic[S]):
 
     def list_again(self) -> None:
         """Update the list of directories in the runs folder."""
+        if not self.children:
+            return
         studies = self.of.list_all()
         named = [(self.title(study), study.path.name) for study in studies]
-        self.pick.options = ((f"show a {self.noun} …", ""), *named)
+        boxes.show_options(self.pick, ((f"show a {self.noun} …", ""), *named))
         self.pick.value = ""
-        self.pick.visible = bool(studies)
+        boxes.show(self.pick, bool(studies))
 
     async def follow(self) -> None:
         """Read and draw about once a second, until the scheduler has ended."""
@@ -127,24 +133,26 @@ class StudyWatch(Shown, Generic[S]):
             await asyncio.to_thread(action, self.view)
         self.background.start(self.noun, self.follow)
 
-    def button(self, label: str, icon: str, action: Callable[[Any], Any]) -> controls.Button:
+    def button(self, label: str, icon: str, action: Callable[[Any], Any]) -> ipw.Button:
         """Create a button for an action on the displayed directory, once at a time."""
-        button = controls.Button(description=label, icon=icon, tooltip=label).add_class(
-            "qtha-small"
-        )
+        button = boxes.button(label, icon=icon, tooltip=label)
         start = self.background.start_once
         button.on_click(self.error.guard(lambda _: start(label, lambda: self.act(action))))
         return button
 
     def _open(self) -> None:
         name = getattr(self, self.noun)
-        self.visible = bool(name)
-        self.view, self.runs, self.state.value = None, (), ""
-        self.clear()
+        if name and not self.children:
+            self.build()
+        boxes.show(self, bool(name))
+        self.view, self.runs = None, ()
+        if self.children:
+            self.state.value = ""
+            self.clear()
         if name:
             self.view = view = cast(S, self.of.find(name))
             words = self.title(view)
-            self.heading.value = styles.heading(f"{self.noun.capitalize()} {words}").value
+            self.heading.value = f"<h3>{html.escape(f'{self.noun.capitalize()} {words}')}</h3>"
             self.background.start(self.noun, self.follow)
 
     def _say(self, state: str, sentence: str) -> None:
@@ -152,7 +160,7 @@ class StudyWatch(Shown, Generic[S]):
         if line != self.state.value and state not in GOING:
             self.announce(f"{self.noun.capitalize()}: {sentence}")
         self.state.value = line
-        styles.mark_wrong(self.state, state == "dead")
+        boxes.mark_wrong(self.state, state == "dead")
         self.stop.disabled = state != "running"
         self.resume.disabled = state in (*GOING, "finished")
 

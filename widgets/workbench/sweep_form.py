@@ -8,12 +8,14 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import ipywidgets as ipw
+
 from qtha_lab.core.metrics import recorded
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import Sweep
 
-from ..kit import controls, styles
-from ..kit.closing import put
+from ..kit import boxes, styles
+from ..kit.fold import Fold
 from .form import Form
 
 SETTINGS = ("search", "trials", "pruner", "objective", "search_seed", "axes")
@@ -36,7 +38,7 @@ def sweep_settings() -> dict[str, Setting]:
     return {name: declared[name] for name in SETTINGS}
 
 
-class SweepForm(controls.Fold):
+class SweepForm(Fold):
     """A form whose title lists the axes of the sweep.
 
     Args:
@@ -52,12 +54,11 @@ class SweepForm(controls.Fold):
         spread: Callable[[str, Any], None],
     ):
         self.spread = spread
-        self.offers = styles.row()
+        self.offers = boxes.row()
         self.form = Form(sweep_settings(), values)
-        self.forecast = styles.text("", "qtha-banner")
-        invitation = styles.text(styles.lines([INVITATION]), "qtha-text")
-        super().__init__("Sweep", invitation, self.offers, self.form.panel, self.forecast)
-        self.add_class("qtha-group")
+        self.forecast = boxes.text("", "qtha-banner")
+        invitation, form = lambda: boxes.text(styles.lines([INVITATION])), lambda: self.form.panel
+        super().__init__("Sweep", invitation, self.offers, form, self.forecast)
         self.form.observe(changed)
         self.axes: dict[str, Any] = {}
         self.show(())
@@ -83,11 +84,11 @@ class SweepForm(controls.Fold):
 
     def offer(self, partly: Mapping[str, Any]) -> None:
         """Show a button for each setting that only some methods sweep."""
-        put(self.offers, [self._offer(name, values) for name, values in partly.items()])
+        boxes.put(self.offers, [self._offer(name, values) for name, values in partly.items()])
 
-    def _offer(self, name: str, values: Any) -> controls.Button:
+    def _offer(self, name: str, values: Any) -> ipw.Button:
         label = f"Sweep {name} in every method alike"
-        button = controls.Button(description=label, icon="arrows-h").add_class("qtha-small")
+        button = boxes.button(label, icon="arrows-h")
         button.on_click(lambda _: self.spread(name, values))
         return button
 
@@ -103,4 +104,4 @@ class SweepForm(controls.Fold):
         sentences = list(sentences)
         self.forecast.remove_class("qtha-stale")
         self.forecast.value = styles.lines(sentences)
-        self.forecast.visible = bool(sentences)
+        boxes.show(self.forecast, bool(sentences))

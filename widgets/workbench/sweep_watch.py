@@ -6,9 +6,10 @@ new panel, kernel or tab finds it again. The scheduler is a process of its own.
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.cli.output import duration
@@ -25,7 +26,8 @@ from qtha_lab.studies.sweep import SweepStudy, TrialRecord
 
 from ..figures.figure_widget import FigureWidget
 from ..figures.sentence_figure import nothing
-from ..kit import controls, styles
+from ..kit import boxes, styles
+from ..kit.fold import Fold
 from ..kit.loop import with_libraries
 from .study_watch import BAR_STYLES, GOING, StudyWatch
 
@@ -45,6 +47,9 @@ class SweepWatch(StudyWatch[SweepStudy]):
         sweep: The name of the displayed sweep, empty for none.
         confirming: The ids of the runs launched last to confirm its best trials.
 
+    Args:
+        view_runs: Shows views of runs, by their ids; None where the page has no views.
+
     Example:
         >>> SweepWatch()  # doctest: +SKIP
     """
@@ -53,35 +58,41 @@ class SweepWatch(StudyWatch[SweepStudy]):
     sweep = traitlets.Unicode()
     confirming = traitlets.Tuple()
 
+    def __init__(
+        self,
+        name: str | None = None,
+        view_runs: Callable[[Iterable[str]], None] | None = None,
+        **options: Any,
+    ):
+        self.view_runs = view_runs
+        super().__init__(name, **options)
+
     def parts(self) -> list[Any]:
-        self.bar = controls.Progress()
+        self.bar = boxes.made(ipw.IntProgress)
+        self.bar.tooltip = "trials that have ended"
         self.picture = FigureWidget(nothing("no trial has ended yet"))
-        self.best = styles.text("", "qtha-table")
-        self.table = styles.text("", "qtha-table")
+        self.best = boxes.text("", "qtha-table")
+        self.table = boxes.text("", "qtha-table")
         self.extend = self.button("Give it more trials", "plus", self._extend)
-        self.more = controls.NumberField(10, 1, 10_000, description="more trials")
-        self.more.add_class("qtha-count")
-        self.sure = controls.Button(
-            description="Confirm the best",
-            icon="check",
-            tooltip="Run the best of each method with fresh seeds, and compare them on test rows",
-        ).add_class("qtha-small")
+        self.more = _count("more trials", 10, 10_000)
+        tip = "Run the best of each method with fresh seeds, and compare them on test rows"
+        self.sure = boxes.button("Confirm the best", icon="check", tooltip=tip)
         confirm = self.background.start_once
         self.sure.on_click(self.error.guard(lambda _: confirm("confirm", self.confirm)))
-        self.seeds = controls.NumberField(3, 1, 100, description="fresh seeds")
-        self.seeds.add_class("qtha-count")
-        self.launched = styles.text("", "qtha-text")
-        self.see = controls.Button(description="Views of its runs", icon="line-chart")
-        self.see.add_class("qtha-small").visible = False  # until a page offers views
+        self.seeds = _count("fresh seeds", 3, 100)
+        self.launched = boxes.text()
+        see = boxes.button("Views of its runs", icon="line-chart")
+        see.on_click(lambda _: self.view_runs(self.runs) if self.view_runs else None)
+        boxes.show(see, self.view_runs is not None)
         return [
             self.bar,
             self.picture,
             self.best,
-            styles.row(self.stop, self.resume, self.see),
-            styles.row(self.sure, self.seeds, self.extend, self.more),
+            boxes.row([self.stop, self.resume, see]),
+            boxes.row([self.sure, self.seeds, self.extend, self.more]),
             self.launched,
             self.error.panel,
-            controls.Fold("All trials", self.table),
+            Fold("All trials", self.table),
         ]
 
     def subject(self, described: Sweep) -> tuple[str, str]:
@@ -96,7 +107,7 @@ class SweepWatch(StudyWatch[SweepStudy]):
         described, records = view.sweep, rest
         ended = [record for record in records if record.state != "running"]
         self.bar.max, self.bar.value = max(view.planned, 1), len(ended)
-        self.bar.style = BAR_STYLES.get(state, "")
+        self.bar.bar_style = BAR_STYLES.get(state, "")
         self.picture.show(picture_of(described, records))
         self.best.value = styles.html_table(best_rows(view, records))
         self.table.value = styles.html_table([_row(described, record) for record in records])
@@ -141,6 +152,13 @@ class SweepWatch(StudyWatch[SweepStudy]):
                 "The grid has no points left. Launch a sweep with more values or another search."
             )
         trials.extend(trials=extended.trials)
+
+
+def _count(description: str, value: int, most: int) -> ipw.BoundedIntText:
+    width = boxes.layout(width="150px")
+    return boxes.made(
+        ipw.BoundedIntText, value, min=1, max=most, description=description, layout=width
+    )
 
 
 def picture_of(described: Sweep, records: Iterable[TrialRecord]) -> Figure:

@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import ipywidgets as ipw
+
 from qtha_lab.cli import load_commands
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import Federation, Training
 from qtha_lab.runs.run import Run
 
-from ..kit import controls, styles
-from ..kit.guard import ErrorLine
+from ..kit import boxes, styles
+from ..kit.fold import Fold
 from ..kit.loop import Background
 from .banner import Fault
 from .command_run import CommandRun, latest_command
@@ -69,32 +71,38 @@ class Systems:
         launched: Callable[[], None] = lambda: None,
         trained: Callable[[Iterable[Run]], None] = lambda runs: None,
     ):
-        self.background, self.announce, self.error = background, announce, ErrorLine()
+        self.background, self.announce, self.error = background, announce, boxes.ErrorText()
         self.launched, self.trained = launched, trained
-        self.choice = controls.Select(list(COMMANDS), description="command")
+        self.choice = boxes.made(ipw.Dropdown, options=list(COMMANDS), description="command")
         self.choice.observe(self.error.guard(lambda _: self._draw()), "value")
-        self.place = styles.column()
-        self.line = styles.text("", "qtha-code")
-        self.start = controls.Button("Launch the command", icon="rocket", primary=True)
+        self.place = boxes.column()
+        self.line = boxes.text("", "qtha-code")
+        self.start = boxes.button("Launch the command", icon="rocket", button_style="primary")
         self.start.on_click(self.error.guard(lambda _: self.launch()))
-        self.refused = styles.text("", "qtha-text")
-        styles.mark_wrong(self.refused, True)
-        start = styles.row(self.start, self.refused)
+        self.refused = boxes.text("", "qtha-error")
+        start = boxes.row([self.start, self.refused])
         parts = self.choice, self.place, self.line, start, self.error.panel
-        self.form_fold = controls.Fold("Other systems", *parts).add_class("qtha-group")
+        self.form_fold = Fold("Other systems", *parts)
         self.form_fold.observe(self.error.guard(lambda _: self._draw()), "unfolded")
-        self.state = styles.text("", "qtha-banner")
-        self.output = styles.text("", "qtha-code qtha-output")
-        self.stop = controls.Button("Stop the command", icon="stop")
+        self.state = boxes.text("", "qtha-banner")
+        self.output = boxes.text("", "qtha-code qtha-output")
+        self.stop = boxes.button("Stop the command", icon="stop")
         self.stop.on_click(self.error.guard(lambda _: self.run.interrupt() if self.run else None))
-        self.resume = controls.Button("Resume the command", icon="play")
+        self.resume = boxes.button("Resume the command", icon="play")
         self.resume.on_click(self.error.guard(lambda _: self._resume()))
-        self.panel = styles.column(self.state, styles.row(self.stop, self.resume), self.output)
+        buttons = boxes.row([self.stop, self.resume])
+        self.panel = boxes.column([self.state, buttons, self.output])
         self.form: Form | None = None
         self.run = latest_command()
-        self.panel.visible = self.run is not None and self.run.state == "running"
-        if self.panel.visible:
+        is_running = self.run is not None and self.run.state == "running"
+        boxes.show(self.panel, is_running)
+        if is_running:
             self.background.start("command", self.follow)
+
+    @property
+    def is_shown(self) -> bool:
+        """True if a command is shown."""
+        return boxes.is_shown(self.panel)
 
     def choose(self, title: str) -> None:
         """Open the form of a command."""
@@ -117,7 +125,7 @@ class Systems:
         return [*command.words, *_words(self.form)]
 
     def faults(self) -> list[Fault]:
-        """Return the errors of the form with their controls."""
+        """Return the errors of the form with their fields."""
         try:
             self.arguments()
         except Refusal as refusal:
@@ -133,8 +141,9 @@ class Systems:
 
     def make_room(self) -> None:
         """Hide a command that has ended."""
-        if not self.stop.visible:
-            self.run, self.panel.visible = None, False
+        if not boxes.is_shown(self.stop):
+            self.run = None
+            boxes.show(self.panel, False)
 
     async def follow(self) -> None:
         """Show state, output and runs until the command ends."""
@@ -156,11 +165,11 @@ class Systems:
         line = f"{facts['title']}: {state} · qtha-lab {shlex.join(facts['arguments'])}"
         self.state.value = styles.lines([line])
         self.output.value = styles.code(output) if output else ""
-        styles.mark_wrong(self.state, state in ("failed", "ended"))
-        self.stop.visible = state == "running"
+        boxes.mark_wrong(self.state, state in ("failed", "ended"))
+        boxes.show(self.stop, state == "running")
         command = COMMANDS.get(facts["title"])
         can_go_on = command is not None and command.continues
-        self.resume.visible = can_go_on and state in ("stopped", "failed", "ended")
+        boxes.show(self.resume, can_go_on and state in ("stopped", "failed", "ended"))
 
     def _resume(self) -> None:
         if self.run is not None:
@@ -168,7 +177,8 @@ class Systems:
             self._follow_all()
 
     def _follow_all(self) -> None:
-        self.panel.visible = self.stop.visible = True
+        boxes.show(self.panel)
+        boxes.show(self.stop)
         self.launched()
         self.background.start("command", self.follow)
 
@@ -177,7 +187,7 @@ class Systems:
             return
         title = str(self.choice.value)
         self.form = Form(settings_of_command(title), COMMANDS[title].first)
-        self.place.children = (self.form.panel,)
+        boxes.put(self.place, [self.form.panel])
         self.form.observe(self.error.guard(self._check))
         self._check()
 
@@ -185,9 +195,7 @@ class Systems:
         """Show the command line, or mark the faulty field and state why Launch is disabled."""
         assert self.form is not None
         found = self.faults()
-        marked = {id(fault.control): fault.sentence for fault in found}
-        for field in self.form.fields.values():
-            field.control.error = field.error or marked.get(id(field.control), "")
+        self.form.show_faults(found)
         self.start.disabled = bool(found)
         reasons = [f"Launch is disabled. {fault.sentence}" for fault in found[:1]]
         self.start.tooltip, self.refused.value = "".join(reasons), styles.lines(reasons)

@@ -7,7 +7,8 @@ from typing import Any
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import Tuning
 
-from ..kit import controls, styles
+from ..kit import boxes, styles
+from ..kit.fold import Fold
 from .form import Form
 
 INVITATION = (
@@ -23,7 +24,7 @@ def tuning_settings() -> dict[str, Setting]:
     return declared | {"axes": dataclasses.replace(declared["axes"], default={})}
 
 
-class TuningForm(controls.Fold):
+class TuningForm(Fold):
     """The form of a tuning, unfolded if it has initial values; read `value`.
 
     Args:
@@ -33,9 +34,8 @@ class TuningForm(controls.Fold):
 
     def __init__(self, values: Mapping[str, Any], changed: Callable[[], None]):
         self.form = Form(tuning_settings(), values)
-        invitation = styles.text(styles.lines([INVITATION]), "qtha-text")
-        super().__init__("Tuning", invitation, self.form.panel, unfolded=bool(values))
-        self.add_class("qtha-group")
+        content = lambda: boxes.text(styles.lines([INVITATION])), lambda: self.form.panel
+        super().__init__("Tuning", *content, unfolded=bool(values))
         self.form.observe(changed)
 
     @property

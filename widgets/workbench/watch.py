@@ -5,17 +5,23 @@ them again.
 """
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+
+import ipywidgets as ipw
+import traitlets
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.runs.run import RESUMABLE, Run, resume_all
 
 from ..figures.save_figure import save_fold
-from ..kit import controls, styles
+from ..kit import boxes
+from ..kit.fold import Fold
 from ..kit.loop import Background
 from ..runs.follower import TICK_SECONDS
-from ..runs.live import AXES, LivePlot
+from ..runs.live import LivePlot
+from ..runs.live_figure import TITLES
 from ..runs.log_view import LogView
 from ..runs.run_list import RunList
 
@@ -41,27 +47,31 @@ class Watch:
     ):
         self.background, self.ended, self.counted = background, ended, counted
         self.list = RunList(self.stop, self.resume, self.show_log)
-        self.stop_all = controls.Button(
+        self.stop_all = boxes.button(
             "Stop all", icon="stop", tooltip="Stop every run that is shown"
         )
         self.stop_all.on_click(lambda _: self.stop(self.runs))
-        self.resume_all = controls.Button("Resume all", icon="play")
+        self.resume_all = boxes.button("Resume all", icon="play")
         self.resume_all.on_click(lambda _: self.resume(self.runs))
-        self.plot = LivePlot()
-        self.empty = styles.text(f"<p>{EMPTY}</p>", "qtha-empty")
-        self.log_view = LogView()
-        self.log = controls.Fold("Log", self.log_view, visible=False)
-        along = [(words, name) for name, words in AXES.items()]
-        self.along = controls.Select(along, description="along")
-        self.log_x = controls.Checkbox(description="log x")
-        self.log_y = controls.Checkbox(description="log loss")
-        for control in (self.along, self.log_x, self.log_y):
-            control.observe(lambda _: self._scale(), "value")
-        self.tools = styles.row(self.along, self.log_x, self.log_y, save_fold(self.plot))
-        self.tools.add_class("qtha-figure-tools")
+        self.plot = LivePlot(following=False)
+        self.empty = boxes.text(f"<p>{EMPTY}</p>", "qtha-empty")
+        self.log = Fold("Log", lambda: self.log_view)
+        along = [(words, name) for name, words in TITLES.items()]
+        self.along = boxes.made(ipw.Dropdown, options=along, description="along")
+        self.log_x = boxes.made(ipw.Checkbox, description="log x", indent=False)
+        self.log_y = boxes.made(ipw.Checkbox, description="log loss", indent=False)
+        for name in ("along", "log_x", "log_y"):
+            traitlets.link((self.plot, name), (getattr(self, name), "value"))
+        scales = [self.along, self.log_x, self.log_y]
+        self.tools = boxes.row([*scales, save_fold(self.plot)], css="qtha-figure-tools")
         parts = self.empty, self.plot, self.list.panel, self.tools, self.log
-        self.panel = styles.column(*parts, css="qtha-watch")
+        self.panel = boxes.column(parts, css="qtha-watch")
         self.show(())
+
+    @functools.cached_property
+    def log_view(self) -> LogView:
+        """The log of a run, built when first opened."""
+        return LogView()
 
     @property
     def runs(self) -> list[Run]:
@@ -72,8 +82,9 @@ class Watch:
         """Follow other runs."""
         runs = list(runs)
         for part in (self.plot, self.list.panel, self.tools):
-            part.visible = bool(runs)
-        self.empty.visible, self.log.visible = not runs, False
+            boxes.show(part, bool(runs))
+        boxes.show(self.empty, not runs)
+        boxes.show(self.log, False)
         self.plot.show(runs)
         self.list.show(runs)
         self._offer({})
@@ -82,9 +93,10 @@ class Watch:
 
     def show_log(self, run: Run) -> None:
         """Show the log of a run below the rows."""
-        self.log.title, self.log.visible, self.log.unfolded = f"Log of {run.id}", True, True
+        self.log.title, self.log.unfolded = f"Log of {run.id}", True
+        boxes.show(self.log)
         self.log_view.show(run.id, run.path.parent)
-        self.log.focus()
+        self.log.switch.focus()
 
     def stop(self, runs: Iterable[Run]) -> None:
         """Request that runs stop after their current step, with their state saved."""
@@ -107,7 +119,6 @@ class Watch:
     async def follow(self) -> None:
         """Draw at most twice a second until all runs end; report each run that ends."""
         ended = -1
-        self.plot.chart.expect(bool(self.runs))
         while self.runs:
             statuses = {run.id: await asyncio.to_thread(run.status) for run in self.runs}
             await self.plot.tick()
@@ -121,15 +132,12 @@ class Watch:
                 return self.plot.rest()
             await asyncio.sleep(TICK_SECONDS)
 
-    def _scale(self) -> None:
-        self.plot.redraw(str(self.along.value), self.log_x.value, self.log_y.value)
-
     def _offer(self, statuses: dict) -> None:
         """Enable the buttons for all runs if any run can be stopped or resumed."""
         rows = [self.list.rows[run_id] for run_id in statuses if run_id in self.list.rows]
-        self.stop_all.disabled = all(row.stop.disabled for row in rows)
-        self.resume_all.disabled = all(row.resume.disabled for row in rows)
-        self.resume_all.visible = not self.resume_all.disabled
+        self.stop_all.disabled = not any(row.offers("Stop") for row in rows)
+        self.resume_all.disabled = not any(row.offers("Resume") for row in rows)
+        boxes.show(self.resume_all, not self.resume_all.disabled)
 
     async def _in_threads(self, calls: list[Callable]) -> None:
         """Run slow calls in threads of their own, so that reading goes on."""

@@ -7,8 +7,10 @@ Ties the other panels together. The headless equivalents are `Comparison`, `Swee
 import asyncio
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
+import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core import fault_log
@@ -19,10 +21,11 @@ from qtha_lab.studies.comparison.next_steps import NextStep
 from qtha_lab.studies.launch import launch
 from qtha_lab.studies.study import Study
 
-from ..kit import controls, styles
-from ..kit.display import Shown
+from ..kit import boxes, styles
+from ..kit.fold import Fold
 from ..kit.guard import guarded
 from ..kit.loop import Background, in_thread, with_libraries
+from ..kit.static_output import StaticOutput
 from ..runs.runs_table import RunsTable
 from . import static
 from .banner import Banner, Fault
@@ -31,10 +34,10 @@ from .costs import Costs
 from .data_view import DataView
 from .forecasts import sentences, sizes_of
 from .header import Header
-from .last_launched import group_of, latest, run_named, with_plugins
+from .last_launched import earlier, group_of, latest, recent_groups, run_named, with_plugins
 from .launching import add_runs
 from .page_terms import in_page_terms
-from .panes import COMPARE, MOST, WATCH, Panes
+from .panes import MOST, WATCH, Panes
 from .presets import equal_size
 from .save_notebook import SaveNotebook
 from .setup import PRESET, Setup
@@ -47,13 +50,16 @@ from .watch import Watch
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.4
+FOCUS_SECONDS = 0.4  # until the page has drawn the fields of a fold
 NEWS_SECONDS = 12.0  # until a message of success disappears
 OF_COMMAND = "The findings of this command stand in its output, under Watch."
 CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
 
 
-class Workbench(Shown):
-    """The workbench panel, for the last line of a cell, alone or in any box.
+class Workbench(StaticOutput, ipw.VBox):
+    """The workbench, for the last line of a cell, alone or in any box.
+
+    `bench.setup.steps.value = "1e3"` sets an entry, `bench.launch.click()` launches.
 
     Args:
         comparison: Initial comparison or sweep; default the last launched one, else QTHA and LoRA
@@ -67,9 +73,9 @@ class Workbench(Shown):
     def __init__(
         self, comparison: Comparison | Sweep | None = None, attach: Iterable | None = None
     ):
-        super().__init__()
-        self.add_class("qtha-workbench")
-        self.aria, self.header = controls.Announcer(), Header()
+        super().__init__(layout=boxes.layout())
+        boxes.classed(self, "qtha-page", "qtha-workbench")
+        self.aria, self.header = boxes.Announcer(), Header()
         self.banner = Banner(self.go, self.aria.say)
         self.background = Background(self.refuse)
         self.verdict = VerdictPane(self.launch_step)
@@ -77,45 +83,63 @@ class Workbench(Shown):
         self.data = DataView()
         self.watch = Watch(self.background, self._renew_verdict, self.header.count)
         self.watch.list.announce = self.aria.say
-        self.sweep = SweepWatch(background=self.background, announce=self.aria.say)
+        self.sweep = SweepWatch(None, self.view, background=self.background, announce=self.aria.say)
         self.staged = ComparisonWatch(background=self.background, announce=self.aria.say)
         self.systems = Systems(
             self.background, self.aria.say, self._show_command, self._show_trained
         )
-        self.code = [styles.text("", "qtha-code") for _ in CODE]
-        group = group_of(attach)
+        self.code = [boxes.text("", "qtha-code") for _ in CODE]
+        recent = recent_groups()
+        group = group_of(attach, recent)
         last = latest(group) if attach is None else None
         start = comparison or last or group
         start, missing = with_plugins(start or equal_size())
         below = self._below_setup()
-        self.setup = Setup(start, self.changed, self.refuse, self.go, below, self.systems)
+        forms = earlier(recent)
+        self.setup = Setup(start, self.changed, self.refuse, self.go, below, self.systems, forms)
         self.header.arrange(self.watch.stop_all, self.watch.resume_all)
+        self.header.setup.observe(
+            lambda change: boxes.flag(self, "qtha-no-setup", not change["new"]), "value"
+        )
         self.setup.preset.observe(self._show_launch, "value")
-        self.header.launch.on_click(lambda _: self.background.start_once("launch", self.launch))
-        watched = styles.column(self.sweep, self.staged, self.systems.panel, self.watch.panel)
-        self.panes = Panes(self.setup.panel, watched, self.verdict, self.refuse)
+        self.launch = self.header.launch
+        self.launch.on_click(lambda _: self.background.start_once("launch", self.start))
+        watched = (
+            self.sweep,
+            self.staged,
+            self.systems.panel,
+            self.verdict.brief,
+            self.watch.panel,
+        )
+        watch = boxes.column(watched)
+        self.panes = Panes(watch, self.verdict, self.refuse)
+        results = boxes.column([self.panes.alone_button, self.panes], css="qtha-results")
         self.table = RunsTable(announce=self.aria.say, brief=True)
         self.children = [
-            self.aria, self.header, self.banner, self.panes,
-            styles.column(self.table, css="qtha-runs-pane"),
+            self.aria, self.header, self.banner,
+            boxes.made(ipw.HBox, [self.setup, results], css="qtha-body"),
+            boxes.column([self.table], css="qtha-runs-pane"),
         ]  # fmt: skip
         self.say(missing)
         self._tie()
         self.watch.show(group.runs if group else ())
         self.panes.ticked = tuple(run.id for run in self.watch.runs)
-        self.sweep.visible = bool(self.sweep.sweep) and (last is not None or not group)
+        boxes.show(self.sweep, bool(self.sweep.sweep) and (last is not None or not group))
         self.changed()
 
     def _tie(self) -> None:
         """Connect the panels that share runs."""
         traitlets.link((self.panes, "ticked"), (self.table, "ticked"))
+        traitlets.dlink((self.watch.plot, "colors"), (self.table, "colors"))
+        traitlets.link((self.watch.plot, "hidden"), (self.table, "hidden"))
         self.panes.observe(guarded(self._show_ticked, self.refuse), "ticked")
+        for figure in (self.watch.plot.picture, self.verdict):
+            traitlets.link((self.panes, "alone"), (figure, "alone"))
+        self.panes.observe(lambda change: boxes.flag(self, "qtha-alone", change["new"]), "alone")
         for panel in (self.staged, self.sweep):
             panel.observe(guarded(self._show_scheduled, self.refuse), "runs")
         confirming = guarded(lambda change: self._show_launched(change["new"]), self.refuse)
         self.sweep.observe(confirming, "confirming")
-        self.sweep.see.on_click(lambda _: self.view(self.sweep.runs))
-        self.sweep.see.visible = True
 
     def still(self) -> dict[str, str]:
         """Return the finding, the curves, the table of the runs, and the comparison."""
@@ -146,23 +170,23 @@ class Workbench(Shown):
         self.setup.show_faults(shown)
         self.banner.refuse(shown)
 
-    def go(self, control: controls.Element) -> None:
-        """Open the folds and the pane around a control, and focus the control."""
+    def go(self, place: Any) -> None:
+        """Open the folds around a field or a card, and focus it once the page has built it."""
         if self.setup.preset.value in COMMANDS:
             self.setup.preset.value = PRESET
-        controls.reveal(control, self.root)
-        control.focus()
+        self.header.setup.value = True
+        self.setup.reveal(place)
+        self.background.start("focus", lambda: focus_later(place))
 
     def _show_launch(self, change: Any) -> None:
         """Hide Launch and its cost while the form of a command is shown, which has a button."""
         for part in (self.header.launch, self.header.summary):
-            part.visible = change["new"] not in COMMANDS
+            boxes.show(part, change["new"] not in COMMANDS)
 
     def view(self, runs: Iterable[str]) -> None:
         """Tick runs, and show the views of them, which are below the finding."""
         self.panes.ticked = tuple(runs)[:MOST]
-        self.panes.select(COMPARE)
-        self.aria.bring("qtha-views")
+        self.panes.show_views()
 
     def changed(self) -> None:
         """Renew the preview and the code after a pause in the entries."""
@@ -198,7 +222,7 @@ class Workbench(Shown):
         await self.costs.show_memory()
         await self.costs.compare()
 
-    async def launch(self) -> None:
+    async def start(self) -> None:
         """Launch all runs of the comparison, or the sweep; none if any run is refused."""
         await self._launch(self.setup.description())
 
@@ -239,7 +263,7 @@ class Workbench(Shown):
         self._tell(f"Launched {runs} on if this page is closed.")
         self._show_alone()
         self.panes.ticked = ids
-        self.aria.bring("qtha-workbench")
+        self._bring()
 
     def _tell(self, sentence: str) -> None:
         self.say(sentence)
@@ -252,19 +276,19 @@ class Workbench(Shown):
         self._show_alone(panel)
         panel.list_again()
         setattr(panel, panel.noun, study.path.name)
-        self.aria.bring("qtha-workbench")
+        self._bring()
 
     def _show_alone(self, panel: StudyWatch | None = None) -> None:
         """Hide other schedulers and ended commands, and untick the runs before."""
         for other in (self.sweep, self.staged):
-            other.visible = other.visible and other is panel
+            boxes.show(other, boxes.is_shown(other) and other is panel)
         self.systems.make_room()
         self.panes.ticked = ()
 
     def _show_scheduled(self, change: Any) -> None:
         """Follow the runs of the displayed sweep or staged comparison as they start."""
         panel = self.sweep if change["owner"] is self.sweep else self.staged
-        if change["new"] and panel.visible:
+        if change["new"] and boxes.is_shown(panel):
             self.panes.ticked = tuple(change["new"])[-MOST:]
 
     def _show_ticked(self, _change: Any) -> None:
@@ -281,25 +305,37 @@ class Workbench(Shown):
         """Show a launched command in place of the runs before."""
         self._show_alone()
         self.watch.show(())
-        self.watch.empty.visible = False
+        boxes.show(self.watch.empty, False)
         self.panes.select(WATCH)
-        self.aria.bring("qtha-workbench")
+        self._bring()
+
+    def _bring(self) -> None:
+        """Scroll the page into view; on a narrow one, hide the form above the results."""
+        self.header.setup.value = False
+        if self.watch.plot.picture is not None:
+            self.watch.plot.picture.bring()
 
     def _show_trained(self, runs: Iterable[Run]) -> None:
         """Show the curves of the runs that a command trains, unless others are ticked."""
         if not self.panes.ticked:
             self.watch.show(runs)
-            self.watch.empty.visible = False
+            boxes.show(self.watch.empty, False)
 
     async def _renew_verdict(self) -> None:
-        if self.systems.panel.visible and not self.panes.ticked:
+        if self.systems.is_shown and not self.panes.ticked:
             return self.verdict.empty(OF_COMMAND)
         await self.verdict.renew(self.watch.runs)
         self.show_still()
 
     def _below_setup(self) -> tuple[Any, ...]:
         """Return the cost, the code and the notebook, which follow the form."""
-        code = [controls.Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
-        notebook = SaveNotebook(lambda: self.setup.description())
-        more = controls.Fold("Python, YAML, command, notebook", *code, notebook)
+        code = [partial(Fold, title, part) for title, part in zip(CODE, self.code, strict=True)]
+        notebook = partial(SaveNotebook, lambda: self.setup.description())
+        more = Fold("Python, YAML, command, notebook", *code, notebook)
         return self.data.fold, self.costs.fold, more, self.systems.form_fold
+
+
+async def focus_later(place: Any) -> None:
+    """Focus a field once the page has drawn it."""
+    await asyncio.sleep(FOCUS_SECONDS)
+    place.focus()
