@@ -69,15 +69,15 @@ class RunsTable(StaticOutput, ipw.VBox):
     """
 
     folder = traitlets.Unicode(help="The folder of runs.")
-    where = traitlets.Unicode(help="Which runs, as `qtha-lab runs --where` takes it.")
+    where = traitlets.Unicode(help="Filter of the runs, as in `qtha-lab runs --where`.")
     sort = traitlets.Unicode(help="Columns to sort by, `-` before one for large to small.")
     group = traitlets.Unicode(
-        help="`seeds` takes runs that differ in nothing but their seed as one."
+        help="`seeds` joins runs that differ in their seed alone."
     )
     columns = traitlets.Tuple(help="Names of columns; empty selects the main columns.")
-    ticked = traitlets.Tuple(help="The ids of the runs that are ticked, in the order of ticking.")
-    binned = traitlets.Bool(help="Whether the bin is shown instead.")
-    yesterday = traitlets.Bool(help="Whether the runs of yesterday alone are shown.")
+    ticked = traitlets.Tuple(help="The ids of the ticked runs, in the order of ticking.")
+    binned = traitlets.Bool(help="True to show the trash instead.")
+    yesterday = traitlets.Bool(help="True to show the runs of yesterday alone.")
     colors = traitlets.Dict(help="Symbol and colour of the line of each run id in a plot.")
     hidden = traitlets.Tuple(help="The ids of runs without a visible line in that plot.")
 
