@@ -22,10 +22,13 @@ LN2, LOG2 = math.log(2), math.log10(2)
 DEGREES = 180 / math.pi
 OfResult = Callable[[np.ndarray], np.ndarray]
 
-RESULTS: tuple[tuple[str, OfResult], ...] = (
+SCALED: tuple[tuple[str, OfResult], ...] = (
     ("the sign is reversed", lambda y: -y),
     ("it is twice as large as it should be", lambda y: 2 * y),
     ("it is half as large as it should be", lambda y: y / 2),
+)
+RESULTS: tuple[tuple[str, OfResult], ...] = (
+    *SCALED,
     ("it is the square of the right value: did you forget a square root?", lambda y: y**2),
     ("it is the square root of the right value: a square is missing", np.sqrt),
     ("it is one minus the right value", lambda y: 1 - y),
@@ -162,7 +165,8 @@ def _unused_arguments(grader: Any, answer: Callable, right: Callable) -> Iterato
 def _other(value: Any, of_next_case: Any) -> Any:
     try:
         return 1.5 * _number(value) + 0.25
-    except TypeError:
+    except TypeError as problem:  # it is no real number
+        log.debug("an argument is exchanged: %r", problem)
         return of_next_case
 
 

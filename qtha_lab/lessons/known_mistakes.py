@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qtha_lab.lessons import grading
-from qtha_lab.lessons.generic_mistakes import RESULTS
+from qtha_lab.lessons.generic_mistakes import SCALED
 from qtha_lab.lessons.registry import Exercise, get
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def _agree(grader: grading.Function, values: Results, others: Results) -> bool:
 def _combinations(exercise: Exercise) -> Iterator[tuple[Results | None, str]]:
     for code, reason in exercise.mistakes:
         results = _results_of(exercise.number, code)
-        for sentence, change in RESULTS if results else ():
+        for sentence, change in SCALED if results else ():
             with np.errstate(all="ignore"):
                 yield [np.asarray(change(y)) for y in results or ()], f"{reason}; and {sentence}"
     for (first, to, one), (second, by, other) in itertools.permutations(exercise.changes, 2):

@@ -32,6 +32,13 @@ REDUCTIONS = {
     "the last": lambda y: y.flat[-1],
 }
 
+PARTS = {
+    "its first entry is missing, and the others are right": slice(1, None),
+    "its last entry is missing, and the others are right": slice(-1),
+    "only its first entry is returned": slice(1),
+    "only its last entry is returned": slice(-1, None),
+}
+
 
 def value_facts(values: Values, rights: Values, close: Close) -> Iterator[str]:
     """Yield sentences about the values.
@@ -78,6 +85,9 @@ def _of_shapes(values: Values, rights: Values, close: Close) -> Iterator[str]:
         for missing in _subsets(count):
             if _all(values, [np.delete(right, missing) for right in rights], close):
                 yield f"{_named(missing)} missing, and the others are right"
+    for words, part in PARTS.items() if all(right.ndim == 1 for right in rights) else ():
+        if _all(values, [right[part] for right in rights], close):
+            yield words
 
 
 def _subsets(count: int) -> Iterator[list[int]]:
@@ -136,6 +146,7 @@ def _of_entries(values: Values, rights: Values, close: Close) -> Iterator[str]:
     if not wrong or len(wrong) == count:
         return
     ours, right = ours[:, wrong], right[:, wrong]
-    of_all = [sentence for sentence, change in RESULTS if close(ours, change(right))]
+    with np.errstate(all="ignore"):
+        of_all = [sentence for sentence, change in RESULTS if close(ours, change(right))]
     if sentence := next(iter(of_all), scale_of(ours, right, close)):
         yield f"{_named(wrong)} wrong, and the others are right: {sentence}"
