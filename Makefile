@@ -157,7 +157,7 @@ newest: RESOLUTION = highest
 lowest newest:
 	$(PYTHON) -m venv .venv-$@
 	.venv-$@/bin/python -m pip install --quiet uv
-	.venv-$@/bin/uv pip install --python .venv-$@ --resolution $(RESOLUTION) --editable . pytest pytest-xdist hypothesis nbformat
+	.venv-$@/bin/uv pip install --python .venv-$@ --resolution $(RESOLUTION) --editable . 'pytest>=8.3' 'pytest-xdist>=3.6' 'hypothesis>=6.115' 'nbformat>=5.10'
 	.venv-$@/bin/python -m pytest -m "not slow" tests/adapters tests/circuits tests/simulators tests/package/test_core.py
 
 # to try `qtha-lab compare … --on ray:auto`

@@ -165,6 +165,11 @@ def check_head(config: Any, head: str, folder: Path) -> None:
                 f"head must be causal-lm for {name}, got seq2seq. Choose an encoder with a "
                 "decoder, such as T5 or BART, for seq2seq."
             )
+        if getattr(config, "decoder_start_token_id", None) is None:
+            raise Refusal(
+                f"config.json of {_named(folder)} has no decoder_start_token_id. Add the token "
+                "with which answers begin, such as the padding token of T5."
+            )
         return
     is_decoder = getattr(config, "is_decoder", False) or getattr(config, "causal", False)
     if getattr(config, "is_encoder_decoder", False):

@@ -152,8 +152,11 @@ def _message(message: Any) -> dict:
         native = {name: message[name] for name in ("name", "tool_call_id") if message.get(name)}
     masked = {"masked": True} if ROLES[role] == "assistant" and _is_masked(message) else {}
     return {
-        "role": ROLES[role], "content": content, **masked, **({NATIVE: native} if native else {})
-    }  # fmt: skip
+        "role": ROLES[role],
+        "content": content,
+        **masked,
+        **({NATIVE: native} if native else {}),
+    }
 
 
 def _is_masked(message: dict) -> bool:
@@ -255,8 +258,9 @@ def _natively(messages: list[Message], tokenizer: "PreTrainedTokenizerBase", gen
     template = tokenizer.get_chat_template(tools=tools)
     if "tool_calls" not in template or (tools and not re.search(r"\btools\b", template)):
         return _by_template(messages, tokenizer, generate)
-    whole = [m | {name: v for name, v in m.get(NATIVE, {}).items() if name != "tools"}
-             for m in messages]  # fmt: skip
+    whole = [
+        m | {name: v for name, v in m.get(NATIVE, {}).items() if name != "tools"} for m in messages
+    ]
     if tools and not whole[0]["content"]:
         whole = whole[1:]  # held tools alone
     try:

@@ -189,3 +189,9 @@ def test_an_exported_adapter_with_its_config_is_no_base(tmp_path):
     (folder / "model.safetensors").unlink()
     (folder / "adapter_config.json").write_text("{}")
     assert "must hold a model, got an adapter" in refusal(folder, "classes")
+
+
+def test_a_sequence_to_sequence_model_without_a_first_token_names_the_setting(tmp_path):
+    config = hf.LongT5Config(**{k: v for k, v in T5.items() if k != "decoder_start_token_id"})
+    folder = save(hf.LongT5ForConditionalGeneration(config), tmp_path / "model")
+    assert "has no decoder_start_token_id" in refusal(folder)
