@@ -9,6 +9,7 @@
 # make claims  every statement of the lessons, on SmolLM2-135M too, seeds 0 to 2 (two hours)
 # make results one seed of a recorded reproduction again, compared with its record
 # make registered   registered measurements without a result, cheapest first (days; resumable)
+# make paper   docs/paper.md as a PDF, out/paper.pdf
 # make course-report   seconds and memory of every lesson on the toy model (ten minutes)
 # make peft-matrix   PEFT's own tests over our methods      make peft-matrix K='delete or merge'
 # make lowest  tests of the core with the lowest versions of its packages, in .venv-lowest
@@ -38,7 +39,7 @@ BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 # kept, so that the many processes of the tests do not each compile every file
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: lab test short slow lowest newest nightly kin types suite claims results registered course-report docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
+.PHONY: lab test short slow lowest newest nightly kin types suite claims results registered paper course-report docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -100,6 +101,10 @@ results: tools
 registered: tools
 	$(BIN)/qtha-lab fetch smollm2-135m
 	nice -n 19 $(BIN)/python -m tools.registered --run
+
+paper: tools
+	$(BIN)/python -m tools.paper
+	$(BIN)/python -m tools.paper --pdf
 
 course-report: tools
 	$(BIN)/python tools/course_report.py

@@ -55,6 +55,17 @@ def test_a_claim_has_the_numbers_of_its_source(row):
     assert row["verdict"] == word
 
 
+@pytest.mark.parametrize("row", MEASURED, ids=lambda row: f"{row['source']} {row['claim']}"[:60])
+def test_a_claim_states_the_conditions_of_its_runs(row):
+    assert " rate" in row["conditions"]
+    assert re.search(r"rows|pooled", row["conditions"])
+    if row["source"] == "verdicts" and " · " in row["claim"]:
+        lines = (RESULTS / "verdicts.md").read_text().splitlines()
+        parts = [part.strip() for part in row["claim"].split(" · ")]
+        line = next(line for line in lines if holds(line, parts, row["difference"]))
+        assert row["conditions"] == cells(line)[2]
+
+
 def holds(line: str, parts: list[str], difference: str) -> bool:
     mean, low, high = NUMBERS.findall(difference)
     stated = [f"{mean} [{low}, {high}]", f"{mean} | [{low}, {high}]"]

@@ -67,6 +67,7 @@ def test_the_claims_of_a_pack_follow_from_its_runs(name, tmp_path):
         for number in ("mean", "low", "high"):
             assert now[number] == pytest.approx(then[number], rel=1e-4)
         assert now["verdict"] == then["verdict"]
+        assert " rows" in now["conditions"]["sentence"]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -78,9 +78,12 @@ def _settings(label: str, model: str) -> tuple[int | None, float | None, str]:
         modules = modules or default_target_modules(model)
     except Refusal:  # a model that is not on this machine
         modules = "the model's default"
-    config = get_method(name).make_config(
-        task_type="CAUSAL_LM", target_modules=["q_proj"], **options
-    )
+    try:
+        config = get_method(name).make_config(
+            task_type="CAUSAL_LM", target_modules=["q_proj"], **options
+        )
+    except Refusal:  # a plugin that is not loaded
+        config = None
     r = getattr(config, "r", None)
     alpha = getattr(config, "lora_alpha", None) or getattr(config, "alpha", None)
     alpha = 2 * r if alpha is None and r and hasattr(config, "alpha") else alpha
@@ -88,8 +91,10 @@ def _settings(label: str, model: str) -> tuple[int | None, float | None, str]:
 
 
 def _rows(claim: Mapping[str, Any]) -> str:
-    rows, keys = claim.get("rows", claim["items"]), claim["items"]
-    name = claim.get("key_name", "")
+    keys = claim["items"]
+    rows, name = claim.get("rows") or keys, claim.get("key_name", "")
+    if keys == 1:
+        return "mean over rows"
     return f"{rows:,} rows of {keys:,} {name}s" if name else f"{rows:,} rows, as independent"
 
 

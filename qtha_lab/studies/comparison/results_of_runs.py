@@ -72,7 +72,7 @@ def summary_of(
         "notes": notes(
             entries, expected, sentences, protocol_sentences(comparison, contenders, entries)
         ),
-        "claims": [claim.plain() for claim in claims],
+        "claims": [_with_conditions(comparison, claim.plain()) for claim in claims],
         "controls": [c.plain() for c in controls if (c.first, c.second) not in of_parts],
         "decomposition": [row.plain() for row in parts],
         "rounding": rounding,
@@ -81,6 +81,14 @@ def summary_of(
         summary["pooled"] = [pooled.plain() for pooled in pivot_table.pooled()]
         summary["notes"] += [pooled["sentence"] for pooled in summary["pooled"]]
     return renamed(summary, shared_names(names_in(summary)))
+
+
+def _with_conditions(comparison: Comparison, claim: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a claim with all its conditions and their sentence."""
+    from qtha_lab.studies.comparison.conditions import Conditions
+
+    of = Conditions.of(comparison, claim)
+    return claim | {"conditions": {**vars(of), "sentence": of.sentence}}
 
 
 SUMMARY_SHARE = (
