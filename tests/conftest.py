@@ -86,7 +86,7 @@ LONGEST = [
     "test_browser_explorers",
     "test_wheel",
     "test_exercises",
-    "test_cells",
+    "test_panel_cleanup",
     "test_adapters",
     "test_answer_bank",
     "test_runs_table",

@@ -71,7 +71,7 @@ def test_the_table_holds_the_sizes_of_all_methods_before_a_time_is_measured():
     assert seen[0][1].startswith("timing method 1 of 2")
     assert seen[1][1].startswith("timing method 2 of 2")
     assert seen[2][1] == ""
-    assert seen[1][2][0] == "7,680 par. · …"
+    assert seen[1][2][0] == "r 2 · 7,680 par. · …"
     assert summary.startswith("2 runs · about ")
     assert memory.startswith("This notebook holds ")
 

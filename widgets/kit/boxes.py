@@ -12,7 +12,7 @@ import ipywidgets as ipw
 from qtha_lab.core import fault_log
 
 from . import styles
-from .guard import guarded
+from .callbacks import guarded
 
 GONE = "qtha-gone"
 """The class of a widget that takes no space on the page."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any
 
-from .guard import OnError
+from .callbacks import OnError
 from .libraries import libraries
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 
 from IPython.display import display
 
-from . import boxes, cells
+from . import boxes, panel_cleanup
 
 
 class StaticOutput:
@@ -35,7 +35,7 @@ class StaticOutput:
             self.handle.update(static_bundle(self.still()), raw=True)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        cells.record(self)
+        panel_cleanup.record(self)
         bundle = super()._repr_mimebundle_(**kwargs) or {}  # type: ignore[misc]
         bundle = bundle[0] if isinstance(bundle, tuple) else bundle
         return {**bundle, "text/plain": self.still()["text/plain"]}

@@ -36,8 +36,8 @@ from qtha_lab.runs.table.listing import Listing
 
 from ..figures.save_table import SaveTable
 from ..kit import boxes, styles
+from ..kit.callbacks import guarded
 from ..kit.fold import Fold
-from ..kit.guard import guarded
 from ..kit.static_output import StaticOutput
 from .brief_rows import COLUMNS, brief_rows, of_yesterday
 from .log_view import LogView
@@ -71,9 +71,7 @@ class RunsTable(StaticOutput, ipw.VBox):
     folder = traitlets.Unicode(help="The folder of runs.")
     where = traitlets.Unicode(help="Filter of the runs, as in `qtha-lab runs --where`.")
     sort = traitlets.Unicode(help="Columns to sort by, `-` before one for large to small.")
-    group = traitlets.Unicode(
-        help="`seeds` joins runs that differ in their seed alone."
-    )
+    group = traitlets.Unicode(help="`seeds` joins runs that differ in their seed alone.")
     columns = traitlets.Tuple(help="Names of columns; empty selects the main columns.")
     ticked = traitlets.Tuple(help="The ids of the ticked runs, in the order of ticking.")
     binned = traitlets.Bool(help="True to show the trash instead.")

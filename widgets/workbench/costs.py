@@ -11,8 +11,8 @@ from typing import Any
 from qtha_lab.experiment import Comparison, Sweep
 
 from ..kit import styles
+from ..kit.callbacks import OnError, guarded
 from ..kit.fold import Fold
-from ..kit.guard import OnError, guarded
 from ..kit.loop import Background, in_thread
 from .engine_costs import EngineCosts
 from .forecasts import engines_of, known, measuring, must_compile, preview_of, summary

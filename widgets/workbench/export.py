@@ -22,7 +22,7 @@ from qtha_lab.runs.run import attach
 from ..kit import boxes, styles
 from ..kit.loop import Background
 from ..kit.static_output import StaticOutput
-from .history import run_title
+from .explore import titles
 
 COMMAND = (sys.executable, "-c", "from qtha_lab.cli import main; main()")
 
@@ -84,7 +84,7 @@ class ExportPanel(StaticOutput, ipw.VBox):
         runs = list(change["new"])
         run = self.run if self.run in runs else next(iter(runs), "")
         boxes.show(self.pick, len(runs) > 1)
-        self.pick.options = tuple((_title(id), id) for id in runs)
+        self.pick.options = tuple(titles([attach(id) for id in runs]))
         self.pick.value = run or None
         self.run = run
 
@@ -127,11 +127,6 @@ class ExportPanel(StaticOutput, ipw.VBox):
         return [ self.aria, self.pick, self.kind, self.r, self.to, self.code,
             boxes.row([self.button, self.state]), self.error.panel,
         ]  # fmt: skip
-
-
-def _title(run: str) -> str:
-    """Return a title that distinguishes a run from others, followed by its id."""
-    return f"{run_title(attach(run))} · {run}"
 
 
 async def output_of(words: Sequence[str]) -> bytes:

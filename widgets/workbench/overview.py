@@ -14,6 +14,7 @@ from qtha_lab.studies.comparison import notes
 
 from ..kit import boxes, styles
 from ..kit.fold import Fold
+from ..runs.variants import variants
 
 MOST_COLUMNS = 3  # methods of which each is a column
 
@@ -58,10 +59,14 @@ class Overview:
             rest: Progress of the remaining previews; "" if there are all.
         """
         self.panel.remove_class("qtha-stale")
+        names = {label: variant.name for label, variant in variants(sizes).items()}
+        entries = [_entry(names[label], label, known) for label, known in sizes.items()]
+        sizes = {names[label]: known for label, known in sizes.items()}
+        previews = {names[label]: preview for label, preview in previews.items()}
         self.progress.value = styles.lines([rest] if rest else [])
         rows = [_row(n, known, previews.get(n)) for n, known in sizes.items()]
         self.table.value = _table(rows)
-        self.notes.value = styles.lines(notes.sizes([_entry(n, p) for n, p in sizes.items()]))
+        self.notes.value = styles.lines(notes.sizes(entries))
         warnings = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
         self.warnings.value = styles.lines(warnings)
         boxes.show(self.warnings, bool(warnings))
@@ -84,7 +89,7 @@ def _row(label: str, sizes: Any, preview: Any) -> dict[str, str]:
     share = sizes.trainable_parameters / sizes.base_parameters
     seconds = None if preview is None else preview.seconds_per_step
     return {
-        "method": shown(label),
+        "method": label,
         "trainable": f"{sizes.trainable_parameters:,}",
         "of the model": f"{share:.2%}",
         "memory, at least": sizes.memory,
@@ -98,7 +103,7 @@ def _simulated(label: str, simulation) -> dict[str, str]:
     """Return a row on the circuits of a step, with their gradients."""
     seconds, shots = simulation.seconds, simulation.shots
     return {
-        "circuits of": shown(label),
+        "circuits of": label,
         "circuits / step": f"{simulation.circuits:,}",
         "s / step": "not known" if seconds is None else f"{seconds:.2g}",
         "memory": simulation.memory,
@@ -114,7 +119,14 @@ def _engines(simulated: dict) -> list[str]:
     return [f"{reason} ({', '.join(labels)})." for reason, labels in reasons.items()]
 
 
-def _entry(label: str, preview) -> dict:
-    """Return a method in the format of `qtha_lab.studies.comparison.findings`."""
-    count = preview.trainable_parameters
-    return {"label": label, "method": method_of(label), "trainable_parameters": count}
+def _entry(name: str, label: str, preview) -> dict:
+    """Return a method in the format of `qtha_lab.studies.comparison.notes`.
+
+    Args:
+        name: Name of the variant, without a title of the user.
+        label: Label of the method.
+        preview: Its sizes.
+    """
+    count, title = preview.trainable_parameters, shown(label) != label
+    entry = {"label": label if title else name, "method": method_of(label)}
+    return {**entry, "trainable_parameters": count}

@@ -7,8 +7,8 @@ import ipywidgets as ipw
 import traitlets
 
 from ..kit import boxes
+from ..kit.callbacks import OnError, guarded
 from ..kit.fold import Fold
-from ..kit.guard import OnError, guarded
 
 MOST = 200  # maximum number of ticked runs
 WATCH, COMPARE = "Watch", "Compare"

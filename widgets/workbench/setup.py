@@ -23,8 +23,8 @@ from qtha_lab.models.quantisation.formats import quantizations
 from qtha_lab.tasks import task_names, task_settings
 
 from ..kit import boxes
+from ..kit.callbacks import OnError, guarded
 from ..kit.fold import Fold
-from ..kit.guard import OnError, guarded
 from ..kit.setting_control import SettingBox
 from .axes import (
     axes_elsewhere,

@@ -8,7 +8,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 
 from ..kit import styles
-from ..kit.guard import guarded
+from ..kit.callbacks import guarded
 from ..runs.run_list import words
 
 log = logging.getLogger(__name__)

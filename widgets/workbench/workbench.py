@@ -22,8 +22,8 @@ from qtha_lab.studies.launch import launch
 from qtha_lab.studies.study import Study
 
 from ..kit import boxes, styles
+from ..kit.callbacks import guarded
 from ..kit.fold import Fold
-from ..kit.guard import guarded
 from ..kit.loop import Background, in_thread, with_libraries
 from ..kit.static_output import StaticOutput
 from ..runs.runs_table import RunsTable
