@@ -147,34 +147,34 @@ def _prepare(exercise: Exercise) -> None:
     getattr(exercise.grader, "cases", None)
 
 
-class Fault(str):
+class WrongSentence(str):
     """Sentence about a wrong answer; its cause if `is_cause`, otherwise what the answer gives."""
 
     is_cause = True
 
 
-def _fault(exercise: Exercise, answer: Any) -> Fault | None:
+def _fault(exercise: Exercise, answer: Any) -> WrongSentence | None:
     """Return what is wrong in an answer; None for a right one."""
     try:
         exercise.grader.check(answer)
     except grading.ReplacedFunction as error:
-        return Fault(error)
+        return WrongSentence(error)
     except Exception as error:  # an answer of an unexpected kind must not stop the notebook
-        fault = Fault(_reason(exercise.number, error))
+        fault = WrongSentence(_reason(exercise.number, error))
         fault.is_cause = False
         return fault
     try:
         exercise.extra_check(answer)
         grading.refuse_replaced()
     except grading.WrongAnswer as error:
-        return Fault(error)
+        return WrongSentence(error)
     except Exception as error:
-        return Fault(_reason(exercise.number, error))
+        return WrongSentence(_reason(exercise.number, error))
     return None
 
 
 def _cause(exercise: Exercise, answer: Any) -> str | None:
-    """Return the first cause that has the answer's values, within a time limit of its own."""
+    """Return the first cause with the answer's values, within an own time limit."""
     for find in (known_reason, _generic_reason, combined_reason):
         try:
             with guard.unchanged_state(), guard.limited_output(), time_limit(CAUSE_SECONDS):

@@ -15,30 +15,11 @@ from typing import Any
 import numpy as np
 
 from qtha_lab.lessons import grading
-from qtha_lab.lessons.value_facts import value_facts
+from qtha_lab.lessons.value_facts import RESULTS, OfResult, value_facts
 
 log = logging.getLogger(__name__)
 LN2, LOG2 = math.log(2), math.log10(2)
 DEGREES = 180 / math.pi
-OfResult = Callable[[np.ndarray], np.ndarray]
-
-SCALED: tuple[tuple[str, OfResult], ...] = (
-    ("the sign is reversed", lambda y: -y),
-    ("it is twice as large as it should be", lambda y: 2 * y),
-    ("it is half as large as it should be", lambda y: y / 2),
-)
-RESULTS: tuple[tuple[str, OfResult], ...] = (
-    *SCALED,
-    ("it is the square of the right value: did you forget a square root?", lambda y: y**2),
-    ("it is the square root of the right value: a square is missing", np.sqrt),
-    ("it is one minus the right value", lambda y: 1 - y),
-    ("it is the reciprocal of the right value", lambda y: 1 / y),
-    ("it is the right value in per cent", lambda y: 100 * y),
-    ("it is larger than the right value by one", lambda y: y + 1),
-    ("it is smaller than the right value by one", lambda y: y - 1),
-    ("it is the absolute value: the sign is lost", np.abs),
-)
-"""Sentence and change of the right result; each is a fact about the values."""
 OF_ENTRIES: tuple[tuple[str, OfResult], ...] = (
     ("it is transposed", lambda y: y.T),
     ("its entries are in the opposite order", lambda y: y[::-1]),
@@ -90,7 +71,13 @@ def generic_reason(grader: Any, solution: Callable[[], Any], answer: Any) -> str
 
 
 def value_fact(grader: Any, solution: Callable[[], Any], answer: Any) -> str | None:
-    """Return a sentence about a function's values or unused arguments, if any."""
+    """Return a sentence about a function's values or unused arguments, if any.
+
+    Args:
+        grader: Grader of the exercise; any but that of a function has no facts.
+        solution: Returns a right answer.
+        answer: The wrong answer.
+    """
     if not isinstance(grader, grading.Function):
         return None
     try:

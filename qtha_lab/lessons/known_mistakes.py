@@ -1,4 +1,4 @@
-"""Declared mistakes of an exercise, recognised alone, in pairs, and with a change of the result."""
+"""Declared mistakes of an exercise, alone, in pairs, and with a changed result."""
 
 import functools
 import itertools
@@ -78,7 +78,7 @@ def _combinations(exercise: Exercise) -> Iterator[tuple[Results | None, str]]:
 
 @functools.cache
 def _results_of(number: str, code: str) -> Results | None:
-    """Return the values of a mistake on every case; None if it stops with an error."""
+    """Return the values of a mistake on every case; None after an error."""
     exercise = get(number)
     assert isinstance(exercise.grader, grading.Function)
     try:

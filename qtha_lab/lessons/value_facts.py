@@ -13,6 +13,24 @@ import numpy as np
 MOST_ENTRIES = 8
 Values = Sequence[np.ndarray]
 Close = Callable[[np.ndarray, np.ndarray], bool]
+OfResult = Callable[[np.ndarray], np.ndarray]
+SCALED: tuple[tuple[str, OfResult], ...] = (
+    ("the sign is reversed", lambda y: -y),
+    ("it is twice as large as it should be", lambda y: 2 * y),
+    ("it is half as large as it should be", lambda y: y / 2),
+)
+RESULTS: tuple[tuple[str, OfResult], ...] = (
+    *SCALED,
+    ("it is the square of the right value: did you forget a square root?", lambda y: y**2),
+    ("it is the square root of the right value: a square is missing", np.sqrt),
+    ("it is one minus the right value", lambda y: 1 - y),
+    ("it is the reciprocal of the right value", lambda y: 1 / y),
+    ("it is the right value in per cent", lambda y: 100 * y),
+    ("it is larger than the right value by one", lambda y: y + 1),
+    ("it is smaller than the right value by one", lambda y: y - 1),
+    ("it is the absolute value: the sign is lost", np.abs),
+)
+"""Sentence and change of the right result; each is a fact about the values."""
 FACTORS = {
     "4": 4.0,
     "¼": 0.25,
@@ -100,7 +118,7 @@ def _named(places: Sequence[int]) -> str:
     return f"entry {numbers} is" if len(places) == 1 else f"entries {numbers} are"
 
 
-def scale_of(values: Values, rights: Values, close: Close) -> str:
+def _scale_of(values: Values, rights: Values, close: Close) -> str:
     """Return a constant factor or difference as a sentence; empty if there is none."""
     return next(_of_scale(values, rights, close), "")
 
@@ -136,8 +154,6 @@ def _of_order(values: Values, rights: Values, close: Close) -> Iterator[str]:
 
 
 def _of_entries(values: Values, rights: Values, close: Close) -> Iterator[str]:
-    from qtha_lab.lessons.generic_mistakes import RESULTS
-
     count = rights[0].size
     if any(right.shape != (count,) for right in rights) or not 1 < count <= MOST_ENTRIES:
         return
@@ -148,5 +164,5 @@ def _of_entries(values: Values, rights: Values, close: Close) -> Iterator[str]:
     ours, right = ours[:, wrong], right[:, wrong]
     with np.errstate(all="ignore"):
         of_all = [sentence for sentence, change in RESULTS if close(ours, change(right))]
-    if sentence := next(iter(of_all), scale_of(ours, right, close)):
+    if sentence := next(iter(of_all), _scale_of([ours], [right], close)):
         yield f"{_named(wrong)} wrong, and the others are right: {sentence}"

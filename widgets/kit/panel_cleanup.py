@@ -27,7 +27,7 @@ class CellRun(NamedTuple):
 _shown: dict[CellRun, "weakref.WeakSet[Any]"] = {}
 
 
-def record(panel: ipw.Widget) -> None:
+def record(panel: Any) -> None:
     """Record that the running cell shows a panel, so that it is closed once unreachable."""
     run, _ = _running()
     if run.cell:
@@ -65,7 +65,7 @@ def _running() -> tuple[CellRun, list[str]]:
 
 
 def _is_reached(panel: Any) -> bool:
-    """Return True if a cell or a user's name holds the panel, also inside a box or a list."""
+    """Return True if a cell or a name holds the panel, also inside others."""
     if any(panel in panels for panels in _shown.values()):
         return True
     names, hidden = _shell().user_ns, _shell().user_ns_hidden

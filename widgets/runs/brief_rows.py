@@ -106,7 +106,7 @@ def _launch_of(run: str, name: str, origin: str) -> str:
 def _group(
     members: "pandas.DataFrame", usual: Mapping[tuple[str, str], object], now: datetime
 ) -> list[GridRow]:
-    """Return heading and rows; a row names its settings that differ from those of other runs."""
+    """Return heading and rows; a row names the settings that differ."""
     names = {*differing(members)} if len(members) > 1 else set()
     for (method, name), value in usual.items():
         of_method = members.loc[members["method"].astype(str) == method, name]

@@ -1,4 +1,4 @@
-"""Loss curves of one run, grown from its events: recorded, as a running mean, and evaluated."""
+"""Loss curves of one run from its events: recorded, smoothed and evaluated."""
 
 from array import array
 from bisect import bisect_right
@@ -51,7 +51,7 @@ class Curve:
         return beyond
 
     def append(self, x: float, y: float) -> bool:
-        """Add a point; return True if it replaced all points whose x is not below its own."""
+        """Add a point; return True if it replaced all points beyond it."""
         replaced = bool(self.x) and x <= self.x[-1] and self.cut(x)
         if self.x and self.x[-1] == x:
             self.y[-1] = y

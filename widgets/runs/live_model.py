@@ -1,4 +1,4 @@
-"""Model of the live plot: the runs drawn, their curves, and the figure of these curves.
+"""Model of the live plot: its runs, their curves and the figure.
 
 Needs no browser. Reads run directories; starts and stops nothing.
 """

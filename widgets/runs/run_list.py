@@ -38,10 +38,10 @@ class RunRow(ipw.HBox):
         seed = run.experiment.seed
         self.title = f"{shown(run.experiment.method.label)}, seed {seed}"
         tip = html.escape(f"{self.title}, {run.path}")
-        name = f'<span title="{tip}">{variant.mark} · seed {seed}</span>'
+        name = f'<span title="{tip}">{variant.title_html} · seed {seed}</span>'
         # last displayed state and quarter of the progress
         self.shown_state: tuple[str, int] | None = None
-        self.bar = boxes.made(ipw.IntProgress, layout=boxes.layout(width="120px"))
+        self.bar = boxes.build(ipw.IntProgress, layout=boxes.layout(width="120px"))
         self.bar.tooltip = f"progress of {self.title}"
         self.state = boxes.text("", "qtha-text qtha-state")
         self.answers = {
@@ -72,7 +72,7 @@ class RunRow(ipw.HBox):
     def offers(self, label: str) -> bool:
         """Return True if a button is shown and enabled."""
         button = self.buttons.get(label)
-        return button in self.children and not button.disabled
+        return button is not None and button in self.children and not button.disabled
 
     def _offer(self, labels: list[str]) -> None:
         """Show buttons; each is built when it is first offered."""

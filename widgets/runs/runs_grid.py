@@ -140,7 +140,7 @@ class RunsGrid(anywidget.AnyWidget):
         self.send({"kind": "rows", "version": self.version, "rows": rows})
 
     def _answer(self, _: Any, question: dict[str, Any], _buffers: list) -> None:
-        """Handle a message of a page: a request for rows, a look or a user's action."""
+        """Handle a page's message: a request for rows, a look or an action."""
         if question["kind"] == "do":
             action, value = question["action"], str(question.get("value", ""))
             self.act(action, list(question["ids"]), value)

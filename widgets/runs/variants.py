@@ -8,7 +8,7 @@ from qtha_lab.core.method_styles import SYMBOLS, shown
 from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.figures.machinery.theme import distinct_styles
 
-GLYPHS = dict(zip(SYMBOLS, "●■◆▲✚✖⬟★", strict=True))
+GLYPHS: dict[str, str] = dict(zip(SYMBOLS, "●■◆▲✚✖⬟★", strict=True))
 
 
 class MethodVariant(NamedTuple):
@@ -29,7 +29,7 @@ class MethodVariant(NamedTuple):
         return f'<span class="qtha-dot" style="color:{self.style["color"]}">{self.glyph}</span>'
 
     @property
-    def mark(self) -> str:
+    def title_html(self) -> str:
         """Return symbol and name as HTML, with all options in the tooltip."""
         return f'<span title="{html.escape(self.label)}">{self.dot} {html.escape(self.name)}</span>'
 

@@ -13,7 +13,7 @@ class AnswerColumn(ipw.VBox):
     Args:
         title: Name of the model.
         note: Remark about the model.
-        mark: Title as HTML with the symbol of the method in figures; "" for none.
+        heading: Title as HTML with the symbol of the method in figures; "" for none.
 
     Example:
         >>> column = AnswerColumn("base", "")
@@ -22,9 +22,9 @@ class AnswerColumn(ipw.VBox):
         'base: Fine.'
     """
 
-    def __init__(self, title: str, note: str = "", mark: str = ""):
+    def __init__(self, title: str, note: str = "", heading: str = ""):
         self.title, self.text, self.tokens, self.end = title, "", 0, ""
-        head = f"<h3>{mark or styles.breakable(title)}</h3>{html.escape(note)}"
+        head = f"<h3>{heading or styles.breakable(title)}</h3>{html.escape(note)}"
         self.answer, self.foot = boxes.text("", "qtha-answer"), boxes.text()
         super().__init__([boxes.text(head), self.answer, self.foot], layout=boxes.layout())
 

@@ -140,20 +140,20 @@ class Chat(StaticOutput, ipw.VBox):
         self.loaded, self.state.value = runs, ""
 
     def _show_chat_models(self, chat_models: list[dict[str, str]]) -> None:
-        marks = self._marks()
+        headings = self._headings()
         self.columns = {
-            s["id"]: AnswerColumn(s["title"], s["note"], marks.get(s["id"], ""))
+            s["id"]: AnswerColumn(s["title"], s["note"], headings.get(s["id"], ""))
             for s in chat_models
         }
         self.columns[MIX] = AnswerColumn(MIX, "the changes of all runs, weighted")
         self._arrange()
 
-    def _marks(self) -> dict[str, str]:
+    def _headings(self) -> dict[str, str]:
         """Return symbol, name and seed of each run, as in figures."""
         experiments = {run: attach(run).experiment for run in self.runs}
         known = variants(each.method.label for each in experiments.values())
         return {
-            run: f"{known[each.method.label].mark} · seed {each.seed}"
+            run: f"{known[each.method.label].title_html} · seed {each.seed}"
             for run, each in experiments.items()
         }
 
@@ -211,9 +211,9 @@ class Chat(StaticOutput, ipw.VBox):
         self.state.value = ""
 
     def _laid_out(self) -> list[Any]:
-        self.pick = boxes.made(ipw.Dropdown, options=[(OWN, "")], description="held-out prompts")
+        self.pick = boxes.build(ipw.Dropdown, options=[(OWN, "")], description="held-out prompts")
         self.pick.observe(self.error.guard(self._show_question), "value")
-        self.prompt = boxes.made(
+        self.prompt = boxes.build(
             ipw.Textarea,
             placeholder="Ask something",
             description="prompt",
@@ -226,7 +226,7 @@ class Chat(StaticOutput, ipw.VBox):
         self.stop = boxes.button("Stop", icon="stop", disabled=True)
         self.stop.on_click(lambda _: self._stop())
         self.state = boxes.text()
-        self.answers = boxes.made(ipw.VBox, css="qtha-answers")
+        self.answers = boxes.build(ipw.VBox, css="qtha-answers")
         tokens = Fold("How tokens are chosen", lambda: self.form.panel)
         return [ self.aria, self.pick, self.prompt, boxes.row([ask, self.stop, self.state]),
             tokens, self.mixer, self.error.panel, self.answers, Fold("Predict", self._predict),

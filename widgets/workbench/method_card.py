@@ -111,7 +111,7 @@ class MethodCard(Fold):
         swept = f" · sweeps {', '.join(self.form.axes)}" if self.form.axes else ""
         name = variant.name + swept
         self.title = name if number == 1 else f"{name} ({number})"
-        self.mark, self.switch.tooltip = variant.dot, variant.label
+        self.dot, self.switch.tooltip = variant.dot, variant.label
         self.copy.tooltip, self.remove.tooltip = f"Duplicate {self.title}", f"Remove {self.title}"
 
     def cost(self, sizes: Any, preview: Any = None) -> str:

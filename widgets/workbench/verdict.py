@@ -45,7 +45,7 @@ class VerdictPane(VerdictModel, ipw.VBox):
         self.results = boxes.text("", "qtha-table")
         self.whole = boxes.text("", "qtha-table")
         self.remarks = boxes.text()
-        self.forest = boxes.made(ipw.VBox, css="qtha-forest")
+        self.forest = boxes.build(ipw.VBox, css="qtha-forest")
         super().__init__(layout=boxes.layout())
         self.brief = boxes.column([self.first, self.steps], css="qtha-brief-verdict")
         more = Fold("All columns and notes", boxes.column([self.whole, self.remarks]))
@@ -97,7 +97,9 @@ def short_table(rows: list[dict[str, str]], known: Mapping[str, MethodVariant]) 
     page = _explained(styles.html_table([{n: row[n] for n in kept} for row in rows]))
     for label, variant in known.items():
         cell = '<th scope="row">{}</th>'
-        page = page.replace(cell.format(styles.breakable(shown(label))), cell.format(variant.mark))
+        page = page.replace(
+            cell.format(styles.breakable(shown(label))), cell.format(variant.title_html)
+        )
     return page
 
 
