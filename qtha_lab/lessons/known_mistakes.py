@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from qtha_lab.lessons import grading
-from qtha_lab.lessons.generic_mistakes import SCALED
 from qtha_lab.lessons.registry import Exercise, get
+from qtha_lab.lessons.value_facts import SCALED
 
 log = logging.getLogger(__name__)
 Results = list[np.ndarray]

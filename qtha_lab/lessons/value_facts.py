@@ -98,6 +98,10 @@ def _of_shapes(values: Values, rights: Values, close: Close) -> Iterator[str]:
             yield f"it is one number, {name} of the right entries"
     if all(right.ndim == 0 and value.size > 1 for value, right in zip(values, rights, strict=True)):
         yield f"it is {values[0].size} numbers, where one is asked for"
+    yield from _of_parts(values, rights, close)
+
+
+def _of_parts(values: Values, rights: Values, close: Close) -> Iterator[str]:
     count = rights[0].size
     if all(right.shape == (count,) for right in rights) and count <= MOST_ENTRIES:
         for missing in _subsets(count):

@@ -199,7 +199,8 @@ def _parsed(value: Any) -> Any:
     """Return the content of a JSON text; other values and other texts stay."""
     try:
         return parse_json(value) if isinstance(value, str) else value
-    except ValueError:
+    except ValueError as error:
+        log.debug("a text of a call is no JSON: %s", error)
         return value
 
 

@@ -39,11 +39,11 @@ def layout(**options: str) -> ipw.Layout:
     return shared(ipw.Layout, **options)
 
 
-def build(kind: type, *operands: Any, css: str = "", **options: Any) -> Any:
+def styled(kind: type, *operands: Any, css: str = "", **options: Any) -> Any:
     """Return a widget with shared layout and style, in classes of the style sheet.
 
     Example:
-        >>> one, two = build(ipw.Text, "a"), build(ipw.Text, "b", css="qtha-find")
+        >>> one, two = styled(ipw.Text, "a"), styled(ipw.Text, "b", css="qtha-find")
         >>> one.style is two.style, two._dom_classes
         (True, ('qtha-find',))
     """
@@ -62,17 +62,17 @@ def _names(style: Any) -> Any:
 def row(children: Iterable[Any] = (), css: str = "") -> ipw.HBox:
     """Return widgets side by side, wrapped where the width is exceeded."""
     wrapped = layout(flex_flow="row wrap", align_items="center", grid_gap="2px 12px")
-    return build(ipw.HBox, list(children), layout=wrapped, css=css)
+    return styled(ipw.HBox, list(children), layout=wrapped, css=css)
 
 
 def column(children: Iterable[Any] = (), css: str = "") -> ipw.VBox:
     """Return widgets one below the other."""
-    return build(ipw.VBox, list(children), css=f"qtha-column {css}")
+    return styled(ipw.VBox, list(children), css=f"qtha-column {css}")
 
 
 def text(value: str = "", css: str = "qtha-text") -> ipw.HTML:
     """Return a piece of HTML; the caller escapes foreign text."""
-    return build(ipw.HTML, value, css=css, layout=layout(width="auto"))
+    return styled(ipw.HTML, value, css=css, layout=layout(width="auto"))
 
 
 def heading(title: str) -> ipw.HTML:
@@ -83,7 +83,7 @@ def heading(title: str) -> ipw.HTML:
 def button(description: str, css: str = "", **options: Any) -> ipw.Button:
     """Return a button as wide as its words; `button_style="primary"` for the main action."""
     width = layout(width="auto")
-    return build(ipw.Button, description=description, css=css, layout=width, **options)
+    return styled(ipw.Button, description=description, css=css, layout=width, **options)
 
 
 def classed(widget: Any, *names: str) -> Any:

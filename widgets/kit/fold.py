@@ -42,9 +42,9 @@ class Fold(ipw.VBox):
         more: bool = False,
     ):
         self.content = content
-        self.switch = boxes.build(ipw.ToggleButton, css="qtha-fold-button")
+        self.switch = boxes.styled(ipw.ToggleButton, css="qtha-fold-button")
         self.words: dict[str, ipw.HTML] = {}
-        self.head = boxes.build(ipw.HBox, [self.switch, *beside], css="qtha-fold-line")
+        self.head = boxes.styled(ipw.HBox, [self.switch, *beside], css="qtha-fold-line")
         self.place = boxes.column(css="qtha-folded")
         boxes.show(self.place, False)
         super().__init__([self.head, self.place], layout=boxes.layout())

@@ -34,8 +34,8 @@ class NamePicker(ipw.VBox):
         self.description, self.known = description, list(known)
         width = {"layout": boxes.layout(width="auto"), "tooltip": tooltip}
         options = [*self.known, OTHER]
-        self.pick = boxes.build(ipw.Dropdown, options=options, description=description, **width)
-        self.entry = boxes.build(
+        self.pick = boxes.styled(ipw.Dropdown, options=options, description=description, **width)
+        self.entry = boxes.styled(
             ipw.Text, description=f"other {description}", continuous_update=False, **width
         )
         super().__init__([self.pick], layout=boxes.layout())  # a box cannot have a tooltip

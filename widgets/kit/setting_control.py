@@ -15,7 +15,7 @@ import traitlets
 from qtha_lab.core import call_syntax
 from qtha_lab.core.settings import Setting
 
-from .boxes import build, classed, layout, mark_wrong, put, text
+from .boxes import classed, layout, mark_wrong, put, styled, text
 from .name_picker import NamePicker
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def setting_control(
     else:
         kind, options = _kind(declared, typed, slider, write)
         width = layout(width=SLIDER_WIDTH if issubclass(kind, SLIDERS) else "auto")
-        control = build(kind, description=words, tooltip=help, layout=width, **options)
+        control = styled(kind, description=words, tooltip=help, layout=width, **options)
     if isinstance(control, ipw.Text | NamePicker):
         value = write_entry(value)
     elif declared.with_options and value not in dict(control.options).values():
@@ -164,8 +164,8 @@ class SettingBox(ipw.VBox):
     def __init__(self, control: Any, help: str = ""):
         self.control, self.help = control, html.escape(help)
         ask = f"help on {control.description}"
-        self.ask = build(ipw.ToggleButton, description="?", tooltip=ask, css="qtha-ask")
-        self.head = build(ipw.HBox, [control, self.ask] if self.help else [control])
+        self.ask = styled(ipw.ToggleButton, description="?", tooltip=ask, css="qtha-ask")
+        self.head = styled(ipw.HBox, [control, self.ask] if self.help else [control])
         super().__init__([self.head], layout=layout())
         classed(self, "qtha-field")
         self.ask.observe(self._arrange, "value")

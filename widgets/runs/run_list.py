@@ -41,7 +41,7 @@ class RunRow(ipw.HBox):
         name = f'<span title="{tip}">{variant.title_html} · seed {seed}</span>'
         # last displayed state and quarter of the progress
         self.shown_state: tuple[str, int] | None = None
-        self.bar = boxes.build(ipw.IntProgress, layout=boxes.layout(width="120px"))
+        self.bar = boxes.styled(ipw.IntProgress, layout=boxes.layout(width="120px"))
         self.bar.tooltip = f"progress of {self.title}"
         self.state = boxes.text("", "qtha-text qtha-state")
         self.answers = {

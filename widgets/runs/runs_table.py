@@ -364,22 +364,22 @@ class RunsTable(StaticOutput, ipw.VBox):
     # ---- controls
 
     def _laid_out(self) -> list[Any]:
-        self.filter = boxes.build(
+        self.filter = boxes.styled(
             ipw.Text,
             description="filter",
             placeholder="method == qtha and learning_rate >= 0.003 and best in tags",
             css="qtha-filter",
         )
         tip = "show the runs of yesterday alone"
-        self.day = boxes.build(
+        self.day = boxes.styled(
             ipw.ToggleButton, description="Yesterday", icon="calendar", tooltip=tip
         )
         boxes.show(self.day, False)
         rows = [("runs", ""), ("seeds as one", "seeds")]
-        self.seeds = boxes.build(ipw.Dropdown, options=rows, description="rows")
-        self.more = boxes.build(ipw.Dropdown, options=[("", "")], description="columns")
+        self.seeds = boxes.styled(ipw.Dropdown, options=rows, description="rows")
+        self.more = boxes.styled(ipw.Dropdown, options=[("", "")], description="columns")
         self.more.observe(self.error.guard(self._toggle_column), "value")
-        show_trash = boxes.build(ipw.ToggleButton, description="Show trash", icon="trash")
+        show_trash = boxes.styled(ipw.ToggleButton, description="Show trash", icon="trash")
         traitlets.link((self, "sort"), (self.grid, "sort"))
         traitlets.dlink((self, "colors"), (self.grid, "colors"))
         traitlets.link((self, "hidden"), (self.grid, "hidden"), transform=(list, tuple))
@@ -415,7 +415,7 @@ class RunsTable(StaticOutput, ipw.VBox):
 
     def _actions(self) -> ipw.HBox:
         """Return the buttons for the selected runs; the trash has buttons of its own."""
-        self.tag = boxes.build(ipw.Text, placeholder="a tag", description="tag")
+        self.tag = boxes.styled(ipw.Text, placeholder="a tag", description="tag")
         self.tag.layout = boxes.layout(width="180px")
         add = self._button("Add tag", "tag", lambda ids: self._annotate(ids, add=[self.tag.value]))
         remove = self._button(

@@ -34,7 +34,7 @@ class Banner(ipw.VBox):
     def __init__(self, go: Callable[[Any], None], announce: Callable[[str], None]):
         self.go, self.announce = go, announce
         self.text = boxes.text("", "qtha-banner")
-        self.links = boxes.build(ipw.VBox, css="qtha-faults")
+        self.links = boxes.styled(ipw.VBox, css="qtha-faults")
         super().__init__([self.text, self.links], layout=boxes.layout())
         self._show([])
 

@@ -211,9 +211,9 @@ class Chat(StaticOutput, ipw.VBox):
         self.state.value = ""
 
     def _laid_out(self) -> list[Any]:
-        self.pick = boxes.build(ipw.Dropdown, options=[(OWN, "")], description="held-out prompts")
+        self.pick = boxes.styled(ipw.Dropdown, options=[(OWN, "")], description="held-out prompts")
         self.pick.observe(self.error.guard(self._show_question), "value")
-        self.prompt = boxes.build(
+        self.prompt = boxes.styled(
             ipw.Textarea,
             placeholder="Ask something",
             description="prompt",
@@ -226,7 +226,7 @@ class Chat(StaticOutput, ipw.VBox):
         self.stop = boxes.button("Stop", icon="stop", disabled=True)
         self.stop.on_click(lambda _: self._stop())
         self.state = boxes.text()
-        self.answers = boxes.build(ipw.VBox, css="qtha-answers")
+        self.answers = boxes.styled(ipw.VBox, css="qtha-answers")
         tokens = Fold("How tokens are chosen", lambda: self.form.panel)
         return [ self.aria, self.pick, self.prompt, boxes.row([ask, self.stop, self.state]),
             tokens, self.mixer, self.error.panel, self.answers, Fold("Predict", self._predict),

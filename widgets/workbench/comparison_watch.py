@@ -54,7 +54,7 @@ class ComparisonWatch(StudyWatch[ComparisonStudy]):
 
     def draw(self, view: ComparisonStudy, state: str, rest: _Read) -> None:
         if [bar.description for bar in self.bars.children] != [stage.name for stage in rest.stages]:
-            bars = (boxes.build(ipw.IntProgress, description=stage.name) for stage in rest.stages)
+            bars = (boxes.styled(ipw.IntProgress, description=stage.name) for stage in rest.stages)
             boxes.put(self.bars, bars)
         for bar, stage in zip(self.bars.children, rest.stages, strict=True):
             bar.max, bar.value = max(stage.planned, 1), stage.ended

@@ -42,8 +42,8 @@ class Explore(ipw.VBox):
             OPERATOR: self._operator,
             ENGINES: self._engines,
         }
-        self.choice = boxes.build(ipw.Dropdown, options=list(self.makers), description="explore")
-        self.run = boxes.build(ipw.Dropdown, description="run")
+        self.choice = boxes.styled(ipw.Dropdown, options=list(self.makers), description="explore")
+        self.run = boxes.styled(ipw.Dropdown, description="run")
         self.offered: tuple[str, ...] = ()
         self.of, self.place = boxes.text(), boxes.column()
         row = boxes.row([self.choice, self.run, self.of])

@@ -109,14 +109,14 @@ class ExportPanel(StaticOutput, ipw.VBox):
 
     def _laid_out(self) -> list[Any]:
         self.path = ""
-        self.pick = boxes.build(ipw.Dropdown, description="run")
+        self.pick = boxes.styled(ipw.Dropdown, description="run")
         self.pick.observe(lambda _: self.set_trait("run", self.pick.value or ""), "value")
         boxes.show(self.pick, False)
         kinds = [(f"{name}: {kind.summary}", name) for name, kind in KINDS.items()]
-        self.kind = boxes.build(ipw.Dropdown, options=kinds, description="export")
-        self.to = boxes.build(ipw.Text, description="to", continuous_update=False)
+        self.kind = boxes.styled(ipw.Dropdown, options=kinds, description="export")
+        self.to = boxes.styled(ipw.Text, description="to", continuous_update=False)
         narrow = boxes.layout(width="150px")
-        self.r = boxes.build(
+        self.r = boxes.styled(
             ipw.BoundedIntText, 8, min=1, max=4096, description="rank r", layout=narrow
         )
         for control in (self.kind, self.to, self.r):

@@ -36,7 +36,7 @@ class Finder(ipw.VBox):
 
     def __init__(self, places: Callable[[], Mapping[str, Any]], go: Callable[[Any], None]):
         self.places, self.go, self.error = places, go, ""
-        self.entry = boxes.build(
+        self.entry = boxes.styled(
             ipw.Combobox,
             description="find",
             placeholder="method or setting",

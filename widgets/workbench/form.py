@@ -59,7 +59,7 @@ class Form:
         rest = [field for field in fields if not field.declared.common]
         if not first:
             return _grid(rest)
-        grid = boxes.build(ipw.VBox, first, css="qtha-form")
+        grid = boxes.styled(ipw.VBox, first, css="qtha-form")
         if rest:
             self.more = Fold(f"more settings ({len(rest)})", lambda: _grid(rest), more=True)
             grid.children = (*first, self.more)
@@ -119,4 +119,4 @@ class Form:
 
 
 def _grid(fields: Iterable[Field]) -> ipw.VBox:
-    return boxes.build(ipw.VBox, [field.box for field in fields], css="qtha-form")
+    return boxes.styled(ipw.VBox, [field.box for field in fields], css="qtha-form")

@@ -28,7 +28,7 @@ class Header(ipw.HBox):
         self.state = boxes.text("", "qtha-header-state")
         self.summary = boxes.text("", "qtha-summary")
         self.launch = boxes.button("Launch", icon="rocket", button_style="primary")
-        self.setup = boxes.build(ipw.ToggleButton, True, description="Setup", css="qtha-narrow")
+        self.setup = boxes.styled(ipw.ToggleButton, True, description="Setup", css="qtha-narrow")
         super().__init__(layout=boxes.layout())
         boxes.classed(self, "qtha-header")
 

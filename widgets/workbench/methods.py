@@ -43,7 +43,7 @@ class MethodCards(ipw.VBox):
     ):
         self.changed, self.model, self.on_error = changed, model, on_error
         self.cards: list[MethodCard] = []
-        self.add = boxes.build(ipw.Dropdown, options=[ADD], description="add", css="qtha-setting")
+        self.add = boxes.styled(ipw.Dropdown, options=[ADD], description="add", css="qtha-setting")
         self.offer()
         self.add.observe(guarded(self._add, on_error), "value")
         self.box = boxes.column()

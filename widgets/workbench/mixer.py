@@ -46,7 +46,7 @@ class Mixer(Fold):
         """Show equal initial weights for these runs, by id and title."""
         share = round(1 / max(len(titles), 1), 2)
         self.sliders = {
-            run: boxes.build(ipw.FloatSlider, share, description=title, **WEIGHTS)
+            run: boxes.styled(ipw.FloatSlider, share, description=title, **WEIGHTS)
             for run, title in titles.items()
         }
         for slider in self.sliders.values():

@@ -55,7 +55,7 @@ class Panes(ipw.Tab):
         compare.observe(fill, "has_figure")
         self.keeps_views = False
         self.observe(lambda _: setattr(self, "keeps_views", False), "ticked")
-        self.alone_button = boxes.build(
+        self.alone_button = boxes.styled(
             ipw.ToggleButton, icon="expand", tooltip=ALONE, css="qtha-icon qtha-alone-button"
         )
         traitlets.link((self, "alone"), (self.alone_button, "value"))

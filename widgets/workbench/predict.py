@@ -40,7 +40,7 @@ class Predict(StaticOutput, ipw.VBox):
         self.error = boxes.ErrorText()
         self.background = Background(self.error.report)
         tip = "A text. Where a task has two inputs, each on a line of its own."
-        self.text = boxes.build(
+        self.text = boxes.styled(
             ipw.Textarea, description="text", placeholder=tip, rows=2, continuous_update=False
         )
         self.button = boxes.button("Predict", icon="tag", button_style="primary")

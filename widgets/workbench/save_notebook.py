@@ -37,7 +37,7 @@ class SaveNotebook(ipw.VBox):
 
     def __init__(self, describe: Callable[[], NotebookSource]):
         self.describe, self.error = describe, boxes.ErrorText()
-        self.file = boxes.build(ipw.Text, "repeat.ipynb", description="notebook")
+        self.file = boxes.styled(ipw.Text, "repeat.ipynb", description="notebook")
         button = boxes.button("Save as notebook", icon="book")
         button.on_click(self.error.guard(lambda _: self.write()))
         self.state = boxes.text()

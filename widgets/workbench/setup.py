@@ -89,12 +89,12 @@ class Setup(ipw.VBox):
         boxes.classed(self, "qtha-setup")
         self.forms: dict[str, Callable[[], Comparison | Sweep]] = {**PRESETS, **earlier}
         presets = [PRESET, *PRESETS, *COMMANDS, *earlier]
-        self.preset = boxes.build(
+        self.preset = boxes.styled(
             ipw.Dropdown, options=presets, description="preset", css="qtha-setting"
         )
         self.preset.observe(guarded(self._take_preset, on_error), "value")
         self.finder = Finder(self._places, go)
-        self.head = boxes.build(ipw.HBox, [self.preset, self.finder], css="qtha-setup-head")
+        self.head = boxes.styled(ipw.HBox, [self.preset, self.finder], css="qtha-setup-head")
         if systems is not None:
             systems.form_fold.observe(guarded(self._leave_command, on_error), "unfolded")
         self.load(start)
@@ -124,7 +124,7 @@ class Setup(ipw.VBox):
         )
         self.rule = Form({"matching": matching}, values)
         is_equal = values.get("matching") == EQUAL
-        self.match = boxes.build(
+        self.match = boxes.styled(
             ipw.Checkbox, is_equal, description="match sizes", indent=False, tooltip=MATCH
         )
         self.match.observe(guarded(self._match, self.on_error), "value")

@@ -69,7 +69,7 @@ class StudyWatch(StaticOutput, ipw.VBox, Generic[S]):
         """Build the content, once a study is shown."""
         self.heading = boxes.heading(self.noun.capitalize())
         self.state = boxes.text("", "qtha-banner")
-        self.pick = boxes.build(ipw.Dropdown, description=f"earlier {self.noun}s")
+        self.pick = boxes.styled(ipw.Dropdown, description=f"earlier {self.noun}s")
         self.pick.observe(self.error.guard(self._picked), "value")
         self.stop = self.button(f"Stop {self.noun}", "stop", lambda view: view.stop())
         self.resume = self.button(f"Resume {self.noun}", "play", lambda view: view.resume())

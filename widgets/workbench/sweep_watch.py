@@ -68,7 +68,7 @@ class SweepWatch(StudyWatch[SweepStudy]):
         super().__init__(name, **options)
 
     def parts(self) -> list[Any]:
-        self.bar = boxes.build(ipw.IntProgress)
+        self.bar = boxes.styled(ipw.IntProgress)
         self.bar.tooltip = "trials that have ended"
         self.picture = FigureWidget(nothing("no trial has ended yet"))
         self.best = boxes.text("", "qtha-table")
@@ -156,7 +156,7 @@ class SweepWatch(StudyWatch[SweepStudy]):
 
 def _count(description: str, value: int, most: int) -> ipw.BoundedIntText:
     width = boxes.layout(width="150px")
-    return boxes.build(
+    return boxes.styled(
         ipw.BoundedIntText, value, min=1, max=most, description=description, layout=width
     )
 

@@ -73,7 +73,7 @@ class Systems:
     ):
         self.background, self.announce, self.error = background, announce, boxes.ErrorText()
         self.launched, self.trained = launched, trained
-        self.choice = boxes.build(ipw.Dropdown, options=list(COMMANDS), description="command")
+        self.choice = boxes.styled(ipw.Dropdown, options=list(COMMANDS), description="command")
         self.choice.observe(self.error.guard(lambda _: self._draw()), "value")
         self.place = boxes.column()
         self.line = boxes.text("", "qtha-code")

@@ -45,7 +45,7 @@ class VerdictPane(VerdictModel, ipw.VBox):
         self.results = boxes.text("", "qtha-table")
         self.whole = boxes.text("", "qtha-table")
         self.remarks = boxes.text()
-        self.forest = boxes.build(ipw.VBox, css="qtha-forest")
+        self.forest = boxes.styled(ipw.VBox, css="qtha-forest")
         super().__init__(layout=boxes.layout())
         self.brief = boxes.column([self.first, self.steps], css="qtha-brief-verdict")
         more = Fold("All columns and notes", boxes.column([self.whole, self.remarks]))

@@ -57,9 +57,9 @@ class Watch:
         self.empty = boxes.text(f"<p>{EMPTY}</p>", "qtha-empty")
         self.log = Fold("Log", lambda: self.log_view)
         along = [(words, name) for name, words in TITLES.items()]
-        self.along = boxes.build(ipw.Dropdown, options=along, description="along")
-        self.log_x = boxes.build(ipw.Checkbox, description="log x", indent=False)
-        self.log_y = boxes.build(ipw.Checkbox, description="log loss", indent=False)
+        self.along = boxes.styled(ipw.Dropdown, options=along, description="along")
+        self.log_x = boxes.styled(ipw.Checkbox, description="log x", indent=False)
+        self.log_y = boxes.styled(ipw.Checkbox, description="log loss", indent=False)
         for name in ("along", "log_x", "log_y"):
             traitlets.link((self.plot, name), (getattr(self, name), "value"))
         scales = [self.along, self.log_x, self.log_y]

@@ -117,7 +117,7 @@ class Workbench(StaticOutput, ipw.VBox):
         self.table = RunsTable(announce=self.aria.say, brief=True)
         self.children = [
             self.aria, self.header, self.banner,
-            boxes.build(ipw.HBox, [self.setup, results], css="qtha-body"),
+            boxes.styled(ipw.HBox, [self.setup, results], css="qtha-body"),
             boxes.column([self.table], css="qtha-runs-pane"),
         ]  # fmt: skip
         self.say(missing)

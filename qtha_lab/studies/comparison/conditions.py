@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from qtha_lab.core.call_syntax import parse_call
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,15 @@ def _settings(label: str, model: str) -> tuple[int | None, float | None, str]:
     modules = options.pop("target_modules", None)
     try:
         modules = modules or default_target_modules(model)
-    except Refusal:  # a model that is not on this machine
+    except Refusal as refusal:  # a model that is not on this machine
+        log.debug("modules of %s stay unnamed: %s", label, refusal)
         modules = "the model's default"
     try:
         config = get_method(name).make_config(
             task_type="CAUSAL_LM", target_modules=["q_proj"], **options
         )
-    except Refusal:  # a plugin that is not loaded
+    except Refusal as refusal:  # a plugin that is not loaded
+        log.debug("r and alpha of %s stay unnamed: %s", label, refusal)
         config = None
     r = getattr(config, "r", None)
     alpha = getattr(config, "lora_alpha", None) or getattr(config, "alpha", None)
