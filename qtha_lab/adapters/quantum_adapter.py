@@ -31,6 +31,7 @@ from torch.nn import functional
 
 from qtha_lab.adapters.basis_states import n_qubits_for
 from qtha_lab.adapters.change import Change, Layer, TensorSpec
+from qtha_lab.adapters.initialisation.angles import angles_setting
 from qtha_lab.adapters.method import Control
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.circuits import Angle, Circuit, Gate
@@ -58,6 +59,7 @@ class QuantumAdapterConfig(AdapterConfig):
     train_generator: bool = setting(
         True, "Train the angles, or the numbers of the control. Off keeps their initial values."
     )
+    angles: str = angles_setting()
 
 
 @functools.lru_cache(maxsize=256)
@@ -134,6 +136,9 @@ class QuantumAdapter(Change):
         self.n_numbers = config.r * (layer.in_features + layer.out_features)
         self.n_qubits = n_qubits_for(self.n_numbers)
         layer.check_rank(config.r)
+
+    def angle_circuits(self):
+        return {"params": circuits} if (circuits := self.circuits()) else {}
 
     def circuits(self) -> list[Circuit]:
         is_circuit = self.config.generator == "circuit"

@@ -52,7 +52,7 @@ def controlled_methods() -> list[str]:
 
     Example:
         >>> controlled_methods()
-        ['qtha', 'qtha_gradient', 'qpa', 'qtha_shared', 'quantum_train', 'prequant']
+        ['qtha', 'qtha_gradient', 'qpa', 'qtha_shared', 'quantum_train', 'prequant', 'quantum_adapter']
     """
     controlled = [name for name in method_names() if get_method(name).controls]
     return sorted(controlled, key=lambda name: -len(get_method(name).controls))

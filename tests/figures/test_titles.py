@@ -13,6 +13,7 @@ from qtha_lab.figures.loss_curves import curve
 from qtha_lab.figures.machinery.theme import method_style
 from qtha_lab.studies.comparison.table import rows
 from widgets.runs.run_list import RunRow
+from widgets.runs.variants import variants
 
 TITLED = MethodChoice.parse("lora(r=2,title='small one, tuned')")
 
@@ -45,7 +46,10 @@ def test_curves_tables_and_rows_show_the_title(tmp_path):
     entry = {"label": label, "method": "lora", "seed": 0, "eval_loss": 4.0}
     assert rows({"runs": [entry]})[0]["method"] == TITLED.title
     run = run_folder(tmp_path, label)
-    assert RunRow(run, print, print, print).title == "small one, tuned, seed 0"
+    assert (
+        RunRow(run, print, print, print, variants([label])[label]).title
+        == "small one, tuned, seed 0"
+    )
 
 
 def test_points_of_a_sweep_are_told_apart_by_their_titles():

@@ -156,9 +156,9 @@ def test_a_text_declares_predictions_builds_and_exercises_of_each_kind(load):
     assert number.with_constants({"x": 5}).grader.right == 10
     assert letters.solution == 'valid = "ac"'
     assert [reason for _, reason in letters.mistakes] == [
-        "a is true",
-        "b is false",
-        "c is true, too",
+        "a is missing: a is true",
+        "b is not part of the answer: b is false",
+        "c is missing: c is true, too",
     ]
     assert even.mistakes == (("even = 11", "it is odd"),)
     even.grader.check(8)
