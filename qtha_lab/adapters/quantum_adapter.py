@@ -15,7 +15,7 @@ Trainable parameters of a layer:
 
 Source:
     quantum-adapter 0.1.1 on PyPI (Apache-2.0), method `amplitude`: r = 4, L = 10, angles uniform
-    over a whole turn, scalings. Nothing of its code is used. Its own classical control is not in
+    over a whole rotation, scalings. Nothing of its code is used. Its own classical control is not in
     the package.
 """
 
@@ -31,7 +31,7 @@ from torch.nn import functional
 
 from qtha_lab.adapters.basis_states import n_qubits_for
 from qtha_lab.adapters.change import Change, Layer, TensorSpec
-from qtha_lab.adapters.initialisation.angles import angles_setting
+from qtha_lab.adapters.initialisation.angles import angles_setting, check_angle_setting, draw_angles
 from qtha_lab.adapters.method import Control
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.circuits import Angle, Circuit, Gate
@@ -60,6 +60,11 @@ class QuantumAdapterConfig(AdapterConfig):
         True, "Train the angles, or the numbers of the control. Off keeps their initial values."
     )
     angles: str = angles_setting()
+
+    def __post_init__(self):
+        super().__post_init__()
+        circuits = [ry_ring(2, 1)] if self.generator == "circuit" else []
+        check_angle_setting(self.angles, circuits, f"generator={self.generator!r}")
 
 
 @functools.lru_cache(maxsize=256)
@@ -162,7 +167,7 @@ class QuantumAdapter(Change):
             tensors["P"].normal_()
             tensors["params"].normal_()
         else:
-            tensors["params"].uniform_(0, 2 * math.pi)
+            draw_angles(tensors["params"], self.config.angles, self.circuits())
         tensors["scale"].fill_(0.0 if self.config.init_weights else 1.0)
 
     def factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -165,8 +165,9 @@ def _is_same(grader: Any, function: Callable, arguments: tuple, others: tuple) -
 
 
 def _parameter(function: Callable, place: int) -> str:
-    names = list(inspect.signature(function).parameters)
-    return names[place] if place < len(names) else f"the {_ordinal(place)} argument"
+    known = list(inspect.signature(function).parameters.values())
+    is_named = place < len(known) and known[place].kind is not inspect.Parameter.VAR_POSITIONAL
+    return known[place].name if is_named else f"the {_ordinal(place)} argument"
 
 
 def _changes_of_arguments(count: int) -> Iterator[tuple[str, Callable[[tuple], tuple]]]:

@@ -84,7 +84,7 @@ def test_a_mistake_nobody_thought_of_is_not_told_the_right_value(exercise):
     verdict = check(exercise.number, guesses[type(exercise.grader)])
     assert verdict.state == "wrong"
     if isinstance(exercise.grader, grading.Function):  # a small case with its expected value
-        assert " instead of " in verdict.message
+        assert " instead of " in str(verdict)
     elif not isinstance(exercise.grader, grading.Number):
         assert not tells(verdict.message.split("helps on")[0], exercise.grader.right_values())
     assert "too large" not in verdict.message
