@@ -26,7 +26,7 @@ ADAPTER = "default"
 
 
 class PhaseSettings(Protocol):
-    """Interface of a training phase (see `qtha_lab.experiment.phases`)."""
+    """Interface of a training phase (see `qtha_lab.experiment.objectives`)."""
 
     @property
     def name(self) -> str:

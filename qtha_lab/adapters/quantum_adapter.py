@@ -15,8 +15,8 @@ Trainable parameters of a layer:
 
 Source:
     quantum-adapter 0.1.1 on PyPI (Apache-2.0), method `amplitude`: r = 4, L = 10, angles uniform
-    over a whole rotation, scalings. Nothing of its code is used. Its own classical control is not in
-    the package.
+    over a whole rotation, scalings. Nothing of its code is used. Its own classical control is not
+    in the package.
 """
 
 import dataclasses

@@ -6,9 +6,8 @@ import functools
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.composite_gates import preparation
 from qtha_lab.circuits.native_gates import NativeStep, native_steps
-from qtha_lab.circuits.routing import route
+from qtha_lab.circuits.routing import Topology, route
 from qtha_lab.circuits.schedule import start_times
-from qtha_lab.circuits.topology import Topology
 from qtha_lab.core.errors import Refusal
 
 

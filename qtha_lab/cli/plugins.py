@@ -67,7 +67,7 @@ def trust(
     """
     from qtha_lab.core.io import show
     from qtha_lab.experiment.run_directory.plugins import record_trust
-    from qtha_lab.studies.kinds import described_folder
+    from qtha_lab.studies.launch import described_folder
 
     folder, described = described_folder(name)
     digests = record_trust(folder, described)

@@ -15,7 +15,7 @@ from qtha_lab.core.io import show
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment import Experiment, MethodChoice, Training
-from qtha_lab.experiment.run_directory.status import SUMMARISED
+from qtha_lab.experiment.run_directory.events import SUMMARISED
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option(help="Return at once; the run goes on by itself.")]

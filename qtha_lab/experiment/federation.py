@@ -16,7 +16,7 @@ from qtha_lab.experiment import plan, validation
 from qtha_lab.experiment.axes import COMMON
 from qtha_lab.experiment.description import MethodsAndSeeds
 from qtha_lab.experiment.experiment import Experiment
-from qtha_lab.experiment.phases import phases_text
+from qtha_lab.experiment.objectives import phases_text
 
 
 class Federation(MethodsAndSeeds, init=False):

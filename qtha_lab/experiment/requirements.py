@@ -9,8 +9,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.processes import allowed_cores
 from qtha_lab.core.settings import unknown
-from qtha_lab.experiment.objectives import Preference, Reinforce, Supervised
-from qtha_lab.experiment.phases import phases_text
+from qtha_lab.experiment.objectives import Preference, Reinforce, Supervised, phases_text
 
 if TYPE_CHECKING:
     from qtha_lab.experiment.plan import Plan

@@ -1,13 +1,18 @@
 """Conversion of a description to YAML, Python code, a shell command and a notebook.
 
 Depends only on the declared fields of a description; checks no values.
+
+Needs no Jupyter package, so a comparison on a cluster can write its notebook. nbformat comes with
+the extra `lab` only.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +23,6 @@ from qtha_lab.core.call_syntax import write_options, write_value
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_yaml, read_bytes
 from qtha_lab.core.io.strict_yaml import FLOAT
-from qtha_lab.core.notebook_format import code, markdown, notebook_text
 
 log = logging.getLogger(__name__)
 
@@ -289,3 +293,33 @@ def to_notebook(description: BaseModel) -> str:
     head = f"# {kind} repeated\n\nRun All does what this does in a shell:\n\n```sh\n{command}\n```"
     sources = [to_python(description).rstrip(), *_RESULTS[kind]]
     return notebook_text([markdown(head), *map(code, sources)])
+
+
+def code(source: str, *tags: str) -> dict[str, Any]:
+    """Return a code cell."""
+    metadata = {"tags": [*tags]} if tags else {}
+    cell = {"cell_type": "code", "execution_count": None, "metadata": metadata, "outputs": []}
+    return cell | {"source": source.splitlines(keepends=True)}
+
+
+def markdown(source: str) -> dict[str, Any]:
+    """Return a cell of text."""
+    return {"cell_type": "markdown", "metadata": {}, "source": source.splitlines(keepends=True)}
+
+
+def notebook_text(cells: Sequence[dict[str, Any]]) -> str:
+    """Return the text of a notebook file.
+
+    Example:
+        >>> print(notebook_text([code("1 + 1")])[:15])
+        {
+         "cells": [
+    """
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    whole = {
+        "cells": [cell | {"id": f"cell-{number}"} for number, cell in enumerate(cells)],
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(whole, ensure_ascii=False, indent=1, sort_keys=True) + "\n"

@@ -18,13 +18,15 @@ from qtha_lab.experiment.objectives import (
     OF_OBJECTIVES,
     Distillation,
     Objective,
+    Phase,
     Preference,
     Reinforce,
     Supervised,
     default_of,
+    named_phases,
     objective_of,
+    phases_text,
 )
-from qtha_lab.experiment.phases import Phase, named_phases, phases_text
 from qtha_lab.experiment.validated_model import Declared
 
 OPTIMISER: JsonDict = {"section": "optimiser"}

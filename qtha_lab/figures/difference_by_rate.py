@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery import labels, theme, ticks
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import error_bar
@@ -151,7 +151,7 @@ def _draw(lines: Lines, measure: str, reference: str, page_style: PageStyle) -> 
     )
     styles = theme.distinct_styles(names)
     rates = [row["learning_rate"] for line in lines.values() for row in line]
-    axis = ticks.axis_of_rates(rates)
+    axis = labels.axis_of_rates(rates)
     for number, place in enumerate(places):
         at: dict[str, Any] = {"row": 1 + number // across, "col": 1 + number % across}
         for label in names:

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES
-from qtha_lab.figures.machinery import labels, theme, ticks
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import MOST_BANDS, panels, rule
@@ -180,7 +180,7 @@ def _draw(
         pd.concat([whole, lost[unnamed]]).sort_index(), "learning_rate", measure, "method",
         page_style, hover="%{x:g}: %{y:.5g} over %{customdata} seeds", data="seeds",
         ends=("smallest", "largest"), bands=len(styles) <= MOST_BANDS, styles=styles,
-        xaxis=ticks.axis_of_rates(points["learning_rate"]), yaxis={"range": frame},
+        xaxis=labels.axis_of_rates(points["learning_rate"]), yaxis={"range": frame},
     )  # fmt: skip
     for row in best.itertuples():
         figure.add_trace(page_style.line_of(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.run_scatter import RunPoint
 
 FAR = 12  # a positive axis with at least this ratio of its ends is logarithmic
@@ -15,7 +15,7 @@ class Scale(NamedTuple):
 
     name: str
     heights: dict[Any, float]
-    ticks: list[tuple[float, str]]
+    labels: list[tuple[float, str]]
     log: bool = False
     low: float = 0.0
     high: float = 1.0
@@ -53,13 +53,13 @@ def _number_scale(name: str, numbers: list[float]) -> Scale:
     span = high - low or 1.0
     heights = {v: ((math.log10(v) if log else v) - low) / span for v in numbers}
     few = sorted(numbers) if len(numbers) <= 5 else None
-    named = few or (ticks.between(10**low, 10**high) if log else ticks.linear(low, high, 5))
+    named = few or (labels.between(10**low, 10**high) if log else labels.linear(low, high, 5))
     at = [(((math.log10(v) if log else v) - low) / span, _tick(v)) for v in named]
     return Scale(name, heights, at, log, low, low + span)
 
 
 def _tick(value: float) -> str:
-    return ticks.thousands(value) if abs(value) >= 1000 else f"{value:.4g}"
+    return labels.thousands(value) if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def inside(

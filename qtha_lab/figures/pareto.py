@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES
-from qtha_lab.figures.machinery import labels, theme, ticks
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import error_bar, with_front
@@ -168,7 +168,7 @@ def _cost_axis(costs: list[float]) -> dict:
     The linear axis starts at zero where zero is near.
     """
     if _is_log(costs):
-        return ticks.log_axis(costs, ticks.thousands)
+        return labels.log_axis(costs, labels.thousands)
     if costs and min(costs) > 2 * (max(costs) - min(costs)) > 0:
         edge = 0.15 * (max(costs) - min(costs))
         return {"range": [min(costs) - edge, max(costs) + edge], "nticks": 6}

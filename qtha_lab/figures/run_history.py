@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.loss_curves import decimate
-from qtha_lab.figures.machinery import labels, theme, ticks
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table, value_text
@@ -176,8 +176,8 @@ def _draw(
             for place, line in enumerate(seeds):
                 figure.add_traces(_line(line, style, smoothing, page_style, place == 0))
     along, up = [v for line in lines for v in line["x"]], [v for line in lines for v in line["y"]]
-    figure.update_xaxes(title_text=labels.axis(x), **(ticks.log_axis(along) if logs[0] else {}))
-    figure.update_yaxes(title_text=labels.axis(y), **(ticks.log_axis(up) if logs[1] else {}))
+    figure.update_xaxes(title_text=labels.axis(x), **(labels.log_axis(along) if logs[0] else {}))
+    figure.update_yaxes(title_text=labels.axis(y), **(labels.log_axis(up) if logs[1] else {}))
     return page_style.with_legend(figure, list(by_label))
 
 

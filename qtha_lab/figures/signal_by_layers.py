@@ -10,7 +10,7 @@ from typing import TypedDict
 import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import panels, rule
@@ -75,6 +75,6 @@ def _draw(frame: pd.DataFrame, scatter: float | None, page_style: PageStyle) -> 
     figure = panels(
         frame, "n_layers", "signal", "topology", page_style, hover="%{x} layers: %{y:.3g}",
         xaxis={"dtick": 1},
-        yaxis={"title_text": "share of ⟨Z⟩ that is left", **ticks.log_axis(values)},
+        yaxis={"title_text": "share of ⟨Z⟩ that is left", **labels.log_axis(values)},
     )  # fmt: skip
     return figure.add_hline(y=scatter, line=rule(page_style, "dash", 1)) if scatter else figure

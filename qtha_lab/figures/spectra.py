@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import panels, rule
@@ -97,6 +97,6 @@ def _draw(frame: pd.DataFrame, page_style: PageStyle) -> go.Figure:
     figure = panels(
         frame.assign(singular_value=values)[drawn], "index", "singular_value", "method", page_style,
         hover="σ%{x} = %{y:.3g}", xaxis={"rangemode": "tozero"},
-        yaxis=ticks.log_axis([THRESHOLD * largest, largest, *values]),
+        yaxis=labels.log_axis([THRESHOLD * largest, largest, *values]),
     )  # fmt: skip
     return figure.add_hline(THRESHOLD * largest, line=rule(page_style))

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.figures.machinery import labels, ticks
+from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.table import Table
@@ -69,7 +69,7 @@ def _draw(steps: np.ndarray, grid: np.ndarray, page_style: PageStyle) -> go.Figu
         colorscale="Cividis",
         customdata=grid.T,
         hovertemplate="step %{x}, σ%{y} = %{customdata:.3g}<extra></extra>",
-        colorbar=page_style.colorbar("σ", ticks.log_colors(low, largest)),
+        colorbar=page_style.colorbar("σ", labels.log_colors(low, largest)),
     )
     figure = go.Figure(heat)
     figure.update_xaxes(title_text=labels.axis("step"), showgrid=False)

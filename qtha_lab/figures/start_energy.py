@@ -13,7 +13,7 @@ from typing import TypedDict
 import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme, ticks
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import draw_by_size, rule
@@ -115,7 +115,7 @@ def _draw(runs: pd.DataFrame, page_style: PageStyle) -> go.Figure:
     frame = pd.concat([*errors, others]).rename(columns={"bond": "bond_dim"})
     figure = draw_by_size(frame, "bond_dim", "error", page_style, layout={"height": height})
     _add_falls(figure, runs, page_style)
-    scale = ticks.log_axis(pd.concat(errors)["error"])
+    scale = labels.log_axis(pd.concat(errors)["error"])
     names = list(dict.fromkeys(runs["label"]))
     figure.update_xaxes(domain=left, anchor="y", type="log" if len(prepared) else None)
     figure.update_yaxes(title_text="relative error", domain=top, anchor="x", **scale)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme, ticks
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import rule
@@ -112,7 +112,7 @@ def _draw(
             "title": {"text": "root mean square"},
             "domain": [0.6, 1],
             "anchor": "x",
-            **ticks.log_axis(positive),
+            **labels.log_axis(positive),
             "range": [floor, math.log10(max(positive)) + 0.2],
         },
         "xaxis2": {

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import theme, ticks
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import panels, rule
@@ -94,7 +94,7 @@ def _draw(frame: pd.DataFrame, dense: int, page_style: PageStyle) -> go.Figure:
         frame, "parameters", "relative_error", "matrix", page_style,
         hover="%{x:,} parameters: %{y:.3g}", styles=styles | {CHOSEN: ring},
         mode=dict.fromkeys(names, "lines+markers") | {CHOSEN: "markers"},
-        xaxis=ticks.log_axis([dense, *frame["parameters"]], ticks.thousands),
+        xaxis=labels.log_axis([dense, *frame["parameters"]], labels.thousands),
         yaxis={"range": [-0.02, 1.05]},
     )  # fmt: skip
     marker = {"size": 2.2 * page_style.marker, "line_width": 1.5 * page_style.line}

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery import theme, ticks
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import unchecked
@@ -112,7 +112,7 @@ def _draw(
                 "hovertemplate": hover,
             })  # fmt: skip
     values_above = [v for k, (_, values) in histories.items() for v in values.flat if v > floors[k]]
-    scale = ticks.log_axis(values_above)
+    scale = labels.log_axis(values_above)
     layout = {k: v | scale if k.startswith("yaxis") else v for k, v in layout.items()}
     if step is not None and histories:
         line = {"dash": "dot", "width": page_style.line, "color": page_style.inks.text}

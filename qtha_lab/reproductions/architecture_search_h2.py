@@ -18,7 +18,7 @@ from qtha_lab.studies.architecture_search import (
     best_of_starts,
     search,
 )
-from qtha_lab.tasks.problems.molecules import (
+from qtha_lab.tasks.problems.hamiltonians import (
     HARTREE_FOCK_WIRES,
     hydrogen_ground_energy,
     hydrogen_matrix,

@@ -24,7 +24,7 @@ from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.reproductions.machinery.training_loop import minimised_costs
 from qtha_lab.simulators import expval
-from qtha_lab.tasks.problems.cuts import Graph, random_graph
+from qtha_lab.tasks.problems.hamiltonians import Graph, random_graph
 
 LAYERS = 2
 RATE = 0.05  # of Adam on the test graphs

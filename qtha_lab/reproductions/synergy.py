@@ -18,7 +18,7 @@ from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.reproductions.machinery.training_loop import minimised_costs
 from qtha_lab.simulators import expval
-from qtha_lab.tasks.problems.spins import (
+from qtha_lab.tasks.problems.hamiltonians import (
     check_installed,
     ground_energy,
     ground_state_mps,

@@ -1,21 +1,24 @@
 """Launch runs: create their directories, and start their workers or send them away.
 
 The work is done by `qtha_lab.runs.worker`, in a process and session of its own.
+
+Ids of one second sort by method and chance.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qtha_lab.core import paths
+from qtha_lab.core.io import open_file, parse_json
 from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.objectives import teacher_folder
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.plugins import record_plugins
-from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.process_start import taken_over
 from qtha_lab.runs.remote import RemoteBackend
 from qtha_lab.runs.run import Run, start
@@ -108,3 +111,53 @@ def _created(experiment: Experiment, folder: Path, origin: Mapping[str, Any] | N
     record_plugins(files)
     log.info("launching %s in %s", experiment.method.label, files.path)
     return files
+
+
+def with_absolute_paths(experiment: Experiment) -> Experiment:
+    """Return the experiment with absolute paths, for a resume in any working folder.
+
+    This covers model folder, task file, teacher and plugin files.
+    """
+    places = {name: absolute_place(getattr(experiment, name)) for name in ("model", "task")}
+    changes: dict[str, Any] = {n: v for n, v in places.items() if v != getattr(experiment, n)}
+    if teacher := experiment.training.teacher_run:
+        folder = str(teacher_folder(teacher))
+        if folder != teacher:
+            changes["training"] = experiment.training.replace(teacher=folder)
+    plugins = [_absolute_path(name) for name in experiment.plugins]
+    if plugins != experiment.plugins:
+        changes["plugins"] = plugins
+    return experiment.replace(**changes) if changes else experiment
+
+
+def absolute_place(name: str) -> str:
+    """Return the absolute path of a model folder or task file; other names stay unchanged."""
+    path = paths.as_path(name)
+    is_path_like = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
+    return str(path.resolve()) if is_path_like and path.exists() else name
+
+
+def _absolute_path(plugin: str) -> str:
+    file = paths.as_path(plugin)
+    return str(file.resolve()) if file.suffix == ".py" and file.exists() else plugin
+
+
+LONGEST_LINE = 2**16  # bytes
+
+
+def in_launch_order(runs: Iterable[Run]) -> list[Run]:
+    """Sort runs by seconds in ids, then by times in logs.
+
+    The first method of a comparison is the reference of the others.
+    """
+    return sorted(runs, key=lambda run: (run.id[:15], _begun(run), run.id))
+
+
+def _begun(run: Run) -> float:
+    """Return the time of the first line of a run's log; infinity without one."""
+    try:
+        with open_file(run.files.events, links=False) as file:
+            return float(parse_json(file.readline(LONGEST_LINE))["t"])
+    except (OSError, ValueError, KeyError, TypeError) as reason:
+        log.debug("no beginning of %s: %s", run.id, reason)
+        return float("inf")

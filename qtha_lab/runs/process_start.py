@@ -35,8 +35,7 @@ from qtha_lab.experiment.run_directory import (
     exit_status,
     queue,
 )
-from qtha_lab.experiment.run_directory.events import EventLog, read_tail
-from qtha_lab.experiment.run_directory.status import last_step
+from qtha_lab.experiment.run_directory.events import EventLog, last_step, read_tail
 
 log = logging.getLogger(__name__)
 

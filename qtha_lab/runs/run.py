@@ -20,22 +20,14 @@ from qtha_lab.core.io import printable, read_tail
 from qtha_lab.core.settings import nearest
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
-from qtha_lab.experiment.run_directory import (
-    RunDir,
-    checkpoints,
-    exit_status,
-    outage,
-    queue,
-    summary_check,
-)
+from qtha_lab.experiment.run_directory import RunDir, checkpoints, disk, exit_status, queue
 from qtha_lab.experiment.run_directory.annotations import annotate
-from qtha_lab.experiment.run_directory.events import history, read_events
+from qtha_lab.experiment.run_directory.events import RESUMABLE, Status, history, read_events
 from qtha_lab.experiment.run_directory.files import check_disk_space
 from qtha_lab.experiment.run_directory.index import list_records
 from qtha_lab.experiment.run_directory.plugins import check_plugins
-from qtha_lab.experiment.run_directory.record import LOG_LOST, Record, stamp
+from qtha_lab.experiment.run_directory.record import LOG_LOST, Record, facts, flaw, stamp
 from qtha_lab.experiment.run_directory.record import read_record as read_record
-from qtha_lab.experiment.run_directory.status import RESUMABLE, Status
 from qtha_lab.experiment.run_directory.trash import delete
 from qtha_lab.runs.kill import KILL, record_kill, send_signal
 from qtha_lab.runs.process_start import start_workers
@@ -152,7 +144,7 @@ class Run:
         """Return the present state, from the last events and the worker's lock."""
         before, record = self._record, self.record  # read once: young records are not cached
         status = record.status
-        if not record.has_log and outage.is_unreachable(self.path.parent):
+        if not record.has_log and disk.is_unreachable(self.path.parent):
             self._record = before
             last = Status("away", 0, 0) if before is None else before.status
             return replace(last, state="away", message=f"the folder {self.path.parent} is away")
@@ -209,15 +201,15 @@ class Run:
         The state is "unreadable" if the run's own summary is missing or damaged.
         """
         status = status or self.status()
-        facts = summary_check.facts(self.files)
+        known = facts(self.files)
         state = {"state": status.state, "message": status.message}
         summary = self.summary
         if status.state == "finished" or (status.state == "diverged" and summary is not None):
-            wrong = summary_check.flaw(summary, facts)
+            wrong = flaw(summary, known)
             if wrong or summary is None:
-                return facts | {"state": "unreadable", "message": wrong}
-            return summary | facts | state
-        return facts | state
+                return known | {"state": "unreadable", "message": wrong}
+            return summary | known | state
+        return known | state
 
     def plot(self) -> Figure:
         """Plot the train loss and the evaluation loss."""

@@ -23,13 +23,11 @@ from qtha_lab.core.io import remove_file, whole_number
 from qtha_lab.experiment.run_directory import (
     RunDir,
     disk,
-    gpus,
-    outage,
+    processors,
     queue,
 )
-from qtha_lab.experiment.run_directory.events import EventLog, read_tail
-from qtha_lab.experiment.run_directory.status import last_step
-from qtha_lab.experiment.run_directory.thread_share import FreeThreads
+from qtha_lab.experiment.run_directory.events import EventLog, last_step, read_tail
+from qtha_lab.experiment.run_directory.processors import FreeThreads
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ class StopRequest:
 
     def __call__(self) -> bool:
         for file in (self.run.experiment_file, self.run.events):
-            if not file.exists() and not outage.wait_until_reachable(self.run):
+            if not file.exists() and not disk.wait_until_reachable(self.run):
                 raise Refusal(
                     f"{file} must stay in place during the run, got a file that was moved or "
                     "deleted."
@@ -214,7 +212,7 @@ def _wait_for_slots(
     If there are GPUs, each process of the run takes one.
     """
     files = queue.queue_places(folder)
-    by_file = gpus.visible_gpus(folder) if queue.is_counted() else {}
+    by_file = processors.visible_gpus(folder) if queue.is_counted() else {}
     n_cards = min(len(by_file), processes.world_size(local=True))
     of = f"{'one' if count == 1 else count} of {len(files)} slots"
     on = f" and {n_cards} of {len(by_file)} cards" if by_file else ""
@@ -223,7 +221,7 @@ def _wait_for_slots(
         run.path.name, lambda: queue.take([(files, count), (list(by_file), n_cards)]), stop
     )
     if held is not None and by_file:
-        gpus.use([name for file, name in by_file.items() if file in held])
+        processors.use([name for file, name in by_file.items() if file in held])
     return held
 
 

@@ -323,14 +323,14 @@ def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | N
     """
     if not engine.startswith("device:"):
         return 1, None, ""
-    from qtha_lab.simulators.device import plugins
+    from qtha_lab.simulators.device import options
     from qtha_lab.simulators.device.engine import circuits
     from qtha_lab.simulators.device.options import parse_engine
 
     forward, backward = circuits(circuit, readout, engine)
     spec = parse_engine(engine)
     shifts = backward if backward > 1 else 0
-    place = "" if plugins.is_local(spec.device) else spec.device
+    place = "" if options.is_local(spec.device) else spec.device
     return forward + shifts, spec.options.shots, place
 
 

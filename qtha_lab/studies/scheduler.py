@@ -17,7 +17,7 @@ from qtha_lab.core import fault_log
 from qtha_lab.core.io import refuse_inner_links
 from qtha_lab.experiment.run_directory import disk, queue
 from qtha_lab.runs.process_start import FORKS, end_scheduler
-from qtha_lab.studies.kinds import study_in
+from qtha_lab.studies.launch import study_in
 from qtha_lab.studies.study import Study
 from qtha_lab.studies.work import drive
 

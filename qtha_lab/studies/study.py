@@ -34,8 +34,7 @@ from qtha_lab.core.settings import nearest
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.plugins import record_trust, trusted
-from qtha_lab.runs.launch import create_all
-from qtha_lab.runs.launch_order import in_launch_order
+from qtha_lab.runs.launch import create_all, in_launch_order
 from qtha_lab.runs.process_start import FORKS
 from qtha_lab.runs.run import Run, Status, list_runs
 from qtha_lab.studies.scheduler_process import start_scheduler

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import outage, queue
-from qtha_lab.runs.absolute_paths import with_absolute_paths
-from qtha_lab.runs.launch import launch_all
+from qtha_lab.experiment.run_directory import disk, queue
+from qtha_lab.runs.launch import launch_all, with_absolute_paths
 from qtha_lab.runs.process_start import start_worker
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
 from qtha_lab.runs.run import Run, Status, list_runs, resume_all
@@ -258,9 +257,9 @@ def together(plans: Sequence[Iterator[None]]) -> Iterator[None]:
 
 def wait_for(folder: Path) -> None:
     """Wait while a folder is unreachable in a storage outage."""
-    if outage.is_unreachable(folder):
+    if disk.is_unreachable(folder):
         log.warning("the folder %s is away: the study goes on when it is back", folder)
-    while outage.is_unreachable(folder):
+    while disk.is_unreachable(folder):
         time.sleep(POLL_SECONDS)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import SUFFIXES, ReadCounts, read, table_rows, table_suffix
-from qtha_lab.core.io.arrow import check_arrow
+from qtha_lab.core.io.parquet import check_arrow
 from qtha_lab.core.io.unpacked import is_packed
 from qtha_lab.tasks.shapes import listed
 

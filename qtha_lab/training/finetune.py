@@ -26,13 +26,12 @@ from qtha_lab.training.callbacks import record_bottlenecks
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.loop import Trained, make_trainer, train
 from qtha_lab.training.memory import PeakMemory
-from qtha_lab.training.process_group import ProcessGroup
+from qtha_lab.training.processes import ProcessGroup, Threads, same_bits
 from qtha_lab.training.resume import ResumePoint, newest_complete
 from qtha_lab.training.scores import load_scorers
 from qtha_lab.training.session import Session
 from qtha_lab.training.setup import Loaded, load_session
 from qtha_lab.training.test_evaluation import write_test
-from qtha_lab.training.threads import Threads, same_bits
 
 
 class TrainingResult(NamedTuple):

@@ -3,6 +3,9 @@
 Each position costs one number per vocabulary token, and no loss reads a prompt's logits. A model
 without an output head, or with a head called on other inputs, computes all logits and gives the
 same result.
+
+Runs that differ only in this perturbation differ in no setting. The spread of many such runs is a
+noise floor: a smaller difference between methods has no meaning.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
+import torch
 from jaxtyping import Float
 from peft import PeftModel
 from torch import Tensor, nn
@@ -134,3 +138,31 @@ def has_plain_loss(model: nn.Module) -> bool:
         return False
     routed = getattr(base.config, "output_router_logits", False)
     return base.loss_function is ForCausalLMLoss and not routed
+
+
+@torch.no_grad()
+def perturb(model: nn.Module, repeat: int) -> None:
+    """Change each non-zero trained number by one ulp, in a random direction.
+
+    Args:
+        model: Model whose trained parameters are changed in place; global random state is not
+            changed.
+        repeat: Number of the repeat, used as the seed of the directions; 0 changes nothing.
+
+    Example:
+        >>> layer = torch.nn.Linear(2, 2)
+        >>> before = layer.weight.detach().clone()
+        >>> perturb(layer, 1)
+        >>> (layer.weight - before).abs().max() < 1e-7, bool((layer.weight != before).all())
+        (tensor(True), True)
+    """
+    if not repeat:
+        return
+    generator = torch.Generator().manual_seed(repeat)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            up = torch.randint(0, 2, parameter.shape, generator=generator).bool()
+            far = torch.full_like(parameter, torch.inf)
+            towards = torch.where(up.to(parameter.device), far, -far)
+            moved = torch.nextafter(parameter, towards)
+            parameter.copy_(torch.where(parameter == 0, parameter, moved))

@@ -23,7 +23,7 @@ from qtha_lab.experiment.run_directory import checkpoints
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.training.early_stopping import EarlyStop
 from qtha_lab.training.evaluation import Interrupted, evaluating
-from qtha_lab.training.process_group import ProcessGroup
+from qtha_lab.training.processes import ProcessGroup
 
 log = logging.getLogger(__name__)
 

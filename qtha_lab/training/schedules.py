@@ -18,7 +18,7 @@ from transformers import TrainerCallback, get_scheduler
 from qtha_lab.adapters.phases import Part, enter
 from qtha_lab.adapters.tensor_groups import HEAD, adapter_groups
 from qtha_lab.core.settings import unknown
-from qtha_lab.experiment.phases import Phase
+from qtha_lab.experiment.objectives import Phase
 from qtha_lab.experiment.run_directory.events import EventLog
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def phase_of(phases: Sequence[Phase], step: int) -> int:
     """Return the index of the phase that contains a step; the first step is 1.
 
     Example:
-        >>> from qtha_lab.experiment.phases import parse_phases
+        >>> from qtha_lab.experiment.objectives import parse_phases
         >>> phases = parse_phases("a(steps=2),b(steps=3)")
         >>> [phase_of(phases, step) for step in range(1, 6)]
         [0, 0, 1, 1, 1]
@@ -146,7 +146,7 @@ def scheduled(
         warmup: Fraction of a phase's steps used for warm-up.
 
     Example:
-        >>> from qtha_lab.experiment.phases import parse_phases
+        >>> from qtha_lab.experiment.objectives import parse_phases
         >>> sgd = torch.optim.SGD([torch.zeros(1)], lr=1.0)
         >>> course = scheduled(sgd, parse_phases("a(steps=2),b(steps=4)"), "linear", 0.0)
         >>> [course.lr_lambdas[0](step) for step in range(6)]

@@ -18,9 +18,8 @@ from qtha_lab.experiment import Experiment, Training
 from qtha_lab.experiment.run_directory import RunDir, disk
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
 from qtha_lab.training.evaluation import Interrupted
-from qtha_lab.training.process_group import ProcessGroup
+from qtha_lab.training.processes import ProcessGroup, Threads
 from qtha_lab.training.resume import ResumePoint, find_start
-from qtha_lab.training.threads import Threads
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,7 @@ from qtha_lab.training import evaluation
 from qtha_lab.training.distillation import load_teacher, seen_before
 from qtha_lab.training.evaluation import by_length
 from qtha_lab.training.memory import wait_for_memory
-from qtha_lab.training.objective import Objective
-from qtha_lab.training.perturbation import perturb
+from qtha_lab.training.objective import Objective, perturb
 from qtha_lab.training.preference import MEANING, PairObjective
 from qtha_lab.training.reinforce import Reward, loss_meaning
 from qtha_lab.training.session import Session, optional_measurement

@@ -25,7 +25,7 @@ from qtha_lab.core import metrics, paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read
 from qtha_lab.core.paths import shared_name
-from qtha_lab.experiment.run_directory import RunDir, summary_check
+from qtha_lab.experiment.run_directory import RunDir, record
 from qtha_lab.experiment.run_directory.events import history, read_events
 from qtha_lab.experiment.run_directory.queue import n_cores
 
@@ -38,7 +38,7 @@ LAST_STEPS = 10
 def run_summary(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
     """Compute the content of `summary.json`."""
     events = read_events(run.events)[0]
-    who = summary_check.facts(run)
+    who = record.facts(run)
     return {
         **who,
         "model": shared_name(who["model"]),

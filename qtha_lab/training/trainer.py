@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 from transformers.loss.loss_utils import ForCausalLMLoss
 
-from qtha_lab.experiment.phases import Phase
+from qtha_lab.experiment.objectives import Phase
 from qtha_lab.training.objective import (
     IGNORED,
     Answers,
@@ -27,7 +27,7 @@ from qtha_lab.training.objective import (
     chooses_classes,
     has_plain_loss,
 )
-from qtha_lab.training.process_group import ProcessGroup
+from qtha_lab.training.processes import ProcessGroup
 from qtha_lab.training.schedules import scheduled, set_groups_apart, set_head_apart
 
 

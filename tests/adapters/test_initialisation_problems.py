@@ -14,9 +14,14 @@ import torch
 from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
 from qtha_lab.figures import steps_to_target
 from qtha_lab.reproductions.flip import circuit_of, problem, steps_by_size
-from qtha_lab.tasks.problems.cuts import Graph, random_graph
+from qtha_lab.tasks.problems.hamiltonians import (
+    Graph,
+    ground_energy,
+    ground_state_mps,
+    ising_terms,
+    random_graph,
+)
 from qtha_lab.tasks.problems.small_circuit_labels import labelled_points
-from qtha_lab.tasks.problems.spins import ground_energy, ground_state_mps, ising_terms
 
 PAULIS = {"X": np.array([[0.0, 1.0], [1.0, 0.0]]), "Z": np.diag([1.0, -1.0])}
 

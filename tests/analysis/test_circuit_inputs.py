@@ -12,7 +12,7 @@ from qtha_lab.analysis.updates.activations import bottlenecks, capture_inputs
 from qtha_lab.experiment.run_directory.schema import is_event
 from qtha_lab.figures.circuit_history import circuit_history
 from qtha_lab.figures.circuit_inputs import by_block, circuit_inputs, over_steps
-from qtha_lab.training.perturbation import perturb
+from qtha_lab.training.objective import perturb
 
 SMALL = {"r": 2, "use_mpo": False, "n_layers": 1, "target_modules": TARGETS["llama"]}
 

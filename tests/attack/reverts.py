@@ -52,7 +52,7 @@ REVERTS = (
     ),
     Revert(
         "a module's name is looked up by importing its packages",
-        "qtha_lab/core/plugin_files.py",
+        "qtha_lab/core/plugin_loading.py",
         "    levels = list(_levels(name))\n",
         "    importlib.util.find_spec(name)\n    levels = list(_levels(name))\n",
         "reader named_plugins",
@@ -66,7 +66,7 @@ REVERTS = (
     ),
     Revert(
         "steps of a program are not limited",
-        "qtha_lab/circuits/imports/budget.py",
+        "qtha_lab/circuits/imports/qasm_expression.py",
         "        self.left -= steps\n",
         "",
         "tests/circuits/test_import_budget.py -k six",

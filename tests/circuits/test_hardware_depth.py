@@ -27,9 +27,8 @@ from qtha_lab.circuits import (
 )
 from qtha_lab.circuits.hardware import reordered
 from qtha_lab.circuits.native_gates import native_steps
-from qtha_lab.circuits.routing import route
+from qtha_lab.circuits.routing import Topology, route
 from qtha_lab.circuits.schedule import commute
-from qtha_lab.circuits.topology import Topology
 
 CHIPS = ["line", "ring", "grid:2x3", "all-to-all"]
 

@@ -7,7 +7,7 @@ from support.hanging_programs import HANGING, HEAD_3
 from support.refusals import refused
 
 from qtha_lab.circuits import Circuit
-from qtha_lab.circuits.imports import budget
+from qtha_lab.circuits.imports import qasm_expression
 from qtha_lab.core.errors import Refusal
 
 
@@ -85,11 +85,11 @@ def test_a_power_of_many_qiskit_parameters_is_refused():
 def test_qiskit_definitions_that_nest_too_deeply_are_refused():
     qiskit = pytest.importorskip("qiskit", reason="needs the extra circuits")
     inner = qiskit.QuantumCircuit(1, name="g0")
-    for n in range(1, budget.DEEPEST + 3):
+    for n in range(1, qasm_expression.DEEPEST + 3):
         outer = qiskit.QuantumCircuit(1, name=f"g{n}")
         outer.append(inner.to_gate(), [0])
         inner = outer
-    with pytest.raises(Refusal, match=f"nest at most {budget.DEEPEST} deep"):
+    with pytest.raises(Refusal, match=f"nest at most {qasm_expression.DEEPEST} deep"):
         Circuit.from_qiskit(inner)
 
 

@@ -3,7 +3,7 @@
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from qtha_lab.core.notebook_format import code, markdown, notebook_text
+from qtha_lab.experiment.serialisation import code, markdown, notebook_text
 
 
 def test_the_text_is_what_nbformat_writes():

@@ -14,7 +14,7 @@ from support.refusals import refused
 from benchmarks.machine import forget_peak_memory, memory_bytes, peak_memory_bytes
 from qtha_lab.circuits import Angle, Circuit, Gate, ansatze, to_pennylane
 from qtha_lab.simulators import engine_costs, estimate, expval_z
-from qtha_lab.simulators.device import plugins
+from qtha_lab.simulators.device import options
 
 SHOTS = "device:default.qubit(shots=100)"
 
@@ -55,7 +55,7 @@ def test_no_samples_cost_nothing():
 
 def test_a_machine_elsewhere_is_counted_but_not_timed(monkeypatch):
     # no plugin of others is installed here, so one of PennyLane's own stands for it
-    monkeypatch.setattr(plugins, "is_local", lambda device: False)
+    monkeypatch.setattr(options, "is_local", lambda device: False)
     monkeypatch.setattr(engine_costs, "_curve", None)  # nothing is run
     result = estimate(ansatze.build("qtha", 3, 2), 2, SHOTS)
     assert (result.circuits, result.shots, result.seconds) == (170, 17_000, None)

@@ -7,7 +7,7 @@ from qtha_lab.cli import app, run, runs  # noqa: F401  (they add their commands)
 from qtha_lab.core.metrics import MEASURES, Measure, recorded, with_units
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, write_json
-from qtha_lab.experiment.run_directory.summary_check import flaw
+from qtha_lab.experiment.run_directory.record import flaw
 from qtha_lab.figures.machinery.labels import axis, latex
 from qtha_lab.figures.pareto import pareto
 from qtha_lab.runs.run import Run, Status

@@ -11,7 +11,7 @@ from qtha_lab.experiment import Experiment, Training
 from qtha_lab.experiment.cost import calibration
 from qtha_lab.experiment.cost.preview import Simulation, mean_length, preview
 from qtha_lab.experiment.plan import resolve
-from qtha_lab.simulators.device import engine, plugins
+from qtha_lab.simulators.device import engine, options
 
 TRAINING = Training(threads=1)
 
@@ -123,7 +123,7 @@ def test_shots_are_counted_with_those_of_the_gradients():
 
 def test_a_machine_elsewhere_is_not_timed_and_nothing_is_sent_there(monkeypatch):
     # no plugin of others is installed here, so one of PennyLane's own stands for it
-    monkeypatch.setattr(plugins, "is_local", lambda device: False)
+    monkeypatch.setattr(options, "is_local", lambda device: False)
     monkeypatch.setattr(engine, "run", None)
     result, circuits = simulation(
         "qtha(r=2,waist=8,n_layers=1,engine='device:default.qubit(shots=9)')"

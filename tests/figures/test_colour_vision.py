@@ -3,7 +3,7 @@
 import pytest
 from support.refusals import refused
 
-from qtha_lab.figures.machinery.colour_vision import SIGHTS, all_seen, seen
+from qtha_lab.figures.machinery.theme import SIGHTS, all_seen, seen
 
 
 def distance(one, other):

@@ -15,7 +15,7 @@ from qtha_lab.figures.circuit_inputs import circuit_inputs
 from qtha_lab.figures.circuit_state import circuit_state, phase_colors
 from qtha_lab.figures.forest import forest
 from qtha_lab.figures.gradient_variance import fall, gradient_variance
-from qtha_lab.figures.machinery import labels, ticks
+from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.provenance import Provenance, build_date
 from qtha_lab.figures.machinery.table import Table
@@ -187,7 +187,7 @@ def test_labels_have_units_and_unknown_ones_are_shown_as_they_are():
 
 def test_logarithmic_ticks_are_round_and_inside():
     for low, high in ((1e-9, 1e3), (0.3, 0.8), (5, 5000), (0.02, 0.9)):
-        axis = ticks.log_axis([low, high])
+        axis = labels.log_axis([low, high])
         result = [math.log10(tick) for tick in axis["tickvals"]]
         assert 1 <= len(result) <= 8
         assert axis["range"][0] <= min(result) <= max(result) <= axis["range"][1]

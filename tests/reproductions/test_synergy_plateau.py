@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from qtha_lab.reproductions.synergy import DEEP, PREPARED, deep_circuit, squared_gradient
-from qtha_lab.tasks.problems.spins import ising_terms
+from qtha_lab.tasks.problems.hamiltonians import ising_terms
 
 pytest.importorskip("quimb")
 SEEDS = range(5)

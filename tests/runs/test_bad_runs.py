@@ -15,10 +15,10 @@ from qtha_lab.experiment.run_directory import RunDir, write_json
 from qtha_lab.experiment.run_directory.events import (
     EventLog,
     history,
+    last_status,
     read_events,
     read_tail,
 )
-from qtha_lab.experiment.run_directory.status import last_status
 from qtha_lab.figures.loss_curves import from_events
 from qtha_lab.runs import run
 from qtha_lab.studies.comparison import rows, run_data, summarise_runs

@@ -15,10 +15,11 @@ from qtha_lab.experiment.run_directory.events import (
     TAIL_BYTES,
     EventLog,
     history,
+    last_status,
     read_events,
     read_tail,
+    seconds_left,
 )
-from qtha_lab.experiment.run_directory.status import last_status, seconds_left
 from qtha_lab.training.summary import wall_seconds
 
 

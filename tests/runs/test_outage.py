@@ -7,7 +7,7 @@ from support.run_folders import run_folder, status, train, write
 from support.waiting import wait_until
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import outage
+from qtha_lab.experiment.run_directory import disk
 from qtha_lab.runs.launch import launch
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.work import wait_for
@@ -28,14 +28,14 @@ def test_a_run_that_is_out_of_sight_is_away_and_not_ended(tmp_path):
 def test_a_run_that_was_deleted_is_not_waited_for(tmp_path):
     run = run_folder(tmp_path / "runs")
     run.path.rename(tmp_path / "bin")
-    assert not outage.wait_until_reachable(run.files)
+    assert not disk.wait_until_reachable(run.files)
 
 
 def test_a_folder_that_does_not_come_back_is_given_up(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(outage, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(disk, "PATIENCE_SECONDS", 0.3)
     run = run_folder(tmp_path / "share" / "runs")
     (tmp_path / "share").rename(tmp_path / "elsewhere")
-    assert not outage.wait_until_reachable(run.files)
+    assert not disk.wait_until_reachable(run.files)
     assert capsys.readouterr().err.count("\n") == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.waiting import wait_until
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import gpus, queue
+from qtha_lab.experiment.run_directory import processors, queue
 from qtha_lab.runs.launch import launch
 
 TAKES = """
@@ -120,14 +120,14 @@ def two_cards(tmp_path, monkeypatch):
     for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
         (tmp_path / "dev").mkdir(exist_ok=True)
         (tmp_path / "dev" / name).touch()
-    monkeypatch.setattr(gpus, "DEVICES", tmp_path / "dev")
-    monkeypatch.setattr(gpus, "_torch_has_cuda", lambda: True)
-    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+    monkeypatch.setattr(processors, "DEVICES", tmp_path / "dev")
+    monkeypatch.setattr(processors, "_torch_has_cuda", lambda: True)
+    monkeypatch.delenv(processors.VISIBLE, raising=False)
     return tmp_path / "queue"
 
 
 def test_each_card_has_one_run_at_a_time(two_cards, monkeypatch):
-    places = gpus.visible_gpus(two_cards)
+    places = processors.visible_gpus(two_cards)
     assert list(places.values()) == ["0", "1"]
     held = [queue.take([(list(places), 1)]) for _ in range(3)]
     assert held[2] is None
@@ -138,22 +138,22 @@ def test_each_card_has_one_run_at_a_time(two_cards, monkeypatch):
     assert both is not None
     queue.release(both)
     assert queue.computing(two_cards) == 0  # a card is no slot
-    monkeypatch.setenv(gpus.VISIBLE, "")
-    gpus.use([places[file] for file in both])
-    assert os.environ[gpus.VISIBLE] == "0,1"
+    monkeypatch.setenv(processors.VISIBLE, "")
+    processors.use([places[file] for file in both])
+    assert os.environ[processors.VISIBLE] == "0,1"
 
 
 @pytest.mark.parametrize(
     ("visible", "names"), [("1", ["1"]), ("0, GPU-1a2b", ["0", "GPU-1a2b"]), ("", []), ("-1", [])]
 )
 def test_cards_that_a_person_hid_are_none_of_ours(two_cards, monkeypatch, visible, names):
-    monkeypatch.setenv(gpus.VISIBLE, visible)
-    assert gpus.cards() == names
+    monkeypatch.setenv(processors.VISIBLE, visible)
+    assert processors.cards() == names
 
 
 def test_without_cards_or_without_cuda_nobody_waits_for_one(two_cards, monkeypatch):
-    monkeypatch.setattr(gpus, "_torch_has_cuda", lambda: False)
-    assert gpus.visible_gpus(two_cards) == {}
+    monkeypatch.setattr(processors, "_torch_has_cuda", lambda: False)
+    assert processors.visible_gpus(two_cards) == {}
     assert queue.take([([], 0)]) == {}
 
 

@@ -13,7 +13,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.runs.launch import launch
-from qtha_lab.runs.remote import host, remote_backend_named
+from qtha_lab.runs.remote import registry, remote_backend_named
 from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.studies import comparison
 
@@ -221,9 +221,7 @@ def test_a_job_of_slurm_works_on_a_run_which_is_stopped_and_resumed_as_any_other
 
 def test_a_worker_dies_with_the_process_that_waits_for_it(tmp_path):
     run = Run(RunDir.create(SMALL.experiments()[0], tmp_path).path)
-    code = (
-        "import sys; from qtha_lab.runs.remote.host import work_here; work_here(sys.argv[1], 1, {})"
-    )
+    code = "import sys; from qtha_lab.runs.remote.registry import work_here; work_here(sys.argv[1], 1, {})"
     waiting = subprocess.Popen([sys.executable, "-c", code, str(run.path)])
     wait_until(lambda: queue.holder(run.files.lock))
     waiting.kill()
@@ -233,7 +231,7 @@ def test_a_worker_dies_with_the_process_that_waits_for_it(tmp_path):
 
 
 def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path):
-    sentence = host.work_here(str(tmp_path / "elsewhere"), 1, {})
+    sentence = registry.work_here(str(tmp_path / "elsewhere"), 1, {})
     assert "must share the folder of runs" in sentence
 
 

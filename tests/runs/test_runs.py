@@ -21,8 +21,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
 from qtha_lab.runs import kill
-from qtha_lab.runs.absolute_paths import with_absolute_paths
-from qtha_lab.runs.launch import launch
+from qtha_lab.runs.launch import launch, with_absolute_paths
 from qtha_lab.runs.run import Run, attach, list_runs
 from qtha_lab.training.finetune import fine_tune
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from qtha_lab.experiment.run_directory import queue
-from qtha_lab.experiment.run_directory.thread_share import (
+from qtha_lab.experiment.run_directory.processors import (
     WINDOW_SECONDS,
     FreeThreads,
     share,
@@ -27,7 +27,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
 from qtha_lab.training.finetune import fine_tune
-from qtha_lab.training.threads import same_bits
+from qtha_lab.training.processes import same_bits
 
 training = {"steps": 4, "eval_rows": 4, "test_rows": 8, "eval_every": 2, "generate_rows": 1, "max_new_tokens": 2, "batch_size": 4}
 experiment = Experiment(method=sys.argv[1], training=training)

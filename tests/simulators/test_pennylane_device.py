@@ -17,7 +17,7 @@ from pennylane import numpy as pnp
 
 from qtha_lab.core.paths import CHECKOUT
 from qtha_lab.simulators.pennylane_device.device import QthaCpu, fits
-from qtha_lab.simulators.pennylane_device.tapes import request_of_tape
+from qtha_lab.simulators.pennylane_device.graphs import request_of_tape
 
 N = 3
 TEMPLATES = {

@@ -11,7 +11,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import RunDir, index, write_json
 from qtha_lab.experiment.run_directory.events import EventLog
-from qtha_lab.runs.absolute_paths import with_absolute_paths
+from qtha_lab.runs.launch import with_absolute_paths
 from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.studies.comparison import ComparisonStudy, run_comparison
 from qtha_lab.studies.comparison.tuned_methods import folder_of

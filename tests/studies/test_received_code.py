@@ -19,7 +19,7 @@ from support.planted_links import NAME, Hook, poison
 from support.refusals import refused
 from support.run_folders import finish, run_folder, status, write
 
-from qtha_lab.core import paths, plugin_files
+from qtha_lab.core import paths, plugin_loading
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.plugin_loading import fingerprints, load_plugins
 from qtha_lab.experiment import Comparison, Experiment, Federation, Sweep
@@ -303,7 +303,7 @@ def test_a_changed_module_is_refused_while_it_is_loaded(package):
 
 def test_a_package_with_too_many_files_is_refused(package, monkeypatch):
     (package / "data.txt").write_text("")
-    monkeypatch.setattr(plugin_files, "MOST_FILES", 2)
+    monkeypatch.setattr(plugin_loading, "MOST_FILES", 2)
     with refused("The package of a plugin", "more in 'parcel.plugin'"):
         fingerprints(["parcel.plugin"])
 

@@ -6,7 +6,7 @@ from support.refusals import refused
 from qtha_lab import Comparison, Experiment, load_task
 from qtha_lab.core.paths import state_dir
 from qtha_lab.studies.comparison import run_comparison
-from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool, openings
+from qtha_lab.studies.comparison.protocol import open_sealed_pool, openings
 
 SMALL = {"steps": 2, "batch_size": 2, "max_length": 48, "train_rows": 8, "eval_rows": 4}
 ENDS = {"eval_every": 2, "generate_rows": 0, "spectrum_every": 0, "test_rows": 4, "threads": 1}

@@ -16,10 +16,9 @@ from qtha_lab.experiment import Sweep
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.sweep import place_of
 from qtha_lab.studies.sweep import SweepStudy
-from qtha_lab.studies.sweep.confirmation import confirmation
+from qtha_lab.studies.sweep.confirmation import TrialRecord, confirmation
 from qtha_lab.studies.sweep.forecast import forecast
 from qtha_lab.studies.sweep.optuna_study import MethodStudy, open_journal
-from qtha_lab.studies.sweep.record import TrialRecord
 from qtha_lab.studies.sweep.scheduler import origin_of
 
 SMALL = "qtha(r=2,waist=8,n_layers=1,bond_dim=2)"

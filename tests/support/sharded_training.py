@@ -16,7 +16,7 @@ from transformers import set_seed
 from qtha_lab import adapters, models, tasks
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.plan import Plan
-from qtha_lab.training.process_group import ProcessGroup
+from qtha_lab.training.processes import ProcessGroup
 
 STEPS, ROWS, TOKENS = 5, 6, 48
 ROUNDING = 5e-5

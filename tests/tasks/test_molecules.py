@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qtha_lab.reproductions.architecture_search_h2 import SPACE, energy
-from qtha_lab.tasks.problems.molecules import (
+from qtha_lab.tasks.problems.hamiltonians import (
     HARTREE_FOCK_WIRES,
     HYDROGEN,
     hydrogen_ground_energy,

@@ -20,7 +20,7 @@ from qtha_lab.experiment import Experiment, Training
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import read_events
-from qtha_lab.runs.absolute_paths import with_absolute_paths
+from qtha_lab.runs.launch import with_absolute_paths
 from qtha_lab.training.distillation import Deltas, Logits, divergence, tuner_layers
 from qtha_lab.training.objective import Answers
 

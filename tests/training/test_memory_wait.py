@@ -17,8 +17,8 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.memory import wait_for_memory
+from qtha_lab.training.processes import Threads
 from qtha_lab.training.session import Session
-from qtha_lab.training.threads import Threads
 
 GIB = 2**30
 HOLDS = """

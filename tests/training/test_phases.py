@@ -19,7 +19,7 @@ from qtha_lab.adapters.phases import Part, as_it_was, check_phases, close, enter
 from qtha_lab.adapters.tensor_groups import group_of, trained_groups
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, Training
-from qtha_lab.experiment.phases import Phase, parse_phases
+from qtha_lab.experiment.objectives import Phase, parse_phases
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import read_events
 

@@ -15,7 +15,7 @@ from qtha_lab.experiment import Experiment, Training
 from qtha_lab.experiment.run_directory import RunDir, checkpoints, queue
 from qtha_lab.runs.launch import launch
 from qtha_lab.runs.run import Run
-from qtha_lab.training.process_group import ProcessGroup
+from qtha_lab.training.processes import ProcessGroup
 
 # 20 rows in batches of 6: each pass through them ends with a batch of 2, for 3 processes one too
 # few

@@ -9,7 +9,7 @@ from qtha_lab.experiment.run_directory.events import EventLog, read_events
 from qtha_lab.runs.launch import launch
 from qtha_lab.studies.comparison import notes
 from qtha_lab.studies.comparison.table import numbers, rows
-from qtha_lab.training import threads
+from qtha_lab.training import processes
 from qtha_lab.training.summary import measured
 
 TRAINING = {
@@ -40,10 +40,10 @@ def test_a_run_says_whether_another_held_a_slot_while_it_stepped(tmp_path, monke
 
 
 def test_neighbours_that_come_and_go_are_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr(threads, "WINDOW_SECONDS", 0)
+    monkeypatch.setattr(processes, "WINDOW_SECONDS", 0)
     looks = iter([False, False, True, True, False])
     log = EventLog(tmp_path / "events")
-    running = threads.Threads(1, lambda: 1, log, lambda: next(looks))
+    running = processes.Threads(1, lambda: 1, log, lambda: next(looks))
     for step in range(5):
         running.adjust(step)
     assert [(e["step"], e["side_by_side"]) for e in read_events(tmp_path / "events")[0]] == [
@@ -53,7 +53,7 @@ def test_neighbours_that_come_and_go_are_recorded(tmp_path, monkeypatch):
 
 def test_who_does_not_know_of_others_says_nothing_of_them(tmp_path):
     log = EventLog(tmp_path / "events")
-    threads.Threads(1, lambda: 1, log).adjust(0)
+    processes.Threads(1, lambda: 1, log).adjust(0)
     (event,) = read_events(tmp_path / "events")[0]
     assert "side_by_side" not in event
 

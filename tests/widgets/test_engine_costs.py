@@ -6,8 +6,8 @@ import pytest
 from support.workbench_kernel import fail
 
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.experiment.cost.engines import EngineCost, engine_costs, engines
 from qtha_lab.experiment.cost.preview import preview
+from qtha_lab.experiment.cost.sizes import EngineCost, engine_costs, engines
 from qtha_lab.simulators.engine_costs import Speed
 from widgets.explorers import engine_explorer
 from widgets.kit.boxes import is_shown

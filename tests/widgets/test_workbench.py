@@ -17,7 +17,7 @@ from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.cost.preview import Cancelled, preview
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.figures.loss_against_rate import End, loss_against_rate
-from qtha_lab.runs.launch_order import in_launch_order
+from qtha_lab.runs.launch import in_launch_order
 from qtha_lab.runs.run import list_runs
 from widgets.kit.boxes import ErrorText
 from widgets.kit.loop import Background, in_thread

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery.colour_vision import NORMAL, SIGHTS, all_seen
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import TARGETS, PageStyle
 from qtha_lab.figures.machinery.parts import plain_parts, unchecked
+from qtha_lab.figures.machinery.theme import NORMAL, SIGHTS, all_seen
 from qtha_lab.lessons.paper_figures import KINDS, caption_needs, paper_figure
 from qtha_lab.lessons.recordings import recording_names
 from qtha_lab.studies.comparison.compared import NAMES

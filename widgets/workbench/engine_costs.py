@@ -1,6 +1,6 @@
 """The engine of each method's circuits, and the seconds per step on each engine.
 
-A button switches a method to Lightning. Shows `qtha_lab.experiment.cost.engines`; measures nothing.
+A button switches a method to Lightning. Shows `qtha_lab.experiment.cost.sizes`; measures nothing.
 """
 
 from collections.abc import Callable, Mapping

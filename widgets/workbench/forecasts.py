@@ -126,7 +126,7 @@ def engines_of(
         cancelled: Called between engines; True ends the work.
         costs: The previews of its methods, by label.
     """
-    from qtha_lab.experiment.cost.engines import engine_costs
+    from qtha_lab.experiment.cost.sizes import engine_costs
 
     experiments = typical(described).items()
     return {label: engine_costs(e, costs[label], cancelled) for label, e in experiments}

@@ -7,7 +7,7 @@ from functools import partial
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.plugin_loading import load_plugins
 from qtha_lab.experiment import Comparison, Sweep
-from qtha_lab.runs.launch_order import in_launch_order
+from qtha_lab.runs.launch import in_launch_order
 from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.runs.run import attach as attach_run
 from qtha_lab.studies.sweep import SweepStudy

@@ -4,7 +4,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.runs.launch import launch_all
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.contenders import timed
-from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool
+from qtha_lab.studies.comparison.protocol import open_sealed_pool
 
 
 def add_runs(comparison: Comparison, name: str) -> list[Run]:

@@ -10,8 +10,13 @@ from openqasm3 import ast
 
 from qtha_lab.circuits.gate_kinds import GATES
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.imports.budget import DEEPEST, ReadingBudget
-from qtha_lab.circuits.imports.qasm_expression import integer_of, text_of, value_of
+from qtha_lab.circuits.imports.qasm_expression import (
+    DEEPEST,
+    ReadingBudget,
+    integer_of,
+    text_of,
+    value_of,
+)
 from qtha_lab.circuits.polynomial import Polynomial, gates_of
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened

@@ -13,7 +13,7 @@ import openqasm3
 from openqasm3.parser import QASM3ParsingError
 
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.imports.budget import (
+from qtha_lab.circuits.imports.qasm_expression import (
     MOST_CHARACTERS,
     MOST_IN_STATEMENT,
     MOST_NESTED,

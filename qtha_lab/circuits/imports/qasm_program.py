@@ -12,9 +12,8 @@ from typing import Any
 from openqasm3 import ast
 
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.imports.budget import DEEPEST
 from qtha_lab.circuits.imports.program import MOST_GATES, ProgramGates, has_no_effect
-from qtha_lab.circuits.imports.qasm_expression import integer_of, text_of, value_of
+from qtha_lab.circuits.imports.qasm_expression import DEEPEST, integer_of, text_of, value_of
 from qtha_lab.circuits.polynomial import Polynomial
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened

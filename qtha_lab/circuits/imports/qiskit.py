@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.imports.budget import DEEPEST, HIGHEST_DEGREE, ReadingBudget
 from qtha_lab.circuits.imports.program import ProgramGates
+from qtha_lab.circuits.imports.qasm_expression import DEEPEST, HIGHEST_DEGREE, ReadingBudget
 from qtha_lab.circuits.polynomial import Polynomial
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened

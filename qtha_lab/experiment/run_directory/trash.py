@@ -15,9 +15,8 @@ from qtha_lab.core.io import make_folder, move, open_shared, refuse_links, remov
 from qtha_lab.core.locks import PROBE_SECONDS, acquire_within
 from qtha_lab.core.settings import unknown
 from qtha_lab.experiment.run_directory import queue
-from qtha_lab.experiment.run_directory.events import read_tail
+from qtha_lab.experiment.run_directory.events import last_status, read_tail
 from qtha_lab.experiment.run_directory.files import RunDir
-from qtha_lab.experiment.run_directory.status import last_status
 
 NAME = ".trash"
 DOOMED = ".erasing"  # runs that are being erased

@@ -20,7 +20,7 @@ from pathlib import Path
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import printable, shortened, show, write_new
-from qtha_lab.core.io.private import check_folder, check_private, private_folder
+from qtha_lab.core.io.signed import check_folder, check_private, private_folder
 
 log = logging.getLogger(__name__)
 

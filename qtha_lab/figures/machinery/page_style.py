@@ -188,7 +188,7 @@ class PageStyle:
         }
 
     def colorbar(self, title: str, ticks: dict) -> dict:
-        """Return a colour bar with these ticks (see `qtha_lab.figures.machinery.ticks`)."""
+        """Return a colour bar with these ticks (see `qtha_lab.figures.machinery.labels`)."""
         font = {"size": self.font}
         small = {"size": self.small}
         return {

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery import labels, theme, ticks
+from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.table import value_text
@@ -94,7 +94,7 @@ def panels(
 def log_axis(values: pd.Series) -> dict[str, Any]:
     """Return a logarithmic axis: counts in thousands, small numbers in powers of ten."""
     counts = len(values) and values.min() >= 1
-    return ticks.log_axis(values, ticks.thousands if counts else ticks.power_of_ten)
+    return labels.log_axis(values, labels.thousands if counts else labels.power_of_ten)
 
 
 def band(label: str, x: Any, low: Any, high: Any, color: str) -> list[go.Scatter]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from qtha_lab.figures.machinery import ticks
+from qtha_lab.figures.machinery import labels
 
 Span = tuple[float, float]
 LETTER = 0.55  # the mean width of a letter over its height
@@ -108,12 +108,12 @@ class SvgAxis:
             values = list(self.categories)[::step]
             words = values
         elif self.kind == "log":
-            values = ticks.between(10**low, 10**high)
-            words = [ticks.power_of_ten(value) for value in values]
+            values = labels.between(10**low, 10**high)
+            words = [labels.power_of_ten(value) for value in values]
         else:
             space = abs(self.pixels[1] - self.pixels[0])
             most = max(2, min(6, int(space / 46)))
-            by_step = [ticks.linear(low, high, count) for count in range(most, 2 * most + 1)]
+            by_step = [labels.linear(low, high, count) for count in range(most, 2 * most + 1)]
             round_ones = max(
                 by_step, key=len
             )  # two powers of ten, where a low panel has no space for three

@@ -19,7 +19,7 @@ from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.settings import setting
 from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.runs.remote import host
+from qtha_lab.runs.remote import registry
 from qtha_lab.runs.remote.registry import RemoteBackend, name_of, remote_backend
 from qtha_lab.runs.remote.send import Waiting
 
@@ -127,13 +127,13 @@ class _Cluster:
         self.threads, self.is_ours = described.cpus, is_ours
         address = ray.get_runtime_context().gcs_address  # also of a cluster created just now
         self.name = name_of("ray", described, address=address)
-        self.task: Any = ray.remote(max_retries=described.retries, **resources)(host.work_here)
+        self.task: Any = ray.remote(max_retries=described.retries, **resources)(registry.work_here)
         self.tasks: dict[Any, Future] = {}
 
     def start(self, files: RunDir) -> None:
         """Submit one task for a run."""
         waiting = Waiting(files)
-        reference = self.task.remote(str(files.path), self.threads, host.variables())
+        reference = self.task.remote(str(files.path), self.threads, registry.variables())
         self.tasks[reference] = reference.future()
         self.tasks[reference].add_done_callback(functools.partial(_ended, waiting))
 

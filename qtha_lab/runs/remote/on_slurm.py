@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.core.io.private import private_folder
+from qtha_lab.core.io.signed import private_folder
 from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.settings import setting
 from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.runs.remote import host
+from qtha_lab.runs.remote import registry
 from qtha_lab.runs.remote.registry import RemoteBackend, name_of, remote_backend
 from qtha_lab.runs.remote.send import Waiting
 
@@ -65,7 +65,7 @@ class Job:
 
     def __call__(self, *arguments: Any) -> str:
         """Run the worker of a run."""
-        return host.work_here(*arguments)
+        return registry.work_here(*arguments)
 
     def checkpoint(self, *arguments: Any) -> Any:
         """Return the same job for requeueing; the run itself records its progress."""
@@ -107,7 +107,7 @@ class _Jobs:
             **{name: value for name, value in slurm.items() if value},
         )
         waiting = Waiting(files)
-        job = executor.submit(Job(), str(files.path), d.cpus, host.variables())
+        job = executor.submit(Job(), str(files.path), d.cpus, registry.variables())
         log.info("%s is job %s", files.path.name, job.job_id)
         thread = threading.Thread(target=_follow, args=(job, waiting), daemon=True)
         thread.start()

@@ -11,8 +11,7 @@ import os
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import RunDir, queue
-from qtha_lab.experiment.run_directory.events import read_tail
-from qtha_lab.experiment.run_directory.status import last_status
+from qtha_lab.experiment.run_directory.events import last_status, read_tail
 from qtha_lab.runs.process_start import record_status, taken_over
 from qtha_lab.runs.remote.registry import RemoteBackend
 

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtha_lab.experiment.run_directory.status import TERMINAL
+from qtha_lab.experiment.run_directory.events import TERMINAL
 from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.runs.table.frame import as_frame, values, without_nan
 

@@ -40,7 +40,7 @@ from qtha_lab.core.io import (
     secret_key,
     write_atomically,
 )
-from qtha_lab.core.io.private import OTHERS_WRITE, private_folder
+from qtha_lab.core.io.signed import OTHERS_WRITE, private_folder
 from qtha_lab.core.patches import replace_kernel_cache
 from qtha_lab.core.paths import kernels_dir, state_dir
 from qtha_lab.core.reader_page import in_notebook

@@ -25,9 +25,14 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, to_pennylane
 from qtha_lab.core.errors import Refusal
-from qtha_lab.simulators.device import plugins
 from qtha_lab.simulators.device.noise import in_rotations_and_cz, mark_u3, noise_model
-from qtha_lab.simulators.device.options import Spec, parse_engine
+from qtha_lab.simulators.device.options import (
+    Spec,
+    is_local,
+    parse_engine,
+    start_device,
+    takes_seed,
+)
 from qtha_lab.simulators.memory import check_memory
 
 qml: Any = pennylane  # its transforms have no types
@@ -74,7 +79,7 @@ def _check_options(circuit: Circuit, spec: Spec) -> None:
             f"start must be zero for basis {options.basis!r}, got amplitudes. Give the noise as "
             "numbers, or start in zero."
         )
-    if options.seed is not None and not plugins.takes_seed(spec.device):
+    if options.seed is not None and not takes_seed(spec.device):
         raise Refusal(
             f"seed must not be given for PennyLane device {spec.device!r}, got {options.seed}."
         )
@@ -88,7 +93,7 @@ def _check_options(circuit: Circuit, spec: Spec) -> None:
 
 @functools.lru_cache(maxsize=64)
 def _has_channels(device: str) -> bool:
-    started = plugins.start_device(device, 1, ())
+    started = start_device(device, 1, ())
     if hasattr(started, "target_device"):  # plugins written for PennyLane before 0.33
         return "QubitChannel" in started.target_device.operations
     flip = QuantumScript([qml.QubitChannel([np.eye(2)], 0)], [qml.expval(qml.Z(0))])
@@ -108,7 +113,7 @@ def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
     The memory of third-party plugins is unknown; a remote backend needs none on the host.
     """
     spec = parse_engine(name)
-    if not plugins.is_local(spec.device):
+    if not is_local(spec.device):
         return 0
     together = min(batch, _samples_together(spec, circuit.n_qubits))
     return 3 * 16 * _amplitudes(spec, circuit.n_qubits) * together
@@ -293,7 +298,7 @@ class DeviceRun:
         call = [part if isinstance(part, str) else part.tolist() for part in of_call]
         text = repr((spec.options.seed, *call)).encode()
         seed = int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
-        return plugins.start_device(spec.device, self.n_qubits, spec.own, seed)
+        return start_device(spec.device, self.n_qubits, spec.own, seed)
 
     @property
     def _reads_density(self) -> bool:
@@ -477,7 +482,7 @@ def _run(circuit: Circuit, readout: Readout, spec: Spec) -> DeviceRun:
 @functools.lru_cache(maxsize=64)
 def device(spec: Spec, n_qubits: int) -> Any:
     """Return a device, cached for further calls."""
-    return plugins.start_device(spec.device, n_qubits, spec.own)
+    return start_device(spec.device, n_qubits, spec.own)
 
 
 def _amplitudes(spec: Spec, n_qubits: int) -> int:

@@ -22,8 +22,9 @@ from pennylane.transforms import decompose
 from pennylane.transforms.core import transform
 from pennylane.wires import Wires
 
-from qtha_lab.simulators.pennylane_device.graphs import TapeGraph, TapeGraphs
-from qtha_lab.simulators.pennylane_device.tapes import (
+from qtha_lab.simulators.pennylane_device.graphs import (
+    TapeGraph,
+    TapeGraphs,
     TapeRequest,
     holds,
     is_native,

@@ -6,8 +6,7 @@ from qtha_lab.studies.architecture_search.search import (
     best_of_starts,
     search,
 )
-from qtha_lab.studies.architecture_search.space import Space, space_of
-from qtha_lab.studies.architecture_search.supernet import Supernet
+from qtha_lab.studies.architecture_search.supernet import Space, Supernet, space_of
 
 __all__ = [
     "SearchBudget",

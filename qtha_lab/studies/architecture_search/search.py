@@ -17,8 +17,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.libraries import require_extra
-from qtha_lab.studies.architecture_search.space import Point, Space, n_cnots
-from qtha_lab.studies.architecture_search.supernet import Cost, Supernet
+from qtha_lab.studies.architecture_search.supernet import Cost, Point, Space, Supernet, n_cnots
 
 STARTS = 8  # among which a control divides the evaluations of the search
 

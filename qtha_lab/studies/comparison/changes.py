@@ -17,7 +17,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.description import ModelTask
-from qtha_lab.runs.absolute_paths import absolute_place, with_absolute_paths
+from qtha_lab.runs.launch import absolute_place, with_absolute_paths
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.tuned_methods import FOLDER, folder_of
 from qtha_lab.studies.sweep.sweep_study import SweepStudy

@@ -26,11 +26,10 @@ from qtha_lab.runs.run import Run
 from qtha_lab.runs.table.varied import filled, short_labels
 from qtha_lab.studies.comparison import run_data
 from qtha_lab.studies.comparison.claims import against_the_first, measure_of
-from qtha_lab.studies.comparison.folder import described
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import protocol_sentences
 from qtha_lab.studies.comparison.row_losses import read_items
-from qtha_lab.studies.comparison.shared_names import names_in, renamed, shared_names
+from qtha_lab.studies.comparison.run_data import described, names_in, renamed, shared_names
 from qtha_lab.studies.comparison.tuning import at_their_best, family, rates
 
 if TYPE_CHECKING:

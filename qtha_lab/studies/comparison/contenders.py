@@ -16,7 +16,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, read_mapping, write_json
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.matched_methods import Contender
-from qtha_lab.runs.absolute_paths import absolute_place
+from qtha_lab.runs.launch import absolute_place
 
 FILE = "seconds_per_step.json"
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
-from qtha_lab.experiment.run_directory.status import SUMMARISED, TERMINAL
-from qtha_lab.runs.launch_order import in_launch_order
+from qtha_lab.experiment.run_directory.events import SUMMARISED, TERMINAL
+from qtha_lab.runs.launch import in_launch_order
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison import notes, tuning
 from qtha_lab.studies.comparison.claims import (
@@ -28,13 +28,12 @@ from qtha_lab.studies.comparison.claims import (
     pairs_to_first,
 )
 from qtha_lab.studies.comparison.controls import against_controls, control_pairs
-from qtha_lab.studies.comparison.folder import contender_records_of
 from qtha_lab.studies.comparison.next_steps import NextStep, Planner, resume_step
 from qtha_lab.studies.comparison.outcomes import outcomes
 from qtha_lab.studies.comparison.paired import what_decides
 from qtha_lab.studies.comparison.protocol import choices_within_noise
 from qtha_lab.studies.comparison.row_losses import TestItems, read_items
-from qtha_lab.studies.comparison.run_data import find_runs
+from qtha_lab.studies.comparison.run_data import contender_records_of, find_runs
 from qtha_lab.studies.comparison.tuning import family
 
 NO_EFFECT = {

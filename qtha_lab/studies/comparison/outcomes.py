@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from qtha_lab.core.io.text import shortened
 from qtha_lab.experiment.description import by_model_task, name_in
-from qtha_lab.experiment.run_directory.status import TERMINAL
+from qtha_lab.experiment.run_directory.events import TERMINAL
 from qtha_lab.studies.comparison.tuning import at_their_best, family
 
 Entry = Mapping[str, Any]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, write_atomically, write_json
-from qtha_lab.core.notebook_format import code, markdown, notebook_text
 from qtha_lab.core.settings import unknown
+from qtha_lab.experiment.serialisation import code, markdown, notebook_text
 from qtha_lab.studies.comparison.finding import Finding, as_page
-from qtha_lab.studies.comparison.shared_names import renamed
+from qtha_lab.studies.comparison.run_data import renamed
 
 if TYPE_CHECKING:
     from qtha_lab.studies.comparison.compared import Compared

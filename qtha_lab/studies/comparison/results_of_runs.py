@@ -18,7 +18,7 @@ from qtha_lab.studies.comparison.contenders import contender_records
 from qtha_lab.studies.comparison.notes import notes
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import protocol_sentences
-from qtha_lab.studies.comparison.shared_names import names_in, renamed, shared_names
+from qtha_lab.studies.comparison.run_data import names_in, renamed, shared_names
 from qtha_lab.studies.work import Work
 
 

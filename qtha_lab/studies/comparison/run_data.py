@@ -6,14 +6,15 @@ Reads run directories, including copies without checkpoints.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
 from qtha_lab.core.metrics import with_units
+from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.runs.launch_order import in_launch_order
+from qtha_lab.runs.launch import in_launch_order
 from qtha_lab.runs.run import Run, attach, list_runs
 
 
@@ -121,3 +122,85 @@ def commits(runs: Iterable[Run]) -> list[str]:
         if isinstance(commit := git.get("commit"), str):
             names.append(commit + (" with changes" if git.get("dirty") else ""))
     return list(dict.fromkeys(names))
+
+
+def shared_names(names: Iterable[str]) -> dict[str, str]:
+    """Map each absolute path to the fewest last parts that are unique.
+
+    Example:
+        >>> shared_names(["qa", "/home/ada/one/rows.jsonl", "/home/ada/two/rows.jsonl"])
+        {'/home/ada/one/rows.jsonl': 'one/rows.jsonl', '/home/ada/two/rows.jsonl': 'two/rows.jsonl'}
+    """
+    paths = {name: PurePath(name).parts for name in names if PurePath(name).is_absolute()}
+    shared = {}
+    for name, parts in paths.items():
+        others = [other for other in paths.values() if other != parts]
+        count = next(
+            n for n in range(1, len(parts) + 1) if all(o[-n:] != parts[-n:] for o in others)
+        )
+        shared[name] = "/".join(parts[-count:])
+    return shared
+
+
+def names_in(summary: Mapping[str, Any]) -> list[str]:
+    """Return the models and tasks of the runs and contenders in a summary."""
+    entries = [*summary.get("runs", ()), *(summary.get("contenders") or ())]
+    return [str(entry[key]) for entry in entries for key in ("model", "task") if key in entry]
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Replace names in every text of a nested value, the longest first."""
+    if not names:
+        return value
+    if isinstance(value, str):
+        for name in sorted(names, key=len, reverse=True):
+            value = value.replace(name, names[name])
+        return value
+    if isinstance(value, Mapping):
+        return {key: renamed(inner, names) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(renamed(inner, names) for inner in value)
+    return value
+
+
+GROUP = "comparisons"
+EARLIER_TRIAL_SEEDS = [1000]  # of folders that do not state them, written before 0.4.0
+
+
+def described(file: Path) -> Comparison:
+    """Read the `comparison.yaml` of a folder; an earlier one may lack the trial seeds."""
+    comparison = Comparison.from_yaml(file, links=False)
+    tuning = comparison.tuning
+    if tuning is None or "seeds" in tuning.model_fields_set:
+        return comparison
+    return comparison.replace(tuning=tuning.replace(seeds=EARLIER_TRIAL_SEEDS))
+
+
+def contender_records_of(run: Run) -> tuple[Path, list[dict[str, Any]]] | None:
+    """Return the comparison's folder of a run with its tuned contenders; None without one.
+
+    The contenders have their losses by trial seed. Records of another form, as of damaged or
+    earlier summaries, are omitted.
+    """
+    runs_dir, name = run.path.parent, run.experiment.name
+    shared = [runs_dir / GROUP / name] if name else []
+    own = [runs_dir.parent] if runs_dir.name == "runs" else []
+    for place in (*shared, *own):
+        if (place / "comparison.yaml").is_file():
+            records = (read_mapping(place / "summary.json") or {}).get("contenders")
+            return place, list(filter(_is_tuned, records if isinstance(records, list) else []))
+    return None
+
+
+def _is_tuned(record: Any) -> bool:
+    """Return True if a contender's record has its point and losses by seed."""
+    if not isinstance(record, dict):
+        return False
+    texts = [record.get(name) for name in ("model", "task", "declared", "method")]
+    dicts = [record.get(name) for name in ("task_options", "point", "tried")]
+    if not all(isinstance(each, str) for each in texts):
+        return False
+    return all(isinstance(each, dict) for each in dicts) and all(
+        isinstance(losses, list) and all(isinstance(loss, int | float) for loss in losses)
+        for losses in record["tried"].values()
+    )

@@ -22,7 +22,7 @@ from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.matched_methods import Contender
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.study import Study
-from qtha_lab.studies.sweep.record import TrialRecord
+from qtha_lab.studies.sweep.confirmation import TrialRecord
 from qtha_lab.studies.sweep.sweep_study import SweepStudy
 from qtha_lab.studies.work import Work, together
 

@@ -12,6 +12,6 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.studies.federated.federation_study import FederationStudy as FederationStudy
     from qtha_lab.studies.federated.federation_study import federate as federate
     from qtha_lab.studies.federated.flower import federate_on_flower as federate_on_flower
-    from qtha_lab.studies.federated.results import rounds_of as rounds_of
+    from qtha_lab.studies.federated.folder import rounds_of as rounds_of
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -23,9 +23,9 @@ from qtha_lab.studies.federated.folder import Parties, sent_by
 from qtha_lab.training.early_stopping import load_weights
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.finetune import TrainingResult, fine_tune
+from qtha_lab.training.processes import Threads
 from qtha_lab.training.session import Session
 from qtha_lab.training.setup import Loaded, load_session
-from qtha_lab.training.threads import Threads
 
 
 class ClientRounds:

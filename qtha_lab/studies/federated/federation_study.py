@@ -46,8 +46,7 @@ class FederationStudy(Study):
         federation = self.trusted
         import torch
 
-        from qtha_lab.studies.federated.folder import parties
-        from qtha_lab.studies.federated.results import summarise_federation
+        from qtha_lab.studies.federated.folder import parties, summarise_federation
         from qtha_lab.studies.federated.rounds import train_rounds
 
         threads = torch.get_num_threads()

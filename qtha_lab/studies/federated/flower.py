@@ -30,8 +30,13 @@ from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.studies.federated.client_steps import ClientRounds
 from qtha_lab.studies.federated.federation_study import federate
-from qtha_lab.studies.federated.folder import ADAPTER, Parties, Rounds, sent_by
-from qtha_lab.studies.federated.results import summarise_federation
+from qtha_lab.studies.federated.folder import (
+    ADAPTER,
+    Parties,
+    Rounds,
+    sent_by,
+    summarise_federation,
+)
 from qtha_lab.studies.work import OnProgress, ignore
 
 INSTALL = 'pip install "qtha-lab[federated]"'

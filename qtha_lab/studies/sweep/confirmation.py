@@ -7,10 +7,11 @@ The best of many trials is selected on the seeds of the sweep, so its value is b
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep
-from qtha_lab.studies.sweep.record import TrialRecord
 
 
 def confirmation(described: Sweep, best: Mapping[str, TrialRecord], n_seeds: int = 3) -> Comparison:
@@ -60,3 +61,26 @@ def _refuse_other_terms(described: Sweep, terms: list[dict]) -> None:
                     f"Best trials of compared methods must have the same {name}, got {value} "
                     f"for {described.methods[0].label} and {other[name]} for {method.label}."
                 )
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """Tuning trial with its point on the axes, state, objective and runs.
+
+    Attributes:
+        method: Label of the method, without the swept settings.
+        number: Index of the trial among those of its method.
+        state: "running", "complete", "pruned" or "failed".
+        point: The value of each axis.
+        value: Objective, averaged over the seeds; infinite if a run diverged, None before the end.
+        runs: Ids of the runs, one per seed.
+        message: Reason of a failure.
+    """
+
+    method: str
+    number: int
+    state: str
+    point: dict[str, Any]
+    value: float | None
+    runs: list[str]
+    message: str = ""

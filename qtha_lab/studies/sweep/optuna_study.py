@@ -29,8 +29,8 @@ from qtha_lab.core.patches import journal_lock
 from qtha_lab.experiment.axes import Axis
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.sweep import Point, Sweep
+from qtha_lab.studies.sweep.confirmation import TrialRecord
 from qtha_lab.studies.sweep.journal import cut_damage, read_journal
-from qtha_lab.studies.sweep.record import TrialRecord
 
 WHY = "why"
 PRUNED = "pruned"

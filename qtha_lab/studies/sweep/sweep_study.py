@@ -23,8 +23,7 @@ from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.sweep import Sweep
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.study import GOING, StageProgress, Study
-from qtha_lab.studies.sweep.confirmation import confirmation
-from qtha_lab.studies.sweep.record import TrialRecord
+from qtha_lab.studies.sweep.confirmation import TrialRecord, confirmation
 from qtha_lab.studies.work import Work
 
 if TYPE_CHECKING:

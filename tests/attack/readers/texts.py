@@ -135,7 +135,7 @@ def calls(text: str) -> None:
 def labels(text: str) -> None:
     from qtha_lab import Experiment
     from qtha_lab.core.errors import Refusal
-    from qtha_lab.experiment.phases import named_phases
+    from qtha_lab.experiment.objectives import named_phases
     from qtha_lab.tasks.client_shards import ClientShare
 
     refusals = []
