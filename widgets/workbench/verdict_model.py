@@ -10,7 +10,7 @@ from typing import Any
 import traitlets
 
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.runs.launch_order import in_launch_order
+from qtha_lab.runs.launch import in_launch_order
 from qtha_lab.runs.run import Run
 from qtha_lab.runs.table import frame, query
 from qtha_lab.runs.table.columns import column_text, worth_showing
