@@ -7,13 +7,14 @@ import pytest
 
 from tools.stats import TARGETS, sizes
 
-# measured by `make stats`; lines of tests rose by 80 for the faults that the full attack found
+# measured by `make stats`; code, tokens and tests rose for quantum_adapter, causes of wrong answers,
+# conditions of claims, and 143 files and 321 answers that strangers and students bring
 LIMITS = {
-    "lines with JavaScript and CSS": 111_930,
-    "code lines": 68_950,
-    "files": 781,
-    "tokens": 664_050,
-    "lines of tests": 60_250,
+    "lines with JavaScript and CSS": 111_190,
+    "code lines": 69_340,
+    "files": 745,
+    "tokens": 668_450,
+    "lines of tests": 60_990,
 }
 
 
