@@ -15,7 +15,7 @@ class Scale(NamedTuple):
 
     name: str
     heights: dict[Any, float]
-    labels: list[tuple[float, str]]
+    ticks: list[tuple[float, str]]
     log: bool = False
     low: float = 0.0
     high: float = 1.0
