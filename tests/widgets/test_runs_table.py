@@ -117,6 +117,21 @@ def test_a_row_names_what_differs_from_the_other_runs_of_its_method(tmp_path):
     assert methods == {"qtha(r=4)": "", control: "use circuit False", "lora(r=2)": ""}
 
 
+def test_a_row_is_titled_by_method_and_seed_unless_a_user_has_named_its_run(tmp_path):
+    names = {
+        "qtha(r=4)": "20261202-181820-53c4",
+        "dora(r=2)": "workbench 1",
+        "lora(r=2)": "my best",
+    }
+    for method, name in names.items():
+        run_folder(tmp_path, method, name=name)
+    table = RunsTable(tmp_path, brief=True)
+    table.wait()
+    titles = [cells[0] for _, _, cells, *_, heading in table.grid.rows(0, 9) if not heading]
+    table.close()
+    assert sorted(titles) == ["dora · seed 0", "my best", "qtha · seed 0"]
+
+
 def test_the_runs_of_yesterday_are_shown_alone_where_there_are_others(tmp_path):
     today = run_folder(tmp_path, "lora(r=2)").id
     noon = datetime.now().astimezone().replace(hour=12) - timedelta(days=1)

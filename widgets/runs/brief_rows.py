@@ -3,6 +3,7 @@
 Pure functions over the frame of `qtha_lab.runs.table`.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -39,7 +40,8 @@ SHOWN = (
 WRONG = ("dead", "failed", "diverged", "unreadable")
 SHORT = {"learning_rate": "rate", "bond_dim": "bond", "n_layers": "layers", "n_qubits": "qubits"}
 NO_USUAL = object()
-LAUNCHED = "workbench "  # beginning of the name of a run that the page launched
+# the name of a launch, which its runs have unless a user names them; "workbench …" until 0.3
+LAUNCHED = re.compile(r"workbench |\d{8}-\d{6}-[0-9a-f]{4}$")
 
 
 def brief_rows(table: "pandas.DataFrame", now: datetime) -> list[GridRow]:
@@ -100,7 +102,7 @@ def _launch_of(run: str, name: str, origin: str) -> str:
     """Return the sweep or reproduction, else the launch, to which a run belongs."""
     if origin != "launch":
         return origin
-    return f"launch {name if name.startswith(LAUNCHED) else run[:13]}"
+    return f"launch {name if LAUNCHED.match(name) else run[:13]}"
 
 
 def _group(
@@ -136,7 +138,7 @@ def _line(row: Mapping, names: list[str], best: float | None, now: datetime) -> 
     name = row["name"] or ""
     title = str(row["method"] or row["run"])
     title = title if row["seed"] is None else f"{title} · seed {row['seed']}"
-    title = name if name and not name.startswith(LAUNCHED) else title
+    title = name if name and not LAUNCHED.match(name) else title
     parts = [
         f"{SHORT.get(name, name.replace('_', ' '))} {_value(row[name])}"
         for name in names
