@@ -1,5 +1,6 @@
 """`qtha-lab explain`: state the findings of runs in words."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -29,6 +30,8 @@ def explain_runs(
         return
     for sentence in findings.sentences:
         print_text(sentence)
-    for step in findings.next_steps:
+    for number, step in enumerate(findings.next_steps, 1):
         print_text(f"Next: {step.text}")
-        show(f"  {step.command}")
+        added = f"out/next-{number}"  # the new runs are judged together with these
+        together = f" --out {added} && qtha-lab explain {shlex.join([*runs, added])}"
+        show(f"  {step.command}{together if step.comparison else ''}")

@@ -177,6 +177,7 @@ def test_the_command_prints_the_finding_and_the_next_commands(launched, tmp_path
     assert printed.stdout.startswith("lora is lower than qtha by 0.038 nat in test loss; one seed")
     assert "Next: 3 more seeds, " in printed.stdout
     assert "  qtha-lab compare " in printed.stdout
+    assert f" --out out/next-1 && qtha-lab explain {tmp_path} out/next-1" in printed.stdout
     data = json.loads(runner.invoke(load_commands(), ["explain", str(tmp_path), "--json"]).stdout)
     assert data["next_steps"][0]["runs"] == 6
 
