@@ -2,8 +2,6 @@
 
 The folder holds `search.yaml` and `summary.json` with the circuits found. A stopped search
 begins again, with the same result.
-
-Half of the inputs train the angles; the other half selects the circuit.
 """
 
 from __future__ import annotations
@@ -13,27 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor
 
-from qtha_lab.adapters.bottleneck_regression import (
-    SAMPLES,
-    Surrogate,
-    silu_surrogate,
-    surrogates_of_run,
-)
-from qtha_lab.circuits import Circuit
-from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping, write_json
 from qtha_lab.core.libraries import require_extra
 from qtha_lab.experiment.description import StoredDescription
-from qtha_lab.simulators import expval_z
-from qtha_lab.studies.architecture_search.supernet import Cost
 from qtha_lab.studies.study import StageProgress, Study
 from qtha_lab.studies.work import Work
 
 if TYPE_CHECKING:
     from qtha_lab.studies.architecture_search.supernet import Cost
-
 
 N_CIRCUITS = 4  # the result and its three controls
 
@@ -112,6 +98,7 @@ class CircuitSearchStudy(Study):
 
     def _searched(self, described: CircuitSearch) -> list[dict[str, Any]]:
         from qtha_lab.studies.architecture_search import SearchBudget, search, space_of
+        from qtha_lab.studies.architecture_search.objective import costs_of
 
         space, seed = space_of(described.space), described.seed
         train, validate = costs_of(described.on, space.n_qubits, described.engine, seed)
@@ -151,42 +138,3 @@ def _is_whole(circuit: Any) -> bool:
     return isinstance(circuit, dict) and all(
         isinstance(circuit.get(name), kind) for name, kind in kinds.items()
     )
-
-
-def costs_of(on: str, n_qubits: int, engine: str, seed: int = 0) -> tuple[Cost, Cost]:
-    """Return the training cost and the validation cost of a search.
-
-    Each cost is the mean over all maps; the two use disjoint halves of the inputs.
-
-    Args:
-        on: "surrogate" for one random map, or the name of a run. All layers of the run get the
-            same circuit and angles.
-        n_qubits: Number of qubits of the circuits, equal to the size of the map.
-        engine: Name of the simulator of the circuits.
-        seed: Seed of the map and of the inputs.
-
-    Raises:
-        Refusal: If the run does not exist, or its bottleneck size differs from `n_qubits`.
-    """
-    if on == "surrogate":
-        tasks = [silu_surrogate(n_qubits, seed, 2 * SAMPLES)]
-    else:
-        tasks = list(surrogates_of_run(on, seed, 2 * SAMPLES))
-        if tasks[0].inputs.shape[1] != n_qubits:
-            raise Refusal(
-                f"n_qubits must equal the bottleneck r={tasks[0].inputs.shape[1]} of run "
-                f"{on!r}, got {n_qubits}."
-            )
-    halves = [
-        [Surrogate(task.inputs[part], task.targets[part]) for task in tasks]
-        for part in (slice(None, SAMPLES), slice(SAMPLES, None))
-    ]
-    return _mean(halves[0], engine), _mean(halves[1], engine)
-
-
-def _mean(tasks: list[Surrogate], engine: str) -> Cost:
-    def cost(circuit: Circuit, angles: Tensor) -> Tensor:
-        losses = [task.loss(expval_z(circuit, task.inputs, angles, engine)) for task in tasks]
-        return sum(losses[1:], losses[0]) / len(losses)
-
-    return cost

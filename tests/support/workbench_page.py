@@ -19,12 +19,26 @@ def fold_button(bench: Locator, title: str) -> Locator:
     return bench.get_by_role("button", name=re.compile(rf"^{re.escape(title)}(?!\w)")).first
 
 
+# Open folds that the kernel has not opened yet, or whose content the page has not drawn yet.
+UNBUILT = (
+    ".qtha-fold:not(.qtha-unfolded) > .qtha-fold-line > .mod-active:visible",
+    ".qtha-unfolded > .qtha-folded:empty",
+)
+
+
+def built(bench: Locator) -> None:
+    """Wait until the content of every open fold is there."""
+    for selector in UNBUILT:
+        expect(bench.locator(selector)).to_have_count(0)
+
+
 def unfold(bench: Locator, *titles: str) -> None:
     """Open folds by their titles, the outer ones first."""
     for title in titles:
         button = fold_button(bench, title)
         if "mod-active" not in (button.get_attribute("class") or ""):
             button.click()
+        built(bench)
 
 
 def button(bench: Locator, name: str) -> Locator:
@@ -96,7 +110,7 @@ class Hand:
 GRAVE = ("critical", "serious")
 UNNAMED = """part => [...document.querySelectorAll(
     `${part} :is(input, select, textarea, button, [role=slider])`)]
-    .filter(e => !(e.labels?.[0]?.textContent || e.textContent || e.getAttribute('aria-label')).trim())
+    .filter(e => !(e.labels?.[0]?.textContent || e.textContent || e.getAttribute('aria-label') || e.title).trim())
     .map(e => e.outerHTML)"""
 
 

@@ -12,7 +12,16 @@ import nbformat
 import pytest
 from playwright.sync_api import Locator, expect
 from support.jupyter_browser import Lab, open_lab
-from support.workbench_page import button, enter, fold_button, ready, unfold, unnamed, violations
+from support.workbench_page import (
+    built,
+    button,
+    enter,
+    fold_button,
+    ready,
+    unfold,
+    unnamed,
+    violations,
+)
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
@@ -184,7 +193,7 @@ def test_tab_comes_to_every_control_and_where_the_focus_is_can_be_seen(lab, tmp_
         assert lab.complaints == []
 
 
-def test_a_fold_opens_and_shuts_and_is_typed_into_beside_a_busy_kernel(lab, tmp_path):
+def test_a_click_on_a_fold_beside_a_busy_kernel_opens_it_afterwards(lab, tmp_path):
     with workbench(lab, tmp_path) as bench:
         go_on = lab.notebook.parent / "go_on.txt"
         lab.run_cell("go_on.txt")
@@ -194,9 +203,9 @@ def test_a_fold_opens_and_shuts_and_is_typed_into_beside_a_busy_kernel(lab, tmp_
             steps = bench.get_by_label("steps", exact=True)
             expect(steps).to_be_hidden()
             fold.click()
-            enter(bench, "steps", "3")
         finally:
             go_on.touch()
+        enter(bench, "steps", "3")
         expect(bench.locator(".qtha-summary")).to_contain_text("2 runs")
         unfold(bench, "Python, YAML", "Show as a command")
         expect(bench.locator(".qtha-code", has_text="--steps 3")).to_be_visible()
@@ -264,6 +273,7 @@ def test_every_field_can_be_typed_into_in_quick_succession(lab, tmp_path):
         for fold in bench.get_by_role("button", name="more settings").all():
             if fold.is_visible():
                 fold.click()
+        built(bench)
         fields = [
             field
             for field in bench.locator(".qtha-setup .qtha-field input[type=text]").all()

@@ -83,7 +83,7 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         tab.close()
         lab.restart_kernel()
         lab.run_cell("Workbench(")
-        panel = page.locator(".qtha-sweep:not(.qtha-gone)").first
+        panel = page.locator(".qtha-sweep").last
         expect(panel).to_contain_text("dead · ")
         panel.get_by_role("button", name="Resume sweep").click()
         expect(panel).to_contain_text("finished · 6 of 6 trials begun · 6 complete")

@@ -78,7 +78,7 @@ def test_what_cannot_be_answered_is_said_in_the_panel(trained):
         for runs, prompt, sentence in (
             ((), "Hi", "No run to chat with is ticked."),
             ((trained[0].id,), " ", "The prompt is empty."),
-            (("nothing",), "Hi", "Run 'nothing' does not exist"),
+            (("nothing",), "Hi", "Unknown run 'nothing'"),
         ):
             chat.runs, chat.prompt.value = runs, prompt
             chat.background.start("answer", chat.answer)
@@ -157,7 +157,7 @@ def test_without_a_run_there_is_nothing_to_take_away():
     leave = ExportPanel()
     assert "Pick a run" in leave.state.value
     leave.run = "nothing"
-    assert "Run 'nothing' does not exist" in leave.error.text
+    assert "Unknown run 'nothing'" in leave.error.text
 
 
 def test_a_page_is_saved_as_a_notebook_once_under_each_name(tmp_path, monkeypatch):

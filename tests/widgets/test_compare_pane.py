@@ -106,10 +106,10 @@ def test_a_variant_has_one_name_and_one_symbol_in_table_rows_legend_and_figure(f
     assert legend == set(names)
     for run in runs:
         variant = pane.known[run.experiment.method.label]
-        assert variant.html in pane.results.value
-        assert variant.html in rows.rows[run.id].children[0].value
+        assert variant.title_html in pane.results.value
+        assert variant.title_html in rows.rows[run.id].children[0].value
         assert plot.colors[run.id] == [variant.glyph, variant.style["color"]]
-        assert run.experiment.method.label in variant.html  # all options in the tooltip
+        assert run.experiment.method.label in variant.title_html  # all options in the tooltip
     assert all(name in pane.picture.alt for name in names)
 
 

@@ -170,7 +170,7 @@ def test_cards_have_dot_and_name_of_their_variant_and_two_equal_ones_differ():
     titles = [card.title for card in cards.cards]
     assert titles == ["qtha", "lora", "lora (2)"]
     assert cards.cards[0].switch.tooltip == start[0].label
-    assert cards.cards[0].mark == variants([start[0].label])[start[0].label].dot
+    assert cards.cards[0].dot == variants([start[0].label])[start[0].label].dot
     cards.cards[2].form["learning_rate"].entry = "0.01"
     assert cards.cards[2].title == "lora(learning_rate=0.01)"
     cards.cards[2].copy.click()

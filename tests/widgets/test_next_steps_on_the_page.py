@@ -102,7 +102,7 @@ def test_a_click_on_the_page_adds_the_control_and_the_verdict_says_what_changed(
         bench.get_by_role("tab", name="Compare", exact=True).click()
         verdict = bench.locator(".qtha-verdict:visible")
         expect(verdict).to_contain_text("lora is lower than qtha by 0.100 nat")
-        bench.locator(".qtha-steps button", has_text="add the control").click()
+        bench.locator(".qtha-steps button:visible", has_text="add the control").click()
         expect(bench.locator(".qtha-run")).to_have_count(9)
         bench.get_by_role("tab", name="Compare", exact=True).click()
         expect(verdict).to_contain_text("After “add the control (no circuit)")

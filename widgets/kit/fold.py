@@ -30,7 +30,7 @@ class Fold(ipw.VBox):
         '1, 2'
     """
 
-    title, note, mark = traitlets.Unicode(), traitlets.Unicode(), traitlets.Unicode()
+    title, note, dot = traitlets.Unicode(), traitlets.Unicode(), traitlets.Unicode()
     unfolded = traitlets.Bool(False)
 
     def __init__(
@@ -67,9 +67,9 @@ class Fold(ipw.VBox):
         boxes.show(self.place, change["new"])
         boxes.flag(self, "qtha-unfolded", change["new"])
 
-    @traitlets.observe("note", "mark")
+    @traitlets.observe("note", "dot")
     def _write(self, change: Any) -> None:
-        """Show the note after the title, or the HTML of the mark before it."""
+        """Show the note after the title, or the HTML of the dot before it."""
         name, text = change["name"], change["new"]
         if name not in self.words:  # built with the first text
             words = self.words[name] = boxes.text("", f"qtha-fold-{name}")

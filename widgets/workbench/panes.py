@@ -14,7 +14,7 @@ MOST = 200  # maximum number of ticked runs
 WATCH, COMPARE = "Watch", "Compare"
 EXPLORE, CHAT, EXPORT = "Explore", "Chat", "Export"
 VIEWS = "Views: curves, learning rates, settings"
-ALONE = "Show this tab alone, or with the setup and the runs (key f on a figure)"
+ALONE = "Hide or show the setup and the runs (key f on a figure)"
 
 
 class Panes(ipw.Tab):
@@ -56,7 +56,11 @@ class Panes(ipw.Tab):
         self.keeps_views = False
         self.observe(lambda _: setattr(self, "keeps_views", False), "ticked")
         self.alone_button = boxes.styled(
-            ipw.ToggleButton, icon="expand", tooltip=ALONE, css="qtha-icon qtha-alone-button"
+            ipw.ToggleButton,
+            description="Show this tab alone",
+            icon="expand",
+            tooltip=ALONE,
+            css="qtha-icon qtha-alone-button",
         )
         traitlets.link((self, "alone"), (self.alone_button, "value"))
 
