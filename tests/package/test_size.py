@@ -10,11 +10,11 @@ from tools.stats import TARGETS, sizes
 # measured by `make stats`; code, tokens and tests rose for quantum_adapter, causes of wrong answers,
 # conditions of claims, and 143 files and 321 answers that strangers and students bring
 LIMITS = {
-    "lines with JavaScript and CSS": 111_190,
-    "code lines": 69_340,
-    "files": 745,
-    "tokens": 668_450,
-    "lines of tests": 60_990,
+    "lines with JavaScript and CSS": 111_200,
+    "code lines": 69_345,
+    "files": 746,
+    "tokens": 668_480,
+    "lines of tests": 61_040,
 }
 
 
