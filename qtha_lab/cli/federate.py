@@ -63,7 +63,7 @@ def federate(
         return
     print_runs(summary)
     print_text(figure.alt)
-    show(f"in {out / 'summary.json'}; runs in {out / 'runs'}, clients below each")
+    show(f"in {out}")
 
 
 def _figure(summary: dict[str, Any]):

@@ -19,8 +19,10 @@ from qtha_lab.cli.compare import print_comparison
 from qtha_lab.cli.map import print_cells
 from qtha_lab.cli.output import print_table
 from qtha_lab.cli.report import print_verdicts
+from qtha_lab.cli.run import print_state
 from qtha_lab.cli.sweep import print_result
 from qtha_lab.core.paths import data_dir
+from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison import brief_table, differences
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.regime_map import regimes_of
@@ -199,6 +201,44 @@ def _recorded_runs(monkeypatch):
 )
 def test_the_tables_of_a_command_fit(command):
     check_command(*command.split())
+
+
+def test_the_state_of_every_recorded_run_fits(capsys, monkeypatch):
+    for run in list_runs(RUNS):
+        outputs = []
+        for columns in (PAGE, LONG):
+            monkeypatch.setenv("COLUMNS", str(columns))
+            print_state(run)
+            outputs.append(capsys.readouterr().out.rpartition("in /")[0])
+        check_narrow(*outputs)
+
+
+FEW = "--steps 2 --batch-size 2 --max-length 24 --train-rows 14 --eval-rows 4 --test-rows 4"
+METHODS = "lora(r=2),qtha(r=4,waist=16,bond_dim=3,n_layers=2)"
+MADE = {
+    "check-plugin": ["new-plugin ansatz ladder --folder .", "check-plugin ladder.py"],
+    "course build": ["course build course --lessons 0"],
+    "federate": [f"federate --methods {METHODS} --clients 2 --rounds 1 {FEW} --out f"],
+    "init learn": ["init learn --out angles.json --epochs 1"],
+    "evaluate": [
+        f"run --method qtha(r=2,waist=8) {FEW}",
+        "evaluate {0} --cut W_q,angles",
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MADE)
+def test_the_tables_of_what_a_command_makes_fit(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "runs"))
+    *before, command = MADE[name]
+    for line in before:
+        printed(*line.split())
+    made = [run.id for run in list_runs(tmp_path / "runs")]
+    narrow = printed(*command.format(*made).split())
+    assert "┃" in narrow
+    check_narrow(narrow, narrow)  # seconds differ in a second call
 
 
 def test_the_notes_on_own_data_fit(tmp_path):

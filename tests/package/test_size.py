@@ -14,7 +14,7 @@ LIMITS = {
     "code lines": 69_345,
     "files": 746,
     "tokens": 668_480,
-    "lines of tests": 61_040,
+    "lines of tests": 61_090,
 }
 
 
