@@ -131,6 +131,34 @@ def test_every_interval_that_a_front_page_states_was_measured(page):
     assert stated - measured == set()
 
 
+def test_percentages_of_training_loss_on_the_page_of_results_are_those_of_one_rate():
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (ROOT / "docs" / "results" / "one-rate.md").read_text().splitlines()
+        if line.startswith("|")
+    ]
+    headers = {}
+    percent = {}
+    for row in rows:
+        headers = dict(enumerate(row)) if row[0] == "where" else headers
+        if row[0] in ("SmolLM2, qa", "SmolLM2, definitions") and row[1] == "0.0003":
+            for place, cell in enumerate(row[2:], 2):
+                name = re.sub(r" \(\d+%\)", "", headers[place])
+                percent.setdefault(name, []).append(-float(cell.split("; ")[1].strip("%")))
+    page = (ROOT / "docs" / "results.md").read_text()
+    patterns = {
+        "gradient-aware QTHA − LoRA r = 2": r"SmolLM2 is (\d+) to (\d+) % below that of LoRA r = 2",
+        "the same without its circuit − LoRA r = 2": r"without it is (\d+) to (\d+) % below",
+        "LoRA r = 8 − LoRA r = 2": r"LoRA r = 8 at that rate is (\d+) to (\d+) % below",
+        "balanced QTHA − LoRA r = 2": r"Balanced QTHA, .* is (\d+) to (\d+) % below",
+    }
+    for name, pattern in patterns.items():
+        stated = re.search(pattern, page)
+        assert stated is not None, name
+        ends = min(percent[name]), max(percent[name])
+        assert tuple(map(int, stated.groups())) == tuple(map(round, ends)), name
+
+
 def test_the_page_of_results_is_short_and_begins_with_verdicts():
     lines = (ROOT / "docs" / "results.md").read_text().splitlines()
     assert len(lines) <= 200
