@@ -11,13 +11,7 @@ from support.run_folders import COMPARISONS, DESCRIBED
 
 from qtha_lab.core import call_syntax
 from qtha_lab.core.settings import settings_of
-from qtha_lab.experiment import (
-    Comparison,
-    Experiment,
-    MethodChoice,
-    Training,
-    validation,
-)
+from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training, validation
 from qtha_lab.experiment.validated_model import FieldError
 from qtha_lab.models.catalogue import locate
 
@@ -176,45 +170,20 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "setting", "value", "rule"),
     [
-        (
-            {"method": "lora(inference_mode=true)"},
-            "inference_mode",
-            "",
-            "be set for method 'lora'",
-        ),
+        ({"method": "lora(inference_mode=true)"}, "inference_mode", "", "be set for method 'lora'"),
         ({"method": "lora(peft_type=IA3)"}, "peft_type", "", "be set for method 'lora'"),
         ({"method": "qtha(task_type=SEQ_CLS)"}, "task_type", "", "be set for method 'qtha'"),
         ({"method": "qtha(base_model_name_or_path=x)"}, "base_model_name_or_path", "", ""),
-        (
-            {"method": "lora(target_modules=[])"},
-            "method.target_modules",
-            "[]",
-            "",
-        ),
+        ({"method": "lora(target_modules=[])"}, "method.target_modules", "[]", ""),
         (
             {"method": {"name": "lora", "options": {"target_modules": ["q_proj"]}}},
             "method.options: target_modules",
             "it among them",
             "",
         ),
-        (
-            {"training": {"report_to": "mlflow"}},
-            "report_to",
-            "mlflow",
-            "",
-        ),
-        (
-            {"training": {"threads": 99999}},
-            "threads",
-            "99999",
-            "",
-        ),
-        (
-            {"training": {"max_length": 99999999}},
-            "max_length",
-            "99,999,999",
-            "",
-        ),
+        ({"training": {"report_to": "mlflow"}}, "report_to", "mlflow", ""),
+        ({"training": {"threads": 99999}}, "threads", "99999", ""),
+        ({"training": {"max_length": 99999999}}, "max_length", "99,999,999", ""),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
