@@ -1,7 +1,10 @@
 """CPU cores of this process, commands of further processes, and ranks that torchrun assigns."""
 
+import contextlib
+import gc
 import os
 import sys
+from collections.abc import Iterator
 from multiprocessing import spawn
 
 from qtha_lab.core.io import whole_number
@@ -22,6 +25,17 @@ def searches_working_folder() -> bool:
     """Return True if this process imports modules from its working folder."""
     here = os.path.realpath(os.curdir)
     return any(os.path.realpath(entry) == here for entry in sys.path)
+
+
+@contextlib.contextmanager
+def collection_paused() -> Iterator[None]:
+    """Pause garbage collection while libraries are imported, and exclude their objects later."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def allowed_cores() -> list[int]:

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from qtha_lab.core import locks
+from qtha_lab.core import locks, processes
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import append_shared, read, refuse_inner_links, remove_file, shortened
 from qtha_lab.core.processes import module_command
@@ -39,7 +39,7 @@ from qtha_lab.experiment.run_directory.events import EventLog, last_step, read_t
 
 log = logging.getLogger(__name__)
 
-LIBRARIES = (  # all imports of a CPU run before its first step
+LIBRARIES = (  # imports of a CPU run before its first step
     "qtha_lab.training.finetune",
     "qtha_lab.adapters",
     "qtha_lab.models.model_card",
@@ -50,10 +50,8 @@ LIBRARIES = (  # all imports of a CPU run before its first step
     "transformers.trainer",
     "peft.tuners.lora",
     "torch._dynamo",
-    "sacrebleu",
-    "rouge_score.rouge_scorer",
-    "sklearn.metrics",
 )
+SCORERS = ("sacrebleu", "rouge_score.rouge_scorer", "sklearn.metrics")  # after its last step
 DEVICES = {  # device files of the driver, by backend as in `torch.version`
     "cuda": ("/dev/nvidiactl", "/dev/dxg"),
     "hip": ("/dev/kfd", "/dev/dxg"),
@@ -101,8 +99,7 @@ class Forks:
     def start(self, files: RunDir, lock: int) -> bool:
         """Fork the worker of a run; return False if other threads make a fork unsafe."""
         if not self.loaded:
-            load_libraries()
-            self.loaded = True
+            load_libraries(LIBRARIES)
         if names := unsafe_threads():
             log.warning("%s starts as a new process: threads %s", files.path.name, names)
             return False
@@ -116,6 +113,9 @@ class Forks:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         log.info("process %d is forked for %s", pid, files.path.name)
+        if not self.loaded:  # the first run has begun
+            load_libraries(SCORERS)
+            self.loaded = True
         return True
 
     def wait(self) -> None:
@@ -158,8 +158,8 @@ def fork_hindrance() -> str:
     return ""
 
 
-def load_libraries() -> None:
-    """Import the libraries of workers, and load the compiled kernels.
+def load_libraries(names: Sequence[str] = (*LIBRARIES, *SCORERS)) -> None:
+    """Import libraries of workers, and load the compiled kernels.
 
     A thread pool that a library creates at its import would prevent forks.
     """
@@ -168,22 +168,20 @@ def load_libraries() -> None:
     before = dict(os.environ)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     use_threads()
-    gc.disable()
-    for name in LIBRARIES:
-        try:
-            module = importlib.import_module(name)
-            if hasattr(module, "load_kernels"):
-                module.load_kernels()
-        except Exception as fault:  # a worker that needs the module will report the error
-            log.debug("%s is not loaded: %r", name, fault)
-    try:  # a table of a thousand patterns, which each worker would compile
-        from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+    with processes.collection_paused():
+        for name in names:
+            try:
+                module = importlib.import_module(name)
+                if hasattr(module, "load_kernels"):
+                    module.load_kernels()
+            except Exception as fault:  # a worker that needs the module will report the error
+                log.debug("%s is not loaded: %r", name, fault)
+        try:  # a table of a thousand patterns, which each worker would compile
+            from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
-        get_checkpoint_conversion_mapping("llama")
-    except Exception as fault:
-        log.debug("weight names are not prepared: %r", fault)
-    gc.freeze()
-    gc.enable()
+            get_checkpoint_conversion_mapping("llama")
+        except Exception as fault:
+            log.debug("weight names are not prepared: %r", fault)
     os.environ.clear()
     os.environ.update(before)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import gc
 import logging
 import os
 import signal
@@ -118,9 +117,9 @@ def assist(run: RunDir) -> int:
     faulthandler.enable()
     _be_nice()
     use_threads()
-    from qtha_lab.training.finetune import assist as take_steps
+    with processes.collection_paused():
+        from qtha_lab.training.finetune import assist as take_steps
 
-    gc.freeze()  # a collection over the libraries takes half a second
     take_steps(run, int(os.environ["OMP_NUM_THREADS"]))
     return 0
 
@@ -182,9 +181,9 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
             use_threads(threads)
             log.info("%s: loading libraries, %d threads", run.path.name, threads)
             events.append("status", state="loading", step=_last_step(run), message="libraries")
-            from qtha_lab.training.finetune import fine_tune
+            with processes.collection_paused():
+                from qtha_lab.training.finetune import fine_tune
 
-            gc.freeze()  # a collection over the libraries takes half a second
             state, step, message = fine_tune(
                 run,
                 events,

@@ -84,8 +84,6 @@ def fine_tune(
         loaded = loader(session)
         session = together(session, loaded)
         artifacts.write_environment(session, loaded)
-        if session.training.generate_rows:
-            load_scorers()
         trained = train(session, loaded, PeakMemory(loaded.model), callbacks)
         step = trained.step
         return _end(session, loaded, trained)
@@ -117,6 +115,9 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> TrainingResult:
         with autocast():
             record_bottlenecks(session, loaded, trained.step)
     write_test(session, loaded, trained.step, lambda: autocast())
+    if session.training.generate_rows:
+        with trained.memory.paused():
+            load_scorers()
     artifacts.write_answers(session, loaded, trained.step)
     artifacts.write_adapter(session, loaded)
     ended = {}

@@ -6,11 +6,12 @@ libraries and the start method of the worker do not count.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,12 +79,20 @@ class PeakMemory:
         _forget_peak()
         self._weights = sum(map(stored_bytes, (*model.parameters(), *model.buffers())))
         self._resident, self._mapped = resident_bytes(), mapped_bytes()
+        self._earlier = 0
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Exclude the memory that the block adds, such as that of a library."""
+        self._earlier, before = self.bytes(), self.now()
+        yield
+        self._resident += self.now() - before
 
     def bytes(self) -> int:
         """Return the peak so far in bytes; on CUDA, the allocator's peak."""
         if torch.cuda.is_available():
             return torch.cuda.max_memory_allocated()
-        return self._beside_libraries(high_water_bytes())
+        return max(self._earlier, self._beside_libraries(high_water_bytes()))
 
     def now(self) -> int:
         """Return the current memory in bytes, counted as in `bytes`."""

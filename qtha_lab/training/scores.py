@@ -205,7 +205,7 @@ def has_text_scorers() -> bool:
 
 
 def load_scorers() -> None:
-    """Import the scorers of generated answers before training memory is measured."""
+    """Import the scorers of generated answers, whose memory is not the training's."""
     if has_text_scorers():
         for name in ("sacrebleu", "rouge_score.rouge_scorer"):
             importlib.import_module(name)

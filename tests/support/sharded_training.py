@@ -56,7 +56,7 @@ def main(method):
     rows, collate = plan.task.encode(plan.task.train, tokenizer, TOKENS), tasks.collate(tokenizer)
     whole = losses(model, rows, collate, ProcessGroup())
     model, _ = adapted()
-    group = ProcessGroup.join(2)
+    group = ProcessGroup.join(plan.experiment.training)
     mesh = init_device_mesh("cpu", (group.size,))
     for block in model.get_base_model().model.layers:
         fully_shard(block, mesh=mesh)

@@ -32,3 +32,12 @@ def test_a_quantised_weight_takes_what_its_parts_take():
     assert stored_bytes(model.weight) == 4 * MIB
     quantize_(model, Int8WeightOnlyConfig())
     assert MIB <= stored_bytes(model.weight) < 1.1 * MIB
+
+
+def test_what_a_paused_block_adds_is_not_in_the_peak():
+    memory = PeakMemory(nn.Linear(2, 2))
+    with memory.paused():
+        library = torch.ones(200 * MIB // 4)
+    assert memory.bytes() < 60 * MIB
+    block = torch.ones(100 * MIB // 4)
+    assert 90 * MIB < memory.bytes() < 160 * MIB < library.nbytes + block.nbytes
