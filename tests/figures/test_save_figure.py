@@ -16,7 +16,7 @@ from qtha_lab.figures.machinery.legends import dashes_of, labels_in, short_names
 from qtha_lab.figures.machinery.page_style import MOST_LEGEND, PageStyle
 from qtha_lab.figures.run_history import run_history
 from qtha_lab.figures.seed_spread import seed_spread
-from widgets.figures.save_figure import SaveFigure
+from widgets.figures.saving import SaveFigure
 
 FUNCTIONS = {one.name: one for one in figure_functions()}
 RATES = [

@@ -16,7 +16,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.studies import comparison
 from qtha_lab.studies.comparison import ComparisonStudy
-from widgets.workbench.comparison_watch import ComparisonWatch
+from widgets.workbench.study_watch import ComparisonWatch
 
 TRAINING = {
     "steps": 3,

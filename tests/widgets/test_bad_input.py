@@ -10,7 +10,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.memory import check_memory
 from qtha_lab.studies.comparison.notes import side_by_side
-from widgets.workbench.page_terms import in_page_terms
+from widgets.workbench.banner import in_page_terms
 
 
 def rate(bench):

@@ -11,7 +11,7 @@ from qtha_lab.experiment.cost.sizes import EngineCost, engine_costs, engines
 from qtha_lab.simulators.engine_costs import Speed
 from widgets.explorers import engine_explorer
 from widgets.kit.boxes import is_shown
-from widgets.workbench.engine_costs import EngineCosts
+from widgets.workbench.costs import EngineCosts
 from widgets.workbench.setup import Setup
 
 SMALL = "qtha(r=2,waist=8,n_layers=1,bond_dim=2{})"

@@ -10,8 +10,8 @@ from support.workbench_kernel import in_a_kernel, settled
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.cost.preview import preview
 from qtha_lab.experiment.cost.sizes import sizes
+from widgets.workbench.costs import memory_of
 from widgets.workbench.forecasts import measuring
-from widgets.workbench.memory_use import memory_of
 
 SMALL = "qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
 # sizes in a process that has compiled nothing, and the kernels that it leaves

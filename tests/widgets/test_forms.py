@@ -15,8 +15,7 @@ from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
 from qtha_lab.simulators import engine_names
 from qtha_lab.tasks import task_names, task_settings
 from widgets.kit.fold import Fold
-from widgets.kit.name_picker import NamePicker
-from widgets.kit.setting_control import help_of, words_of
+from widgets.kit.setting_control import NamePicker, help_of, words_of
 from widgets.runs.variants import variants
 from widgets.workbench.banner import Fault
 from widgets.workbench.field import Field

@@ -10,8 +10,7 @@ from support.run_folders import run_folder, status, train, write
 from support.workbench_kernel import LONG, Wire
 
 from qtha_lab.figures.machinery.page_style import PageStyle
-from widgets.figures.figure_widget import drawing_of
-from widgets.figures.plotly_js import script
+from widgets.figures.figure_widget import drawing_of, script
 from widgets.runs.curves import MOST_POINTS
 from widgets.runs.live import LivePlot
 from widgets.runs.live_model import LivePlotModel

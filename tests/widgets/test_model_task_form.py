@@ -9,7 +9,7 @@ from support.workbench_kernel import fail
 from qtha_lab.experiment import Comparison
 from widgets.workbench.forecasts import summary, typical
 from widgets.workbench.setup import Setup
-from widgets.workbench.tuning_form import tuning_settings
+from widgets.workbench.sweep_form import tuning_settings
 
 GRID = Comparison(
     methods="lora(r=2),qtha",

@@ -21,7 +21,7 @@ SETUP = """
 import ipywidgets as ipw
 from ipywidgets.widgets.widget import _instances
 from widgets import CircuitExplorer, RunsTable, Views, Workbench
-from widgets.kit import boxes, panel_cleanup
+from widgets.kit import boxes, static_output
 Shown = CircuitExplorer, RunsTable, Views, Workbench
 """
 
@@ -90,7 +90,7 @@ def notebook(kernel):
     notebook.run("setup", SETUP)
     notebook.run(
         "",
-        "panel_cleanup.KEPT_SECONDS = 0",
+        "static_output.KEPT_SECONDS = 0",
     )
     yield notebook
     notebook.run(
@@ -137,7 +137,7 @@ def test_a_panel_in_a_box_stays_and_one_that_was_replaced_just_now(notebook):
     notebook.run("a", "inner = CircuitExplorer(n_qubits=2)\nbox = ipw.VBox([inner])\ninner")
     notebook.run("a", "inner = 0\nRunsTable()")
     assert notebook.open()[1] == ["CircuitExplorer", "RunsTable"]
-    notebook.run("b", "box.close()\npanel_cleanup.KEPT_SECONDS = 300")
+    notebook.run("b", "box.close()\nstatic_output.KEPT_SECONDS = 300")
     notebook.run("a", "Views()")
     assert "RunsTable" in notebook.open()[1]  # the file may still show it
 

@@ -29,7 +29,7 @@ def in_budget_bar(plant: Callable, tmp_path) -> str:
 
 def in_circuit_explorer(plant: Callable, tmp_path) -> str:
     explorer = widgets.CircuitExplorer(n_qubits=2)
-    plant("widgets.explorers.circuit_at_angles.CircuitAtAngles.trace")
+    plant("widgets.explorers.circuit_explorer.CircuitAtAngles.trace")
     explorer.set_angle("p0", 0.5)
     return explorer.error.panel.value
 
@@ -117,7 +117,7 @@ def in_live_plot(plant: Callable, tmp_path) -> str:
 
 def in_log_view(plant: Callable, tmp_path) -> str:
     view = widgets.LogView(folder=tmp_path)
-    plant("widgets.runs.log_view.attach")
+    plant("widgets.runs.run_list.attach")
     view.run = run_folder(tmp_path).id
     return view.error.panel.value
 

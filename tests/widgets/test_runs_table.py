@@ -17,9 +17,9 @@ from qtha_lab.experiment.run_directory import (
 from qtha_lab.experiment.run_directory.annotations import annotate
 from qtha_lab.runs import run
 from qtha_lab.runs.table.listing import Listing
-from widgets.figures.save_table import SaveTable
+from widgets.figures.saving import SaveTable
 from widgets.kit import boxes
-from widgets.runs.log_view import LogView
+from widgets.runs.run_list import LogView
 from widgets.runs.runs_table import RunsTable
 
 

@@ -13,9 +13,8 @@ from qtha_lab.analysis.circuits.fourier import fourier_spectrum
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.overlap_histogram import overlap_histogram
 
-from ..kit.choice import Choice
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 FAMILIES = ("qtha", "product", "basic_entangler", "strongly_entangling")
 QUBITS, LAYERS = (2, 3, 4, 5, 6), (1, 2, 3, 4)

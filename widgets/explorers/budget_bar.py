@@ -16,9 +16,8 @@ from qtha_lab.analysis.parameter_budget import (
 )
 from qtha_lab.figures.parameter_budget import parameter_budget
 
-from ..kit.choice import Choice
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 RANKS = tuple(range(1, 17))
 LAYERS = tuple(range(1, 9))

@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 from qtha_lab.experiment.cost.chip import ChipBudget, chip_budget
 from qtha_lab.figures.signal_by_layers import SignalLeft, signal_by_layers
 
-from ..kit.choice import Choice
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 TOPOLOGIES = ("all-to-all", "ring", "line")
 ERRORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)

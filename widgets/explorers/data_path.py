@@ -15,9 +15,8 @@ from qtha_lab.analysis.updates.token_path import token_path as path_of
 from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.token_path import token_path
 
-from ..kit.choice import Choice
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 TEXT = "How do birds know where to fly?"
 SCALES = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)

@@ -13,9 +13,8 @@ from qtha_lab.figures.engine_speeds import engine_speeds, number
 from qtha_lab.simulators import engine_costs
 
 from ..kit import boxes
-from ..kit.choice import Choice
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 MOST_QUBITS, MOST_LAYERS = 12, 8
 BATCHES = tuple(2**k for k in range(13))

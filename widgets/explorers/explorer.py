@@ -15,14 +15,13 @@ import ipywidgets as ipw
 from qtha_lab.core.settings import Setting
 
 from ..figures.figure_widget import FigureWidget, drawing_of
-from ..figures.save_figure import SaveFigure
-from ..kit import boxes, styles
-from ..kit.choice import Choice, pairs_of
+from ..figures.saving import SaveFigure
+from ..kit import boxes
 from ..kit.fold import Fold
 from ..kit.loop import Background
 from ..kit.setting_control import setting_control
 from ..kit.static_output import StaticOutput
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel, pairs_of
 
 NONE = "none"
 """The value of a control for None, which ipywidgets takes for "nothing is selected"."""
@@ -149,10 +148,10 @@ class Explorer(ExplorerModel, StaticOutput, ipw.VBox):
     def _show(self, drawing: Drawing, drawings: dict[str, Any]) -> None:
         for name, plain in drawings.items():
             self.views[name].show(drawing.figures[name], plain)
-        self.table.value = styles.html_table(drawing.rows)
-        self.notes.value = styles.lines(drawing.notes)
+        self.table.value = boxes.html_table(drawing.rows)
+        self.notes.value = boxes.lines(drawing.notes)
         if self.code_text is not None:
-            self.code_text.value = styles.code(self.complete(drawing.code))
+            self.code_text.value = boxes.code(self.complete(drawing.code))
 
     def _laid_out(self) -> list[Any]:
         presets = [boxes.row(map(self._preset_button, self.PRESETS))] if self.PRESETS else []
@@ -162,7 +161,7 @@ class Explorer(ExplorerModel, StaticOutput, ipw.VBox):
         return [*presets, *self.rows, *self.below_controls(), *below]
 
     def _code(self) -> ipw.HTML:
-        self.code_text = boxes.text(styles.code(self.code), "qtha-code")
+        self.code_text = boxes.text(boxes.code(self.code), "qtha-code")
         return self.code_text
 
     def _preset_button(self, question: str) -> ipw.Button:

@@ -3,9 +3,11 @@
 Needs no browser: `model.figures` and `model.code` belong to the present state.
 """
 
+import ast
+import builtins
 import sys
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType, SimpleNamespace
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import traitlets
@@ -15,8 +17,65 @@ from qtha_lab.core.settings import unknown
 from qtha_lab.figures.machinery import static_svg
 from qtha_lab.figures.machinery.figure import Figure
 
-from ..kit.choice import Choice, values_of
-from .with_imports import with_imports
+MOST_NAMED = 8  # options listed in a refusal
+
+
+class Choice(traitlets.TraitType):
+    """A trait checked against its model's `offers(name)`; a list counts as a tuple.
+
+    Args:
+        options: The options; without them the model overrides `offers`.
+        label: Label of the control; default the name.
+        slider: True if the control is a slider.
+        text: Formats an option.
+    """
+
+    def __init__(
+        self,
+        options: Sequence = (),
+        label: str = "",
+        slider: bool = False,
+        text: Callable[[Any], str] = str,
+    ):
+        super().__init__(None, allow_none=True)
+        self.options, self.label, self.slider, self.text = options, label, slider, text
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """Return the value if it is offered.
+
+        Raises:
+            Refusal: If it is not offered; the message lists the options.
+        """
+        value = tuple(value) if isinstance(value, list) else value
+        values = values_of(obj.offers(self.name))
+        if value in values:
+            return value
+        named = ", ".join(map(str, values[:MOST_NAMED])) or "nothing yet"
+        more = ", …" if len(values) > MOST_NAMED else ""
+        raise Refusal(f"{self.name} must be one of {named}{more}, got {value!r}.")
+
+
+def values_of(offers: Sequence) -> list:
+    """Return the values of options, which may be (label, value) pairs as in ipywidgets.
+
+    Example:
+        >>> values_of([("all", None), ("16", 16)]), values_of([1, 2])
+        ([None, 16], [1, 2])
+    """
+    return [value for _, value in pairs_of(offers)]
+
+
+def pairs_of(offers: Sequence, text: Callable[[Any], str] = str) -> list[tuple[str, Any]]:
+    """Return options as (label, value) pairs.
+
+    Example:
+        >>> pairs_of([("all", None), ("16", 16)]), pairs_of([0.5], "{:.2f}".format)
+        ([('all', None), ('16', 16)], [('0.50', 0.5)])
+    """
+    is_pair = [isinstance(offer, tuple) and isinstance(offer[0], str) for offer in offers]
+    return [
+        offer if pair else (text(offer), offer) for offer, pair in zip(offers, is_pair, strict=True)
+    ]
 
 
 class Drawing(NamedTuple):
@@ -184,3 +243,36 @@ class ExplorerModel(traitlets.HasTraits):
 
 def _plain(value: Any) -> Any:
     return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def with_imports(code: str, scope: Mapping[str, Any]) -> str:
+    """Return code below an import for each of its names that a module has.
+
+    Names that the module lacks are data of the reader, and are left as they are.
+
+    Args:
+        code: Python code.
+        scope: Global names of the module.
+
+    Example:
+        >>> print(with_imports("ast.dump(tree)", {"ast": ast, "__name__": "here"}))
+        import ast
+        <BLANKLINE>
+        ast.dump(tree)
+    """
+    names = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)]
+    own = {node.id for node in names if isinstance(node.ctx, ast.Store)} | vars(builtins).keys()
+    used = {node.id for node in names} - own
+    lines = [_import_of(name, scope[name], scope["__name__"]) for name in used & scope.keys()]
+    gap = [] if code.startswith("from ") or not lines else [""]
+    return "\n".join([*sorted(lines), *gap, code])
+
+
+def _import_of(name: str, value: Any, here: str) -> str:
+    if isinstance(value, ModuleType):
+        package, _, own = value.__name__.rpartition(".")
+    else:
+        package = getattr(value, "__module__", here)
+        own = getattr(value, "__name__", name)
+    known = own if own == name else f"{own} as {name}"
+    return f"from {package} import {known}" if package else f"import {known}"

@@ -19,9 +19,8 @@ from qtha_lab.lessons.paper_figures import KINDS, caption_needs, paper_figure
 from qtha_lab.lessons.recordings import recording_names
 from qtha_lab.studies.comparison.compared import NAMES
 
-from ..kit.choice import Choice
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 START = {
     "recording": "confirm-qa",

@@ -12,9 +12,8 @@ from qtha_lab.analysis.false_wins import RULES, STUDIES, Freedoms
 from qtha_lab.analysis.false_wins import false_wins as shares_of
 from qtha_lab.figures.false_wins import false_wins
 
-from ..kit.choice import Choice
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 RATES = "rates tried for QTHA"
 HONEST = {"seeds": 5, "rates": 1, "measures": 1, "subsets": 1, "stops": False, "rule": RULES[0]}

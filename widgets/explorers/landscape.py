@@ -12,9 +12,8 @@ from qtha_lab.analysis.circuits.landscape import READ_OUTS, landscape_of, observ
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.angle_landscape import angle_landscape
 
-from ..kit.choice import Choice
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 ANSATZE = ("qtha", "product", "basic_entangler", "strongly_entangling")
 QUBITS, LAYERS = tuple(range(2, 9)), (1, 2, 3, 4)

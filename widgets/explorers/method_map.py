@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 from qtha_lab.analysis.method_map import MappedMethod, method_map
 from qtha_lab.figures.parameters_by_width import SizeAtWidth, parameters_by_width
 
-from ..kit.choice import Choice
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 WIDTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 RANKS = (2, 4, 8)

@@ -20,10 +20,9 @@ from qtha_lab.figures.mpo_diagram import mpo_diagram
 from qtha_lab.figures.truncation_error import truncation_error
 
 from ..kit import boxes
-from ..kit.choice import Choice
 from ..kit.setting_control import setting_control
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 SITES = (2, 3, 4)
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)

@@ -16,9 +16,8 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.lessons.recordings import RecordedComparison, recorded, recording_names
 from qtha_lab.studies.comparison.paired import PairedDifference
 
-from ..kit.choice import Choice
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 MEASURES = ("test_loss", "eval_loss", "train_loss")
 OWN = "each its own best"

@@ -21,11 +21,10 @@ from qtha_lab.figures.updates_side_by_side import updates_side_by_side
 from qtha_lab.runs import run
 from qtha_lab.studies.comparison import run_data
 
-from ..kit import boxes, styles
-from ..kit.choice import Choice
-from ..runs.follower import Follower
+from ..kit import boxes
+from ..runs.live_model import Follower
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 RANKS = {
     "rank": lambda s: str(s.numerical_rank()),
@@ -217,8 +216,8 @@ class UpdateExplorer(Explorer, UpdateModel):
             self.background.start("follow", self.follow)
 
     def below_controls(self) -> list[Any]:
-        line = boxes.text(styles.lines(self.progress))
-        self.observe(lambda _: line.set_trait("value", styles.lines(self.progress)), "progress")
+        line = boxes.text(boxes.lines(self.progress))
+        self.observe(lambda _: line.set_trait("value", boxes.lines(self.progress)), "progress")
         return [line]
 
 

@@ -32,9 +32,8 @@ from qtha_lab.studies.comparison.over_training import ALONG, OVER_TRAINING, hist
 from ..figures.figure_widget import FigureWidget
 from ..figures.sentence_figure import nothing
 from ..kit import boxes
-from ..kit.choice import Choice
 from .explorer import Explorer
-from .explorer_model import Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel
 
 if TYPE_CHECKING:
     import pandas

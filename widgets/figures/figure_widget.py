@@ -1,9 +1,12 @@
 """The figure widget: a plotly figure for any box of ipywidgets, lengthened by new points.
 
 plotly's own `FigureWidget` stores plotly.js (4 MB) in the state of each figure, and has no
-alternative text and no static output.
+alternative text and no static output. Here a page requests plotly.js once, for all its figures.
 """
 
+import functools
+import gzip
+import importlib.resources
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +14,25 @@ from typing import Any
 import anywidget
 import traitlets
 
-from qtha_lab.core.io import read
+from qtha_lab.core.io import read, read_bytes
 from qtha_lab.figures.machinery.export import TOOLBAR
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 
 from ..kit.static_output import StaticOutput
-from . import plotly_js
+
+MODEBAR = {
+    "bgcolor": "rgba(0,0,0,0)",
+    "remove": ["lasso", "select", "zoomin", "zoomout", "autoscale"],
+}
+
+
+@functools.cache
+def script() -> bytes:
+    """Return plotly.js of the installed plotly package, compressed with gzip."""
+    file = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
+    return gzip.compress(read_bytes(Path(str(file)), 2**26), compresslevel=6, mtime=0)
+
 
 PAGE = PageStyle("page")
 FOLDER = Path(__file__).parent
@@ -104,7 +119,7 @@ class FigureWidget(StaticOutput, anywidget.AnyWidget):
 
     def _answer(self, _: Any, question: dict[str, Any], _buffers: list) -> None:
         if question["kind"] == "script":
-            self.send({"kind": "script"}, [plotly_js.script()])
+            self.send({"kind": "script"}, [script()])
         elif question["kind"] == "whole":
             self.send_state("drawing")
 
@@ -113,7 +128,7 @@ def drawing_of(figure: Figure) -> dict[str, Any]:
     """Return a figure as plain data for the page; a thread may call it."""
     drawing = figure.drawing(PAGE)
     layout = {name: value for name, value in drawing["layout"].items() if name != "meta"}
-    layout |= {"modebar": plotly_js.MODEBAR, "uirevision": figure.name}
+    layout |= {"modebar": MODEBAR, "uirevision": figure.name}
     return {"data": drawing["data"], "layout": layout, "config": TOOLBAR}
 
 

@@ -1,9 +1,11 @@
-"""Boxes, texts and buttons of ipywidgets in the classes of `style_sheet.css`.
+"""Boxes, texts, buttons and HTML of ipywidgets in the classes of `style_sheet.css`.
 
 Nothing here has front-end code of its own. Layouts and styles are shared: each is a widget model.
 """
 
+import functools
 import html
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -11,8 +13,73 @@ import ipywidgets as ipw
 
 from qtha_lab.core import fault_log
 
-from . import styles
-from .callbacks import guarded
+OnError = Callable[[Exception], None]
+
+
+def guarded(answer: Callable[..., Any], on_error: OnError) -> Callable[..., None]:
+    """Wrap a callback so that exceptions go to a handler instead of being raised.
+
+    Example:
+        >>> answer = guarded(lambda change: {}[change], lambda error: print(repr(error)))
+        >>> answer("loss")
+        KeyError('loss')
+    """
+
+    @functools.wraps(answer)
+    def call(*arguments: Any) -> None:
+        try:
+            answer(*arguments)
+        except Exception as error:
+            on_error(error)
+
+    return call
+
+
+def lines(sentences: Iterable[str]) -> str:
+    """Return sentences as HTML, one per line."""
+    return "<br>".join(map(html.escape, sentences))
+
+
+def code(value: str) -> str:
+    """Return preformatted text; Tab reaches it, so that keys can scroll it."""
+    return f'<pre tabindex="0">{html.escape(value)}</pre>'
+
+
+def html_table(rows: list[dict[str, str]]) -> str:
+    """Return rows of formatted text as an HTML table; the first column names the row."""
+    if not rows:
+        return ""
+    names = [breakable(name).replace("-", "\N{NON-BREAKING HYPHEN}") for name in rows[0]]
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    body = "".join(f"<tr>{_cells(*row.values())}</tr>" for row in rows)
+    return scrolled(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def scrolled(value: str) -> str:
+    """Return HTML in a box that scrolls by keys, since Tab reaches it."""
+    return f'<div class="qtha-scroll" tabindex="0">{value}</div>'
+
+
+def transposed(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return a table with its columns as rows, for a narrow place.
+
+    Example:
+        >>> transposed([{"method": "lora", "steps": "9"}, {"method": "qtha", "steps": "8"}])
+        [{'method': 'steps', 'lora': '9', 'qtha': '8'}]
+    """
+    first, *names = rows[0] if rows else ("",)
+    return [{first: name} | {row[first]: row[name] for row in rows} for name in names]
+
+
+def _cells(name: str, *values: str) -> str:
+    first = f'<th scope="row">{breakable(name)}</th>'
+    return first + "".join(f"<td>{breakable(value)}</td>" for value in values)
+
+
+def breakable(cell: str) -> str:
+    """Escape text for a page, with a possible line break after commas in labels."""
+    return re.sub(r",(?=[a-z])", ",<wbr>", html.escape(cell))
+
 
 GONE = "qtha-gone"
 """The class of a widget that takes no space on the page."""
@@ -218,7 +285,7 @@ class ErrorText:
 
     def show(self, sentence: str) -> None:
         """Show a sentence; an empty string hides the line."""
-        self.text, self.panel.value = sentence, styles.lines([sentence])
+        self.text, self.panel.value = sentence, lines([sentence])
         show(self.panel, bool(sentence))
 
 

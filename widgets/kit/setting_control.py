@@ -15,8 +15,8 @@ import traitlets
 from qtha_lab.core import call_syntax
 from qtha_lab.core.settings import Setting
 
+from . import boxes
 from .boxes import classed, layout, mark_wrong, put, styled, text
-from .name_picker import NamePicker
 
 log = logging.getLogger(__name__)
 
@@ -189,3 +189,55 @@ def words_of(name: str) -> str:
     parts = name.replace("method.", "").replace("task.", "").split("_")
     words = " ".join(WORDS.get(part, part) for part in parts)
     return words.replace("evaluation every", "evaluate every")
+
+
+OTHER = "other …"
+
+
+class NamePicker(ipw.VBox):
+    """A dropdown of known names; its last entry opens a text field.
+
+    Args:
+        description: Label of the control.
+        known: Names to pick from.
+        tooltip: Help of the setting.
+
+    Example:
+        >>> control = NamePicker("model", ["tiny", "minilm"])
+        >>> control.value = "a/hub-id"
+        >>> control.pick.value, control.entry.value
+        ('other …', 'a/hub-id')
+    """
+
+    value = traitlets.Unicode()
+
+    def __init__(self, description: str, known: Iterable[str], tooltip: str | None = None):
+        self.description, self.known = description, list(known)
+        width = {"layout": boxes.layout(width="auto"), "tooltip": tooltip}
+        options = [*self.known, OTHER]
+        self.pick = boxes.styled(ipw.Dropdown, options=options, description=description, **width)
+        self.entry = boxes.styled(
+            ipw.Text, description=f"other {description}", continuous_update=False, **width
+        )
+        super().__init__([self.pick], layout=boxes.layout())  # a box cannot have a tooltip
+        for control in (self.pick, self.entry):
+            boxes.classed(control, "qtha-setting").observe(self._read, "value")
+        self._read()
+
+    def focus(self) -> None:
+        """Focus the dropdown, or the text field if it is in use."""
+        self.children[-1].focus()
+
+    def _read(self, _change=None) -> None:
+        """Copy the picked or typed name to `value`."""
+        is_other = self.pick.value == OTHER
+        self.children = [self.pick, self.entry] if is_other else [self.pick]
+        self.value = self.entry.value.strip() if is_other else self.pick.value
+
+    @traitlets.observe("value")
+    def _draw(self, change) -> None:
+        """Show a value that was set by code."""
+        if change["new"] in self.known:
+            self.pick.value = change["new"]
+        elif change["new"]:
+            self.entry.value, self.pick.value = change["new"], OTHER

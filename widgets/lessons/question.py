@@ -13,7 +13,7 @@ from qtha_lab.lessons.predictions import SKIP, Prediction
 from qtha_lab.lessons.questions import Question, as_text
 
 from ..figures.figure_widget import CSS
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.static_output import StaticOutput
 
 STEPS = 40  # of a slider between the limits
@@ -37,7 +37,7 @@ class QuestionPanel(StaticOutput, ipw.VBox):
         self.question, self.error = question, boxes.ErrorText()
         self.message = boxes.classed(boxes.text(), "qtha-message")
         self.buttons: list[ipw.Button] = []
-        title = f"<style>{CSS}</style><b>{styles.lines([question.declared.question])}</b>"
+        title = f"<style>{CSS}</style><b>{boxes.lines([question.declared.question])}</b>"
         parts = [
             boxes.text(title, "qtha-title"),
             *self._answer_controls(),
@@ -86,7 +86,7 @@ class QuestionPanel(StaticOutput, ipw.VBox):
         if answer is None:
             return
         kept = "Skipped." if answer == SKIP else f"You said {as_text(answer)}. It is kept."
-        self.message.value = f'<span role="status">{styles.lines([kept])}</span>'
+        self.message.value = f'<span role="status">{boxes.lines([kept])}</span>'
         for button in self.buttons:
             button.disabled = True
 

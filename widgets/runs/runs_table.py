@@ -34,14 +34,22 @@ from qtha_lab.runs.table.columns import (
 from qtha_lab.runs.table.frame import as_frame, needs_disk, query
 from qtha_lab.runs.table.listing import Listing
 
-from ..figures.save_table import SaveTable
-from ..kit import boxes, styles
-from ..kit.callbacks import guarded
+from ..figures.saving import SaveTable
+from ..kit import boxes
+from ..kit.boxes import guarded
 from ..kit.fold import Fold
 from ..kit.static_output import StaticOutput
-from .brief_rows import COLUMNS, brief_rows, of_yesterday
-from .log_view import LogView
-from .row_cells import EDITABLE, column_of, grid_row, ids_of, plain_value
+from .rows import (
+    COLUMNS,
+    EDITABLE,
+    brief_rows,
+    column_of,
+    grid_row,
+    ids_of,
+    of_yesterday,
+    plain_value,
+)
+from .run_list import LogView
 from .runs_grid import Column, RunsGrid
 
 if TYPE_CHECKING:
@@ -123,7 +131,7 @@ class RunsTable(StaticOutput, ipw.VBox):
         first = self.shown[:STILL_ROWS].to_dict("records")
         rows = [{name: column_text(row, name) for name in names} for row in first]
         lines = ["  ".join(filter(None, row.values())) for row in rows]
-        page = f"<h3>Runs</h3>{styles.html_table(rows)}<p>{self.count.value}</p>"
+        page = f"<h3>Runs</h3>{boxes.html_table(rows)}<p>{self.count.value}</p>"
         return {"text/html": page, "text/plain": "\n".join(["Runs", *lines])}
 
     def close(self) -> None:

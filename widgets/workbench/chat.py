@@ -21,15 +21,14 @@ from qtha_lab.runs.chat.client import COMMAND, Client
 from qtha_lab.runs.chat.held_out_prompts import HeldOutPrompt, held_out
 from qtha_lab.runs.run import attach
 
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.fold import Fold
 from ..kit.loop import Background, with_libraries
 from ..kit.static_output import StaticOutput
 from ..runs.variants import variants
-from .answer_column import AnswerColumn
+from .chat_columns import AnswerColumn, Mixer
 from .form import Form
 from .history import named
-from .mixer import Mixer
 from .predict import Predict
 
 OWN = "a prompt of your own"
@@ -133,7 +132,7 @@ class Chat(StaticOutput, ipw.VBox):
         """Load the runs in the chat process, unless they are loaded."""
         if self.loaded == self.runs and self.client.alive:
             return
-        self.state.value = styles.lines(["Loading the models …"])
+        self.state.value = boxes.lines(["Loading the models …"])
         runs, self.loaded = self.runs, ()
         async for event in self.client.ask(runs=[str(attach(run).path) for run in runs]):
             self._show_chat_models(event["chat_models"])
@@ -171,7 +170,7 @@ class Chat(StaticOutput, ipw.VBox):
         self.mixer.show({})
         boxes.put(self.answers, [])
         empty = "" if self.runs else "Tick one run or several, and ask them something."
-        self.state.value = styles.lines([empty])
+        self.state.value = boxes.lines([empty])
         self.questions, self.pick.options = [], ((OWN, ""),)
         if self.runs:
             self.background.start("prompts", self._list_prompts)

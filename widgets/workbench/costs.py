@@ -4,22 +4,135 @@ The engines are compared while their fold is open: they load further simulators.
 """
 
 import asyncio
+import ctypes
 import functools
+import logging
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import psutil
+
+from qtha_lab.core.method_styles import shown
 from qtha_lab.experiment import Comparison, Sweep
 
-from ..kit import styles
-from ..kit.callbacks import OnError, guarded
+from ..kit import boxes
+from ..kit.boxes import OnError, guarded
 from ..kit.fold import Fold
 from ..kit.loop import Background, in_thread
-from .engine_costs import EngineCosts
 from .forecasts import engines_of, known, measuring, must_compile, preview_of, summary
 from .header import Header
-from .memory_use import memory_sentence
 from .methods import MethodCards
 from .overview import Overview
+
+log = logging.getLogger(__name__)
+
+
+def memory_of(pid: int) -> int:
+    """Return the bytes of a process; a page that n processes share counts as 1/n where known.
+
+    Example:
+        >>> memory_of(os.getpid()) > 2**20
+        True
+    """
+    process = psutil.Process(pid)
+    try:
+        whole = process.memory_full_info()
+    except psutil.AccessDenied as reason:
+        log.debug("shared memory counts in full: %s", reason)
+        whole = process.memory_info()
+    return getattr(whole, "pss", 0) or whole.rss
+
+
+def return_free_memory() -> None:
+    """Return free heap pages to the system, where the C library is glibc.
+
+    Timing the methods allocates some 50 MiB that glibc would keep.
+    """
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError) as reason:  # another system or C library
+        log.debug("this C library does not return free memory: %s", reason)
+
+
+def memory_sentence() -> str:
+    """Return the memory of this process in a sentence."""
+    return_free_memory()
+    return f"This notebook holds {_mib(memory_of(os.getpid()))} of memory."
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
+
+
+LIGHTNING = "lightning"
+
+
+class EngineCosts:
+    """A table of engines per method; show `engines.panel`.
+
+    Args:
+        run_on: Called with a method's label and its new engine.
+        copy_on: Called with a method's label and the engine of a second card of the method.
+    """
+
+    def __init__(self, run_on: Callable[[str, str], None], copy_on: Callable[[str, str], None]):
+        self.run_on, self.copy_on = run_on, copy_on
+        self.box = boxes.column()
+        self.panel = boxes.column([boxes.heading("Engines of the circuits"), self.box])
+        self.show({})
+
+    def show(self, costs: Mapping[str, list]) -> None:
+        """Draw the engines of each method with a circuit, by method label."""
+        costs = {label: engines for label, engines in costs.items() if engines}
+        boxes.show(self.panel, bool(costs))
+        boxes.put(self.box, [self._method(label, engines) for label, engines in costs.items()])
+
+    def _method(self, label: str, engines: list) -> Any:
+        table = boxes.html_table([_row(label, cost) for cost in engines])
+        absent = [
+            f"{cost.engine} does not run here: {cost.reason.rstrip('.')}."
+            for cost in engines
+            if cost.seconds is None
+        ]
+        why = [f"auto takes {cost.engine}, {cost.reason}." for cost in engines if cost.automatic]
+        words = boxes.text(boxes.lines([*why, *absent]))
+        buttons = boxes.row(self._buttons(label, engines))
+        return boxes.column([boxes.text(table, "qtha-table"), words, buttons])
+
+    def _buttons(self, label: str, engines: list) -> list[Any]:
+        lightning = next((cost for cost in engines if cost.engine == LIGHTNING), None)
+        if lightning is None or lightning.seconds is None:
+            return []
+        run = boxes.button(
+            "Run this on Lightning",
+            icon="bolt",
+            tooltip=f"Set engine={LIGHTNING} for {label}",
+            disabled=lightning.chosen,
+        )
+        second = boxes.button(
+            "Add a second on Lightning",
+            icon="clone",
+            tooltip=f"Keep {label} and add it once more with engine={LIGHTNING}",
+            disabled=lightning.chosen,
+        )
+        run.on_click(lambda _: self.run_on(label, LIGHTNING))
+        second.on_click(lambda _: self.copy_on(label, LIGHTNING))
+        return [run, second]
+
+
+def _row(label: str, cost) -> dict[str, str]:
+    return {
+        f"engine of {shown(label)}": f"{cost.engine} ✓" if cost.chosen else cost.engine,
+        "circuits, s / step": _seconds(cost.seconds),
+        "whole step, s": _seconds(cost.step_seconds),
+    }
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "does not run here"
+    return f"{seconds:.2g}" if seconds < 100 else f"{seconds:,.0f}"
 
 
 class Costs:
@@ -86,11 +199,11 @@ class Costs:
             progress = measuring(place, len(sizes), compiles)
             self._show(sizes, costs, progress)
             brief = known(described, len(sizes), place, compiles)
-            self.header.summary.value = styles.lines([brief])
+            self.header.summary.value = boxes.lines([brief])
             self.header.summary.tooltip = progress
             costs[label] = await in_thread(preview_of, described, label)
         self._show(sizes, costs)
-        self.header.summary.value = styles.lines([summary(described, costs)])
+        self.header.summary.value = boxes.lines([summary(described, costs)])
         self.header.summary.remove_class("qtha-stale")
         self.header.summary.tooltip = ""
         self.timed = described, costs
@@ -99,7 +212,7 @@ class Costs:
     async def compare(self) -> None:
         """Compare the engines of the timed methods, if the fold is open."""
         if self.fold.unfolded and self.timed:
-            self.overview.progress.value = styles.lines(["timing the engines of the circuits …"])
+            self.overview.progress.value = boxes.lines(["timing the engines of the circuits …"])
             try:
                 self.engines.show(await in_thread(engines_of, *self.timed))
             finally:
@@ -109,7 +222,7 @@ class Costs:
     async def show_memory(self) -> None:
         """Show the memory of the notebook and of the server of its runs."""
         if self.is_built:
-            self.overview.memory.value = styles.lines([await asyncio.to_thread(memory_sentence)])
+            self.overview.memory.value = boxes.lines([await asyncio.to_thread(memory_sentence)])
 
     def _show(self, sizes: Mapping[str, Any], costs: dict[str, Any], rest: str = "") -> None:
         self.shown = sizes, costs, rest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab.experiment import Comparison, Experiment, Sweep
 
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.fold import Fold
 from ..kit.loop import with_libraries
 from .forecasts import typical
@@ -47,12 +47,12 @@ class DataView:
 
     def _draw(self, reports: list[DataReport]) -> None:
         boxes.show(self.fold, bool(reports))
-        self.facts.value = "".join(styles.html_table(_facts(report)) for report in reports)
-        self.labels.value = "".join(styles.html_table(_labels(report)) for report in reports)
+        self.facts.value = "".join(boxes.html_table(_facts(report)) for report in reports)
+        self.labels.value = "".join(boxes.html_table(_labels(report)) for report in reports)
         rows = [row for report in reports for row in report.examples]
-        self.rows.value = styles.code("\n\n".join(rows)) if rows else ""
+        self.rows.value = boxes.code("\n\n".join(rows)) if rows else ""
         sentences = [each for report in reports for each in (*report.notes, *report.advice)]
-        self.advice.value = styles.lines(sentences)
+        self.advice.value = boxes.lines(sentences)
 
 
 def on_own_data(described: Comparison | Sweep) -> list[Experiment]:

@@ -13,7 +13,7 @@ from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.runs.run import Run, attach
 
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.loop import Background, with_libraries
 from .history import local_time, run_title
 
@@ -59,12 +59,12 @@ class Explore(ipw.VBox):
 
     async def _draw(self) -> None:
         self.error.show("")
-        self.of.value = styles.lines(["Loading …"])
+        self.of.value = boxes.lines(["Loading …"])
         await self._offer()
         run = attach(self.run.value) if self.run.value else None
         title = [run_title(run)] if run and not boxes.is_shown(self.run) else []
         absent = await with_libraries(without_circuit, run) if run else ""
-        lines = styles.lines([*title, absent] if run else [EMPTY])
+        lines = boxes.lines([*title, absent] if run else [EMPTY])
         offered = tuple(OF_A_RUN if absent else self.makers)
         before = self.choice.value
         boxes.show_options(self.choice, offered)
@@ -73,7 +73,7 @@ class Explore(ipw.VBox):
         if run is None and self.choice.value in OF_A_RUN:
             self.of.value = lines
             return boxes.put(self.place, [])
-        self.of.value = lines + styles.lines([f" Computing: {self.choice.value} …"])
+        self.of.value = lines + boxes.lines([f" Computing: {self.choice.value} …"])
         explorers: list[Any] = []
         try:
             explorers = [await with_libraries(self.makers[str(self.choice.value)])]

@@ -19,7 +19,7 @@ from qtha_lab.runs.export import KINDS
 from qtha_lab.runs.export.kinds import default_place
 from qtha_lab.runs.run import attach
 
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.loop import Background
 from ..kit.static_output import StaticOutput
 from .explore import titles
@@ -59,7 +59,7 @@ class ExportPanel(StaticOutput, ipw.VBox):
         if not self.run:
             raise Refusal("No run to export is ticked.")
         self.error.show("")
-        self.state.value, self.button.disabled = styles.lines(["Working …"]), True
+        self.state.value, self.button.disabled = boxes.lines(["Working …"]), True
         try:
             output = await output_of([*self.command, *self._words(), "--json"])
         finally:
@@ -67,7 +67,7 @@ class ExportPanel(StaticOutput, ipw.VBox):
         result = parse_json(output)
         self.path = result["path"]
         sentence = f"{self.path}: {result['message']}"
-        self.state.value = styles.lines([sentence])
+        self.state.value = boxes.lines([sentence])
         self.aria.say(sentence)
 
     def still(self) -> dict[str, str]:
@@ -101,11 +101,11 @@ class ExportPanel(StaticOutput, ipw.VBox):
         self.state.value = ""
         if not self.run:
             self.code.value = ""
-            self.state.value = styles.lines(["Pick a run to export it."])
+            self.state.value = boxes.lines(["Pick a run to export it."])
             return
         run = attach(self.run)
         self.to.placeholder = str(default_place(run, str(self.kind.value)))
-        self.code.value = styles.code(shlex.join(self._command()))
+        self.code.value = boxes.code(shlex.join(self._command()))
 
     def _laid_out(self) -> list[Any]:
         self.path = ""

@@ -8,7 +8,7 @@ import ipywidgets as ipw
 from qtha_lab.cli.output import duration
 from qtha_lab.experiment import Comparison, Sweep
 
-from ..kit import boxes, styles
+from ..kit import boxes
 
 
 class Header(ipw.HBox):
@@ -72,5 +72,5 @@ class Header(ipw.HBox):
         self.launch.disabled = bool(reason)
         self.launch.tooltip = reason
         if reason:
-            self.summary.value = styles.lines([reason])
+            self.summary.value = boxes.lines([reason])
         boxes.mark_wrong(self.summary, bool(reason))

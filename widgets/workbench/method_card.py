@@ -14,7 +14,7 @@ from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.method_list import ALPHAS, check_options, engine_names, method_entry
 
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.fold import Fold
 from ..runs.variants import MethodVariant
 from .banner import Fault
@@ -78,7 +78,7 @@ class MethodCard(Fold):
         self.remove = boxes.button("Remove", icon="times", css="qtha-icon")
         self.copy.on_click(lambda _: on_copy(self))
         self.remove.on_click(lambda _: on_remove(self))
-        summary = styles.lines([method.summary])
+        summary = boxes.lines([method.summary])
         content = lambda: boxes.text(summary), lambda: self.form.panel
         super().__init__(self.name, *content, beside=(self.copy, self.remove))
         self.add_class("qtha-card")

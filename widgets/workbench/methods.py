@@ -14,7 +14,7 @@ from qtha_lab.experiment.method_choice import with_controls
 from qtha_lab.experiment.method_list import method_entries
 
 from ..kit import boxes
-from ..kit.callbacks import OnError, guarded
+from ..kit.boxes import OnError, guarded
 from ..runs.variants import variants
 from .banner import Fault
 from .method_card import MethodCard

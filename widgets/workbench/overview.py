@@ -12,7 +12,7 @@ from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery.theme import method_of
 from qtha_lab.studies.comparison import notes
 
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.fold import Fold
 from ..runs.variants import variants
 
@@ -63,26 +63,26 @@ class Overview:
         entries = [_entry(names[label], label, known) for label, known in sizes.items()]
         sizes = {names[label]: known for label, known in sizes.items()}
         previews = {names[label]: preview for label, preview in previews.items()}
-        self.progress.value = styles.lines([rest] if rest else [])
+        self.progress.value = boxes.lines([rest] if rest else [])
         rows = [_row(n, known, previews.get(n)) for n, known in sizes.items()]
         self.table.value = _table(rows)
-        self.notes.value = styles.lines(notes.sizes(entries))
+        self.notes.value = boxes.lines(notes.sizes(entries))
         warnings = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
-        self.warnings.value = styles.lines(warnings)
+        self.warnings.value = boxes.lines(warnings)
         boxes.show(self.warnings, bool(warnings))
         simulated = {n: p.simulation for n, p in previews.items() if p.simulation}
         self.simulation.value = _table([_simulated(n, s) for n, s in simulated.items()])
-        self.engines.value = styles.lines(_engines(simulated))
+        self.engines.value = boxes.lines(_engines(simulated))
         circuits = {n: p.circuit_text for n, p in previews.items() if p.circuit_text}
         text = "\n\n".join(f"circuit of {name}\n{drawing}" for name, drawing in circuits.items())
-        self.circuits.value = styles.code(text) if text else ""
+        self.circuits.value = boxes.code(text) if text else ""
         boxes.show(self.circuits_fold, bool(text))
 
 
 def _table(rows: list[dict[str, str]]) -> str:
     """Return a row per method, or a column per method where that fits beside the results."""
     few = len(rows) <= MOST_COLUMNS
-    return styles.html_table(styles.transposed(rows) if few else rows)
+    return boxes.html_table(boxes.transposed(rows) if few else rows)
 
 
 def _row(label: str, sizes: Any, preview: Any) -> dict[str, str]:

@@ -7,7 +7,7 @@ import ipywidgets as ipw
 import traitlets
 
 from ..kit import boxes
-from ..kit.callbacks import OnError, guarded
+from ..kit.boxes import OnError, guarded
 from ..kit.fold import Fold
 
 MOST = 200  # maximum number of ticked runs

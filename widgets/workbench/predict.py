@@ -12,7 +12,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json
 from qtha_lab.runs.run import attach
 
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.loop import Background
 from ..kit.static_output import StaticOutput
 from ..runs.variants import variants
@@ -64,11 +64,11 @@ class Predict(StaticOutput, ipw.VBox):
         try:
             for run in map(attach, self.runs):
                 name = f"{known[run.experiment.method.label].name} · seed {run.experiment.seed}"
-                self.state.value = styles.lines([f"Predicting with {name} …"])
+                self.state.value = boxes.lines([f"Predicting with {name} …"])
                 words = ["predict", str(run.path), *inputs, "--json"]
                 result = parse_json(await output_of([*self.command, *words]))
                 self.rows.append({"run": name, **_columns(result)})
-                self.table.value = styles.html_table(self.rows)
+                self.table.value = boxes.html_table(self.rows)
         finally:
             self.state.value, self.button.disabled = "", False
 

@@ -10,7 +10,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import write_atomically
 from qtha_lab.core.paths import as_path
 
-from ..kit import boxes, styles
+from ..kit import boxes
 
 
 class NotebookSource(Protocol):
@@ -56,5 +56,5 @@ class SaveNotebook(ipw.VBox):
         if path.exists():
             raise Refusal(f"{path} must be a new file, got an existing one. Choose another name.")
         write_atomically(path, text)
-        self.state.value = styles.lines([f"{path.resolve()}: Run All repeats it"])
+        self.state.value = boxes.lines([f"{path.resolve()}: Run All repeats it"])
         return path

@@ -23,10 +23,18 @@ from qtha_lab.models.quantisation.formats import quantizations
 from qtha_lab.tasks import task_names, task_settings
 
 from ..kit import boxes
-from ..kit.callbacks import OnError, guarded
+from ..kit.boxes import OnError, guarded
 from ..kit.fold import Fold
 from ..kit.setting_control import SettingBox
-from .axes import (
+from .banner import OF_MEMORY, Fault, memory_purpose
+from .field import Field
+from .finder import Finder, searchable_places
+from .form import Form
+from .history import PRESETS
+from .methods import MethodCards
+from .sweep_form import (
+    SweepForm,
+    TuningForm,
     axes_elsewhere,
     axes_in,
     axes_of_choice,
@@ -34,16 +42,7 @@ from .axes import (
     faults_of_axes,
     partly_swept,
 )
-from .banner import Fault
-from .field import Field
-from .finder import Finder, searchable_places
-from .form import Form
-from .methods import MethodCards
-from .page_terms import OF_MEMORY, memory_purpose
-from .presets import PRESETS
-from .sweep_form import SweepForm
 from .systems import COMMANDS, Systems
-from .tuning_form import TuningForm
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 
-from ..kit import styles
-from ..kit.callbacks import guarded
+from ..kit import boxes
+from ..kit.boxes import guarded
 from ..runs.run_list import words
 
 log = logging.getLogger(__name__)
@@ -42,8 +42,8 @@ def bundle(describe: Callable[[], Comparison], verdict: Any, watch: Any) -> dict
     lines = [*finding, *("  ".join(row.values()) for row in rows)]
     page = (
         f'<p class="qtha-note"><b>{NOTE}</b></p><h3>Workbench</h3>'
-        f"<p>{styles.lines(finding)}</p>{styles.html_table(rows)}"
-        f"{verdict.results.value}{styles.code(text)}"
+        f"<p>{boxes.lines(finding)}</p>{boxes.html_table(rows)}"
+        f"{verdict.results.value}{boxes.code(text)}"
     )
     still = {"text/html": page, "text/plain": "\n".join(["Workbench", *lines, text])}
     if watch.plot.has_points:

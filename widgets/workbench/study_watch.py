@@ -1,22 +1,25 @@
-"""The base panel for a study in progress: its state, with Stop and Resume.
+"""Panels of a study in progress: the base panel, and that of a staged comparison.
 
-Panels of sweeps and comparisons derive from it. It reads a folder, so that a new panel, kernel or
-tab finds it again. The scheduler is a process of its own.
+It reads a folder, so that a new panel, kernel or tab finds it again. The scheduler is a process of
+its own.
 """
 
 import asyncio
 import html
+import logging
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
-from qtha_lab.studies.study import GOING, Study
+from qtha_lab.experiment import Comparison
+from qtha_lab.studies.comparison import ComparisonStudy
+from qtha_lab.studies.study import GOING, StageProgress, Study
 
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.loop import Background, with_libraries
 from ..kit.static_output import StaticOutput
 from .history import local_time
@@ -156,7 +159,7 @@ class StudyWatch(StaticOutput, ipw.VBox, Generic[S]):
             self.background.start(self.noun, self.follow)
 
     def _say(self, state: str, sentence: str) -> None:
-        line = styles.lines([sentence])
+        line = boxes.lines([sentence])
         if line != self.state.value and state not in GOING:
             self.announce(f"{self.noun.capitalize()}: {sentence}")
         self.state.value = line
@@ -168,3 +171,76 @@ class StudyWatch(StaticOutput, ipw.VBox, Generic[S]):
         if change["new"]:
             setattr(self, self.noun, change["new"])
             self.pick.value = ""
+
+
+log = logging.getLogger(__name__)
+
+
+class _Read(NamedTuple):
+    stages: list[StageProgress]
+    runs: tuple[str, ...]
+    notes: list[str]
+
+
+class ComparisonWatch(StudyWatch[ComparisonStudy]):
+    """A panel that follows one staged comparison, by default the latest; see `StudyWatch`.
+
+    The comparison lies in the runs folder and has a scheduler process.
+
+    Attributes:
+        comparison: The name of the displayed comparison, empty for none.
+
+    Example:
+        >>> ComparisonWatch()  # doctest: +SKIP
+    """
+
+    noun, of = "comparison", ComparisonStudy
+    needs_libraries = True
+    comparison = traitlets.Unicode()
+
+    def parts(self) -> list[Any]:
+        self.bars = boxes.column()
+        self.findings = boxes.text()
+        return [self.bars, boxes.row([self.stop, self.resume]), self.error.panel, self.findings]
+
+    def subject(self, described: Comparison) -> tuple[str, str]:
+        return ", ".join(map(str, described.model_tasks)), ""
+
+    def read(self, view: ComparisonStudy) -> tuple[str, str, _Read]:
+        state = view.state
+        runs = tuple(run.id for run in view)
+        return state, view.sentence(), _Read(view.stages(), runs, _notes(view))
+
+    def draw(self, view: ComparisonStudy, state: str, rest: _Read) -> None:
+        if [bar.description for bar in self.bars.children] != [stage.name for stage in rest.stages]:
+            bars = (boxes.styled(ipw.IntProgress, description=stage.name) for stage in rest.stages)
+            boxes.put(self.bars, bars)
+        for bar, stage in zip(self.bars.children, rest.stages, strict=True):
+            bar.max, bar.value = max(stage.planned, 1), stage.ended
+            bar.bar_style = BAR_STYLES.get(state, "")
+        self.findings.value = boxes.lines(rest.notes)
+        self.runs = rest.runs
+
+    def clear(self) -> None:
+        self.findings.value = ""
+
+    def still(self) -> dict[str, str]:
+        """Return the state of the comparison and its findings."""
+        if self.view is None:
+            return {"text/plain": "There is no comparison in stages yet."}
+        head = f"Comparison {self.title(self.view)}: {self.view.sentence()}"
+        sentences = [head, *_notes(self.view)]
+        return {
+            "text/plain": "\n".join(sentences),
+            "text/html": f"<p>{boxes.lines(sentences)}</p>",
+        }
+
+
+def _notes(study: ComparisonStudy) -> list[str]:
+    """Return the findings of the ended runs, and the path of the report."""
+    try:
+        notes = study.summary()["notes"]
+    except Refusal as reason:
+        log.debug("nothing to say yet: %s", reason)
+        return []
+    return [*notes, f"Reported in {study.page}"] if study.state == "finished" else notes

@@ -26,7 +26,7 @@ from qtha_lab.studies.sweep import SweepStudy, TrialRecord
 
 from ..figures.figure_widget import FigureWidget
 from ..figures.sentence_figure import nothing
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.fold import Fold
 from ..kit.loop import with_libraries
 from .study_watch import BAR_STYLES, GOING, StudyWatch
@@ -109,8 +109,8 @@ class SweepWatch(StudyWatch[SweepStudy]):
         self.bar.max, self.bar.value = max(view.planned, 1), len(ended)
         self.bar.bar_style = BAR_STYLES.get(state, "")
         self.picture.show(picture_of(described, records))
-        self.best.value = styles.html_table(best_rows(view, records))
-        self.table.value = styles.html_table([_row(described, record) for record in records])
+        self.best.value = boxes.html_table(best_rows(view, records))
+        self.table.value = boxes.html_table([_row(described, record) for record in records])
         self.runs = tuple(name for record in records for name in record.runs)
         self.extend.disabled = self.more.disabled = state in GOING
         has_all = len(view.best(records)) == len(described.methods)
@@ -125,8 +125,8 @@ class SweepWatch(StudyWatch[SweepStudy]):
             return {"text/plain": "There is no sweep yet."}
         _, words, records = self.read(self.view)
         line = f"Sweep {self.title(self.view)}: {words}"
-        table = styles.html_table(best_rows(self.view, records))
-        still = {"text/plain": line, "text/html": f"<p>{styles.lines([line])}</p>{table}"}
+        table = boxes.html_table(best_rows(self.view, records))
+        still = {"text/plain": line, "text/html": f"<p>{boxes.lines([line])}</p>{table}"}
         figure = picture_of(self.view.sweep, records)
         return still | {"image/svg+xml": figure.svg(), "alt": figure.alt}
 
@@ -141,7 +141,7 @@ class SweepWatch(StudyWatch[SweepStudy]):
         methods = ", ".join(method.label for method in comparison.methods)
         seeds = ", ".join(map(str, comparison.seeds))
         line = f"Launched to confirm: {methods}, each with seeds {seeds}."
-        self.launched.value = styles.lines([line])
+        self.launched.value = boxes.lines([line])
 
     def _extend(self, trials: SweepStudy) -> None:
         described, planned = trials.sweep, trials.planned

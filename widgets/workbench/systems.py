@@ -20,7 +20,7 @@ from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import Federation, Training
 from qtha_lab.runs.run import Run
 
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.fold import Fold
 from ..kit.loop import Background
 from .banner import Fault
@@ -163,8 +163,8 @@ class Systems:
     def _show(self, run: CommandRun, state: str, output: str) -> None:
         facts = run.facts
         line = f"{facts['title']}: {state} · qtha-lab {shlex.join(facts['arguments'])}"
-        self.state.value = styles.lines([line])
-        self.output.value = styles.code(output) if output else ""
+        self.state.value = boxes.lines([line])
+        self.output.value = boxes.code(output) if output else ""
         boxes.mark_wrong(self.state, state in ("failed", "ended"))
         boxes.show(self.stop, state == "running")
         command = COMMANDS.get(facts["title"])
@@ -198,9 +198,9 @@ class Systems:
         self.form.show_faults(found)
         self.start.disabled = bool(found)
         reasons = [f"Launch is disabled. {fault.sentence}" for fault in found[:1]]
-        self.start.tooltip, self.refused.value = "".join(reasons), styles.lines(reasons)
+        self.start.tooltip, self.refused.value = "".join(reasons), boxes.lines(reasons)
         if not found:
-            self.line.value = styles.code(f"qtha-lab {shlex.join(self.arguments())}")
+            self.line.value = boxes.code(f"qtha-lab {shlex.join(self.arguments())}")
 
 
 def _read(run: CommandRun) -> tuple[str, str, list[Run]]:

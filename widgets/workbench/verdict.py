@@ -9,11 +9,11 @@ from qtha_lab.core.method_styles import shown
 from qtha_lab.studies.comparison.explain import NextStep
 
 from ..figures.figure_widget import FigureWidget
-from ..figures.save_figure import save_fold
-from ..kit import boxes, styles
+from ..figures.saving import save_fold
+from ..kit import boxes
 from ..kit.fold import Fold
 from ..runs.variants import MethodVariant
-from .page_terms import in_page_terms
+from .banner import in_page_terms
 from .verdict_model import VerdictModel
 
 MOST_STEPS = 4  # next steps with a button
@@ -56,7 +56,7 @@ class VerdictPane(VerdictModel, ipw.VBox):
 
     def _show(self) -> None:
         """Show the state of the model."""
-        lead, others = styles.lines([self.lead]), styles.lines(self.others)
+        lead, others = boxes.lines([self.lead]), boxes.lines(self.others)
         has_finding = bool(self.sentence)
         self.first.value = f"<p><b>{lead}</b></p>" if has_finding else ""
         lead = f"<b>{lead}</b>" if has_finding or self.rows else lead
@@ -66,7 +66,7 @@ class VerdictPane(VerdictModel, ipw.VBox):
         boxes.show(self.brief, has_finding)
         self.results.value = short_table(self.rows, self.known)
         self.whole.value = explained_table(self.rows)
-        self.remarks.value = styles.lines(map(in_page_terms, self.notes))
+        self.remarks.value = boxes.lines(map(in_page_terms, self.notes))
         self._draw_forest()
 
     def _draw_forest(self) -> None:
@@ -94,11 +94,11 @@ def short_table(rows: list[dict[str, str]], known: Mapping[str, MethodVariant]) 
     first = [name for name in FIRST if name in names]
     chosen = [*first, *(name for name in names if name not in first)][:MOST_COLUMNS]
     kept = [name for name in names if name in chosen]
-    page = _explained(styles.html_table([{n: row[n] for n in kept} for row in rows]))
+    page = _explained(boxes.html_table([{n: row[n] for n in kept} for row in rows]))
     for label, variant in known.items():
         cell = '<th scope="row">{}</th>'
         page = page.replace(
-            cell.format(styles.breakable(shown(label))), cell.format(variant.title_html)
+            cell.format(boxes.breakable(shown(label))), cell.format(variant.title_html)
         )
     return page
 
@@ -110,11 +110,11 @@ def explained_table(table: list[dict[str, str]]) -> str:
     """
     equal = equal_columns(table)
     page = _explained(
-        styles.html_table([{n: row[n] for n in row if n not in equal} for row in table])
+        boxes.html_table([{n: row[n] for n in row if n not in equal} for row in table])
     )
     if equal:
         words = "; ".join(f"{name} {value}" for name, value in equal.items())
-        page += f'<p class="qtha-text">{styles.lines([f"Equal in all rows: {words}."])}</p>'
+        page += f'<p class="qtha-text">{boxes.lines([f"Equal in all rows: {words}."])}</p>'
     return page
 
 

@@ -15,15 +15,14 @@ import traitlets
 from qtha_lab.core.errors import Refusal
 from qtha_lab.runs.run import RESUMABLE, Run, resume_all
 
-from ..figures.save_figure import save_fold
+from ..figures.saving import save_fold
 from ..kit import boxes
 from ..kit.fold import Fold
 from ..kit.loop import Background
-from ..runs.follower import TICK_SECONDS
 from ..runs.live import LivePlot
 from ..runs.live_figure import TITLES
-from ..runs.log_view import LogView
-from ..runs.run_list import RunList
+from ..runs.live_model import TICK_SECONDS
+from ..runs.run_list import LogView, RunList
 
 EMPTY = "No run is shown. Press <b>Launch</b>, choose a preset, or tick runs in the table below."
 

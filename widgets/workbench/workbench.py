@@ -21,27 +21,32 @@ from qtha_lab.studies.comparison.next_steps import NextStep
 from qtha_lab.studies.launch import launch
 from qtha_lab.studies.study import Study
 
-from ..kit import boxes, styles
-from ..kit.callbacks import guarded
+from ..kit import boxes
+from ..kit.boxes import guarded
 from ..kit.fold import Fold
 from ..kit.loop import Background, in_thread, with_libraries
 from ..kit.static_output import StaticOutput
 from ..runs.runs_table import RunsTable
 from . import static
-from .banner import Banner, Fault
-from .comparison_watch import ComparisonWatch
+from .banner import Banner, Fault, in_page_terms
 from .costs import Costs
 from .data_view import DataView
 from .forecasts import sentences, sizes_of
 from .header import Header
-from .last_launched import earlier, group_of, latest, recent_groups, run_named, with_plugins
-from .launching import add_runs
-from .page_terms import in_page_terms
+from .history import (
+    add_runs,
+    earlier,
+    equal_size,
+    group_of,
+    latest,
+    recent_groups,
+    run_named,
+    with_plugins,
+)
 from .panes import MOST, WATCH, Panes
-from .presets import equal_size
 from .save_notebook import SaveNotebook
 from .setup import PRESET, Setup
-from .study_watch import StudyWatch
+from .study_watch import ComparisonWatch, StudyWatch
 from .sweep_watch import SweepWatch
 from .systems import COMMANDS, Systems
 from .verdict import VerdictPane
@@ -205,7 +210,7 @@ class Workbench(StaticOutput, ipw.VBox):
         described = self.setup.description()
         self.header.describe(described)
         for text, method in zip(self.code, CODE.values(), strict=True):
-            text.value = styles.code(getattr(described, method)())
+            text.value = boxes.code(getattr(described, method)())
         try:
             sizes = await in_thread(sizes_of, described)
             if self.banner.refusing:

@@ -1,10 +1,13 @@
-"""Controls that save a panel's figure in a paper's style, or its numbers.
+"""Controls that save a panel's figure in a paper's style, or its table.
 
-Ties `qtha_lab.figures.machinery.export` to controls. The headless equivalent is
-`figure.export(path, page_style=PageStyle(…))`.
+Ties `qtha_lab.figures.machinery` to controls. The headless equivalents are
+`figure.export(path, page_style=PageStyle(…))` and `table.csv()`.
 """
 
 import asyncio
+import base64
+import html
+import mimetypes
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -12,16 +15,110 @@ from typing import Any, cast
 import ipywidgets as ipw
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import make_folder, read_bytes, write_atomically
 from qtha_lab.figures.machinery import static_svg
 from qtha_lab.figures.machinery.export import export_figure
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.legends import labels_in, short_names
 from qtha_lab.figures.machinery.page_style import LEGENDS, TARGETS, PageStyle
+from qtha_lab.figures.machinery.table import Table
 
-from ..kit import boxes, styles
+from ..kit import boxes
 from ..kit.fold import Fold
 from ..kit.loop import Background
-from .saved_file import download_link, free_path
+
+MOST_DOWNLOAD = 20_000_000  # maximum bytes of a download link
+
+
+def free_path(folder: Path, stem: str, form: str) -> Path:
+    """Return a path that no file has: `loss.pdf`, `loss-2.pdf` and so on.
+
+    Args:
+        folder: Folder of the file.
+        stem: Name without the ending.
+        form: Ending of the name.
+    """
+    path, number = folder / f"{stem}.{form}", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.{form}"
+    return path
+
+
+def download_link(path: Path) -> str:
+    """Return HTML with the path of a file and a link that downloads the file."""
+    name, size = html.escape(path.name), path.stat().st_size
+    words = f"Saved: {html.escape(str(path))} ({size / 1024:,.0f} KiB)."
+    if size > MOST_DOWNLOAD:
+        return words
+    kind = mimetypes.guess_type(path.name)[0] or "text/plain"
+    data = base64.b64encode(read_bytes(path, MOST_DOWNLOAD)).decode()
+    link = f'download="{name}" href="data:{kind};base64,{data}"'
+    return f'{words} <a style="text-decoration: underline" {link}>Download {name}</a>'
+
+
+TABLE_FORMS = {"CSV": "csv", "LaTeX": "tex", "Markdown": "md"}
+TABLE_FOLDER = "tables"
+
+
+class SaveTable(ipw.VBox):
+    """Controls under a table; "Save table" writes a file and offers a download.
+
+    Args:
+        name: Name of the file, without its ending.
+        exact: Returns the current table as plain values.
+        written: Returns the table with formatted values.
+        folder: Folder of the files; created with the first file.
+
+    Example:
+        >>> table = Table(("method", "eval_loss"), [("lora", 4.12345)])
+        >>> SaveTable("runs", lambda: table, lambda: table).form.value
+        'csv'
+    """
+
+    def __init__(
+        self,
+        name: str,
+        exact: Callable[[], Table],
+        written: Callable[[], Table],
+        folder: Path | str = TABLE_FOLDER,
+    ):
+        self.name, self.exact, self.written, self.folder = name, exact, written, Path(folder)
+        self.error, self.done = boxes.ErrorText(), boxes.text()
+        self.background = Background(self.error.report)
+        self.form = ipw.Dropdown(options=list(TABLE_FORMS.items()), description="as")
+        self.button = boxes.button("Save table", icon="download")
+        self.button.on_click(lambda _: self.background.start_once("save", self.save))
+        super().__init__([boxes.row([self.button, self.form, self.done]), self.error.panel])
+        boxes.classed(self, "qtha-save-table")
+
+    async def save(self) -> None:
+        """Write the file in a thread, and show its path."""
+        self.error.show("")
+        self.done.value = "Writing …"
+        try:
+            path = await asyncio.to_thread(self.write)
+        except Exception:
+            self.done.value = ""
+            raise
+        self.done.value = download_link(path)
+
+    def write(self) -> Path:
+        """Write the table as displayed, without overwriting an existing file.
+
+        Raises:
+            Refusal: If it has no row.
+        """
+        form = str(self.form.value)
+        table = self.exact() if form == "csv" else self.written()
+        if not table.rows:
+            raise Refusal("The table has no row to save.")
+        words = {"csv": table.csv, "tex": table.latex, "md": table.markdown}[form]()
+        make_folder(self.folder)
+        path = free_path(self.folder, self.name, form)
+        write_atomically(path, words)
+        return path
+
 
 FORMS = {
     "PDF": "pdf",
@@ -101,7 +198,7 @@ class SaveFigure(ipw.VBox):
         """Draw the figure in its chosen style, after a pause in the choices."""
         await asyncio.sleep(PAUSE_SECONDS)
         if self.which.value is not None:
-            self.preview.value = styles.scrolled(await asyncio.to_thread(self.drawn))
+            self.preview.value = boxes.scrolled(await asyncio.to_thread(self.drawn))
 
     def drawn(self) -> str:
         """Return the figure in its chosen style as SVG."""

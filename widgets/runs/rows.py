@@ -1,21 +1,62 @@
-"""Rows of the brief table of runs: title, result, differences and age.
+"""Rows of the tables of runs: all columns, or title, result and age.
 
 Pure functions over the frame of `qtha_lab.runs.table`.
 """
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.metrics import MEASURES, written
-from qtha_lab.runs.table.columns import differing
+from qtha_lab.runs.table.columns import column_text, differing
 
 from .runs_grid import Column, GridRow
 
 if TYPE_CHECKING:
     import pandas
+
+EDITABLE = ("name", "tags", "note")
+WRONG = ("dead", "failed", "diverged", "unreadable")
+WIDEST = 40  # characters
+
+
+def grid_row(row: Mapping[str, Any], names: Sequence[str]) -> GridRow:
+    """Return a row of the grid with the text of its cells."""
+    cells = tuple(cell_text(row, name) for name in names)
+    return GridRow(ids_of(row), cells, bool(row.get("pinned")), row["state"] in WRONG)
+
+
+def ids_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ids of the runs that a row represents."""
+    return tuple(row["members"] or (row["run"],))
+
+
+def cell_text(row: Mapping[str, Any], name: str) -> str:
+    """Format a cell; a running run shows its progress."""
+    cell = column_text(row, name)
+    if name == "state" and row.get("step") and row.get("steps") and cell == "running":
+        return f"running {row['step']}/{row['steps']}"
+    return cell
+
+
+def plain_value(value: Any) -> Any:
+    """Convert a cell to a plain value; a list becomes comma-separated text."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def column_of(name: str, sample: Iterable[Mapping[str, Any]]) -> Column:
+    """Return a column as wide as its cells, within bounds."""
+    cells = [cell_text(row, name) for row in sample]
+    least = 16 if name in (*EDITABLE, "state") else 4
+    width = min(WIDEST, max([len(name) + 3, least, *(len(cell) + 2 for cell in cells)]))
+    numbers = [row.get(name) for row in sample if row.get(name) is not None]
+    numeric = bool(numbers) and all(
+        isinstance(n, int | float) and not isinstance(n, bool) for n in numbers
+    )
+    return Column(name, width, numeric, name in EDITABLE)
+
 
 COLUMNS = (
     Column("name", 16, editable=True, sortable=False),
@@ -24,20 +65,8 @@ COLUMNS = (
     Column("age", 11, sortable=False),
 )
 # columns of every row, beside the settings that differ
-SHOWN = (
-    "run",
-    "name",
-    "method",
-    "seed",
-    "state",
-    "step",
-    "steps",
-    "eval_loss",
-    "tags",
-    "note",
-    "pinned",
-)
-WRONG = ("dead", "failed", "diverged", "unreadable")
+SHOWN = ["run", "name", "method", "seed", "state", "step", "steps", "eval_loss"]
+SHOWN += ["tags", "note", "pinned"]
 SHORT = {"learning_rate": "rate", "bond_dim": "bond", "n_layers": "layers", "n_qubits": "qubits"}
 NO_USUAL = object()
 # the name of a launch, which its runs have unless a user names them; "workbench …" until 0.3
