@@ -89,11 +89,6 @@ def block_sizes(n_qubits: int, n_blocks: int) -> list[int]:
 def generator_circuits(n_qubits: int, config: Any, n_blocks: int = 1) -> list[Circuit]:
     """Build the circuits behind `generated_values`, one per block; none for a control.
 
-    Args:
-        n_qubits: Qubits of all blocks together.
-        config: Config of QPA or Quantum-Train; reads `generator`, `ansatz` and `n_layers`.
-        n_blocks: Number of unentangled blocks, of nearly equal size.
-
     Example:
         >>> from types import SimpleNamespace
         >>> config = SimpleNamespace(generator="circuit", ansatz="ry_chain", n_layers=2)
@@ -111,13 +106,7 @@ def _circuits(n_qubits: int, config: Any, n_blocks: int) -> list[Circuit]:
 
 
 def generator_circuit(ansatz: str, n_qubits: int, n_layers: int) -> Circuit:
-    """Build a circuit without data inputs.
-
-    Args:
-        ansatz: One of `GENERATORS`.
-        n_qubits: Number of qubits.
-        n_layers: Number of repeated blocks.
-    """
+    """Build a circuit without data inputs."""
     if ansatz == "ry_chain":
         return ry_chain(n_qubits, n_layers)
     return ansatze.build_without_inputs(ansatz, n_qubits, n_layers)
@@ -159,16 +148,6 @@ def circuit_probs(
     """Compute the probabilities |⟨i|ψ⟩|² of a circuit, or of unentangled blocks.
 
     With several blocks p(i) = Π_k p_k(bits of block k).
-
-    Args:
-        params: Angles in radians, one block after another; n_qubits · n_layers of them for
-            `ry_chain`.
-        n_qubits: Qubits of all blocks together.
-        n_layers: Layers of every block.
-        n_blocks: Number of unentangled blocks, of nearly equal size; the first holds the most
-            significant bits.
-        ansatz: One of `GENERATORS`.
-        engine: Simulation engine (see `qtha_lab.simulators.probs`).
 
     Example:
         >>> p = circuit_probs(torch.tensor([torch.pi, 0.0]), 2, 1, engine="torch")
@@ -223,11 +202,6 @@ def signs_of_bits(
 ) -> Float[Tensor, "count n_qubits"]:
     """Convert basis states to bits of −1 and +1, wire 0 (the most significant) first.
 
-    Args:
-        states: Indices from 0 to 2^n_qubits − 1.
-        n_qubits: Number of bits per state.
-        dtype: Dtype of the result.
-
     Example:
         >>> signs_of_bits(torch.tensor([0, 2]), 2, torch.float32)
         tensor([[-1., -1.],
@@ -243,13 +217,6 @@ def postprocess(
     """Compute (β tanh(γ 2^{n−1} p))^exponent, minus its mean.
 
     A small exponent amplifies small probabilities and their rounding errors.
-
-    Args:
-        p: Probabilities of basis states.
-        n_qubits: The n of the formula.
-        beta: Saturation value of large probabilities, before the power.
-        gamma: Rate of saturation.
-        exponent: Exponent of the power.
 
     Example:
         >>> postprocess(torch.tensor([1.0, 0.0]), 1, beta=1.0, gamma=100.0, exponent=1.0)
@@ -297,11 +264,6 @@ def initialise_generator(
 
     Angles follow the setting `angles`; MPS cores are standard normal. The weights of the classical
     control give logits of variance 1 [R].
-
-    Args:
-        params: Tensor to fill.
-        config: Config of QPA or Quantum-Train.
-        circuits: Circuits of the angles, if any.
     """
     if config.generator == "circuit":
         angles.draw_angles(params, config.angles, circuits)

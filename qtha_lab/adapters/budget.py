@@ -143,12 +143,6 @@ def size_sentence(
 ) -> str | None:
     """Return the `size_warning` of two configs with known parameter counts.
 
-    Args:
-        peft_config: Config to check.
-        trainable: Number of its trained parameters.
-        reference: Config to compare with.
-        reference_trainable: Number of the reference's trained parameters.
-
     Returns:
         One sentence, or None if the config trains no more than the reference.
 

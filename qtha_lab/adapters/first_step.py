@@ -68,13 +68,7 @@ def reach(change: Change, tokens: int = 32, seed: int = 0) -> float:
 
 
 def times_lora(config: AdapterConfig, layer: Layer, learning_rate: float) -> float:
-    """Return the first step relative to LoRA's at its default learning rate.
-
-    Args:
-        config: Config of a method of ours; its circuits run in plain torch whatever the engine.
-        layer: Sizes and position of the layer.
-        learning_rate: Peak learning rate of the optimiser.
-    """
+    """Return the first step relative to LoRA's at its default learning rate."""
     config = copy.deepcopy(config)
     if hasattr(config, "engine"):
         # nothing is sent to a remote backend, and no kernels are compiled for float64
@@ -103,11 +97,6 @@ def first_step_sentence(
     sizes: Iterable[tuple[int, int]], config: PeftConfig, learning_rate: float
 ) -> str | None:
     """Return the `first_step_warning` for the sizes of all adapted layers.
-
-    Args:
-        sizes: (in_features, out_features) of each adapted layer, in the model's order.
-        config: A PEFT config.
-        learning_rate: Peak learning rate of the optimiser.
 
     Returns:
         None if the step is less than `FAR` times LoRA's, the method is not ours, or a circuit has

@@ -49,13 +49,6 @@ def two_design_columns(
     Uses real tensors: the rotations of all wires form a Kronecker product, and the CZ gates are
     signs.
 
-    Args:
-        angles: In radians, `n_two_design_angles(n_qubits, n_layers)` of them, in the circuit's
-            order.
-        n_qubits: Qubits of the circuit.
-        n_layers: Layers of the circuit; each is CZ and two RY on even, then on odd pairs.
-        n_columns: Number of columns, at most 2^n_qubits.
-
     Example:
         >>> two_design_columns(torch.zeros(4), 2, n_layers=1, n_columns=1).flatten()
         tensor([1., 0., 0., 0.])
@@ -124,13 +117,6 @@ def taylor_columns(
     The series is Σ_{p ≤ order} A^p / p! with A = [L 0] − [L 0]ᵀ. L (N × K) is strictly lower
     triangular. Since A is skew-symmetric, exp(A) is orthogonal. Truncation leaves an orthogonality
     error of up to ‖A‖^(order+1) / (order+1)!.
-
-    Args:
-        numbers: Entries of L below its diagonal, row by row, `n_skew_numbers(size, n_columns)` of
-            them.
-        size: N.
-        n_columns: K, at most N.
-        order: Highest power of the series.
 
     Example:
         >>> taylor_columns(torch.tensor([torch.pi / 6]), 2, 1, order=12).flatten()

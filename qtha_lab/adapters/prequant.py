@@ -81,12 +81,6 @@ def selected_indices(
 ) -> Int[Tensor, "marked"]:
     """Return the flat indices of the selected weights, ascending.
 
-    Args:
-        matrix: Weight of the layer.
-        fraction: Fraction of selected weights.
-        chosen: "farthest" from their row's mean in standard deviations of the row, or "random".
-        name: Name of the layer; seed of a random selection.
-
     Example:
         >>> matrix = torch.tensor([[1.0, 1.1, 0.9, 1.0], [0.0, 0.1, 9.0, 0.1]])
         >>> selected_indices(matrix, 0.125, "farthest", "")
@@ -105,27 +99,14 @@ def selected_indices(
 def outlier_mask(
     matrix: Float[Tensor, "out_features in_features"], fraction: float, chosen: str, name: str
 ) -> Bool[Tensor, "out_features in_features"]:
-    """Compute the mask M of selected weights.
-
-    Args:
-        matrix: Weight of the layer.
-        fraction: Fraction of selected weights.
-        chosen: Same as for `selected_indices`.
-        name: Name of the layer.
-    """
+    """Compute the mask M of selected weights."""
     mask = torch.zeros(matrix.numel(), dtype=torch.bool, device=matrix.device)
     mask[selected_indices(matrix, fraction, chosen, name)] = True
     return mask.view(matrix.shape)
 
 
 def n_selected(fraction: float, out_features: int, in_features: int) -> int:
-    """Compute the number k of selected weights.
-
-    Args:
-        fraction: Fraction of selected weights.
-        out_features: Number of rows.
-        in_features: Number of weights per row.
-    """
+    """Compute the number k of selected weights."""
     return round(fraction * out_features * in_features)
 
 

@@ -81,10 +81,6 @@ class Bottleneck(ABC):
         """Multiply the linear maps into the matrix after z.
 
         So a token needs no separate products for them.
-
-        Args:
-            last: Factor of z.
-            tensors: Tensors of one layer by name, or of several, stacked.
         """
         return last
 

@@ -40,14 +40,7 @@ def start_maps(
 
 
 def start_operator(start: str, cores: list[Tensor], shape: mpo.MpoShape, rms: float) -> None:
-    """Fill the cores of M_A or M_B.
-
-    Args:
-        start: One of `STARTS`.
-        cores: Cores to fill.
-        shape: Shape of the operator.
-        rms: Root mean square of outputs for unit-variance inputs, if balanced.
-    """
+    """Fill the cores of M_A or M_B."""
     if start == "paper":
         mpo.kaiming_(cores)
         return
@@ -72,12 +65,6 @@ def initialise_input_side(
     keeps its norm, and so the balance with A. A bond may be wider than the truncated one can fill.
     Then one side of the surplus is zero and the other keeps its values, so that the surplus can be
     trained.
-
-    Args:
-        a: A with balanced initial values; changed in place.
-        cores: Cores of M_A with balanced initial values; changed in place.
-        shape: Shape of M_A.
-        rows: Target of A · M_A.
 
     Source:
         TT-SVD: Oseledets 2011, algorithm 1. The fit is ours [R].
@@ -252,17 +239,7 @@ def cores_of(tensors: Mapping[str, Tensor], side: str) -> list[Tensor]:
 
 @functools.lru_cache(maxsize=4096)
 def operator_shapes(in_features, out_features, waist, bond_dim, n_sites, in_dims, out_dims):
-    """Return the shapes of M_A and M_B at a layer of this size.
-
-    Args:
-        in_features: Inputs of the layer.
-        out_features: Outputs of the layer.
-        waist: Size between the two operators.
-        bond_dim: Bond dimension of both.
-        n_sites: Number of cores of each.
-        in_dims: Factors of `in_features`, or None to choose them.
-        out_dims: Factors of `out_features`, or None to choose them.
-    """
+    """Return the shapes of M_A and M_B at a layer of this size."""
     ins = factorise(in_features, n_sites, in_dims)
     outs = factorise(out_features, n_sites, out_dims, name="out_dims", size_name="out_features")
     waists = factorise(waist, n_sites, size_name="waist")

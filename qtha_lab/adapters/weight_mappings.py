@@ -96,11 +96,6 @@ def mps_tensors(n_qubits: int, bond_dim: int, chunk: int) -> dict[str, TensorSpe
 
     The last core is a matrix (chunk, 2 · bond).
 
-    Args:
-        n_qubits: Number of cores before the last.
-        bond_dim: Bond dimension χ of every bond but the first, which is 1.
-        chunk: Number of weights per basis state.
-
     Example:
         >>> {name: spec.shape for name, spec in mps_tensors(2, 3, 5).items()}
         {'core_0': (2, 1, 3), 'core_1': (2, 3, 3), 'core_last': (5, 6)}
@@ -112,11 +107,6 @@ def mps_tensors(n_qubits: int, bond_dim: int, chunk: int) -> dict[str, TensorSpe
 
 def n_core_entries(n_qubits: int, bond_dim: int, chunk: int) -> int:
     """Count 2 χ + 2 (N − 1) χ² + 2 χ c core entries.
-
-    Args:
-        n_qubits: N, number of cores before the last.
-        bond_dim: Bond dimension χ.
-        chunk: c, number of weights per basis state.
 
     Example:
         >>> n_core_entries(2, 3, 5)  # 6 + 18 + 30

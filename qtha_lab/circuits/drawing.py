@@ -11,11 +11,6 @@ from qtha_lab.circuits.schedule import depth
 def draw_text(circuit: CircuitLike, width: int, max_rows: int) -> str:
     """Draw a circuit as text, every angle with its source.
 
-    Args:
-        circuit: Circuit to draw.
-        width: Maximum characters per line; a wider circuit continues below.
-        max_rows: Maximum number of rows; further gates are counted, not drawn.
-
     Returns:
         One line per wire, wire 0 on top; continuations are separated by an empty line.
 

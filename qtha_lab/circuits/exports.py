@@ -236,11 +236,6 @@ def to_qiskit(
 
     Qiskit counts qubits from the least significant bit. Global phases are omitted.
 
-    Args:
-        circuit: Circuit to export.
-        inputs: One sample, (n_inputs,); None leaves a `ParameterVector` x.
-        params: Trainable angles, (n_params,); None leaves a `ParameterVector` p.
-
     Raises:
         Refusal: If Qiskit is not installed, or the numbers do not fit the circuit.
 

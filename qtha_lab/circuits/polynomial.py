@@ -102,12 +102,6 @@ def _as_polynomial(value: "Polynomial | float") -> Polynomial:
 def polynomial_of(value: float, gradient, hessian, point) -> dict[tuple[int, ...], float]:
     """Return the coefficients of a polynomial of degree 2 from its derivatives at a point.
 
-    Args:
-        value: Value at the point.
-        gradient: First derivatives, (n,).
-        hessian: Second derivatives, (n, n).
-        point: The point, (n,).
-
     Returns:
         Coefficients by the numbers of the variables of each term.
     """

@@ -13,11 +13,6 @@ def start_times(
 ) -> list[int]:
     """Return the first step of each gate, as early as earlier gates allow.
 
-    Args:
-        gates: The gates in the order written.
-        commuting: Allow reordering of gates that `commute`.
-        seconds: Duration of a gate in steps, 0 or 1.
-
     Returns:
         The first step of every gate, from 0, in the order of `gates`. The gates sorted by it, ties
         in the written order, are an equal circuit.

@@ -83,15 +83,7 @@ def write_card(
 
 
 def merged_card(folder: Path, base_model: str, method: str, task: str, head: str) -> Path:
-    """Write the model card of a base model that was merged with an adapter.
-
-    Args:
-        folder: Folder of the merged model.
-        base_model: Base model, as for `write_card`.
-        method: Name of the adapter's method.
-        task: Task of the training.
-        head: "causal-lm", "seq2seq" or "classification".
-    """
+    """Write the model card of a base model that was merged with an adapter."""
     base_model = model_name(base_model)
     data = ModelCardData(
         base_model=None if is_nameless(base_model) else public_base(base_model),
@@ -115,10 +107,6 @@ def replace_template(folder: Path, config: PeftConfig) -> None:
     """Write the model card of an adapter, unless somebody wrote one.
 
     A card that a trainer generated keeps its tags and its training procedure.
-
-    Args:
-        folder: Folder in which `save_pretrained` wrote the adapter.
-        config: PEFT config of the adapter.
     """
     file = folder / "README.md"
     text = read(file) if file.is_file() else TEMPLATE

@@ -83,15 +83,7 @@ def check_weights(
 def check_shape(
     folder: Path, model: "PreTrainedModel", name: str, stored: Shape, shape: Shape
 ) -> None:
-    """Refuse a stored tensor of another shape, except a classification head of other classes.
-
-    Args:
-        folder: Folder of the model.
-        model: Model that the config describes.
-        name: Name of the tensor.
-        stored: Shape in the file.
-        shape: Shape in the model.
-    """
+    """Refuse a stored tensor of another shape, except a classification head of other classes."""
     of_classes = stored[1:] == shape[1:] and name.partition(".")[0] in head_modules(model)
     if stored != shape and not of_classes:
         raise Refusal(

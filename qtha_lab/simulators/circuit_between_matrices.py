@@ -25,12 +25,6 @@ def added_by(
     """Build the function before + (values(h), h) · last, with h = x · first.
 
     The part h · last is present only if `last` has more than `n_values` rows.
-
-    Args:
-        first: (in_features, n_inputs).
-        values: A function of h, (…, n_inputs), that returns (…, n_values).
-        n_values: Number of values per token.
-        last: (n_values, out_features), or (n_values + n_inputs, out_features) to include h.
     """
     with_h = len(last) > n_values
 

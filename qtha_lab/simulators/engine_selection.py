@@ -97,14 +97,6 @@ def check_call(
 ) -> None:
     """Refuse a batch that an engine (not "auto") cannot run.
 
-    Args:
-        engine: One of `engine_names()` except "auto", or a PennyLane device as "device:NAME".
-        circuit: Circuit to run.
-        readout: Read-out to compute.
-        device: Type of the tensors' device, such as "cpu" or "cuda".
-        transformed: Whether a torch.func transform wraps the tensors and the engine was not named.
-        batch: Number of samples.
-
     Raises:
         Refusal: If the engine is unknown, does not run on this machine, does not support the
             tensors, circuit or read-out, or needs more memory than is free.
@@ -196,13 +188,7 @@ def likely(engine: str, device: str) -> str:
 
 
 def yields(engine: str, circuit: Circuit, batch: int) -> tuple[str, str] | None:
-    """Return the engine that is faster for a batch, with the reason, or None.
-
-    Args:
-        engine: One of `automatic()` that can run the batch.
-        circuit: Circuit to run.
-        batch: Number of samples.
-    """
+    """Return the engine that is faster for a batch, with the reason, or None."""
     quicker = getattr(engine_of(engine), "quicker", None)
     return quicker(circuit, batch) if quicker else None
 

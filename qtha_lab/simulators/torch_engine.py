@@ -207,14 +207,7 @@ class _Tables:
 def tables_of(
     circuit: Circuit, readout: Readout, device: torch.device, dtype: torch.dtype
 ) -> _Tables:
-    """Return the cached tables of a circuit; under a dispatch mode build new ones.
-
-    Args:
-        circuit: Circuit to run.
-        readout: Read-out to compute.
-        device: Device of the tables.
-        dtype: Dtype of the tables.
-    """
+    """Return the cached tables of a circuit; under a dispatch mode build new ones."""
     with torch.inference_mode(False):  # later calls may use the cached tables with autograd
         if torch._C._len_torch_dispatch_stack():
             return _Tables(circuit, readout, device, dtype)

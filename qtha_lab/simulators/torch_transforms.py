@@ -37,16 +37,6 @@ def gradients_of(
     """Compute the gradients of inputs and params from those of the values.
 
     A gradient that is not requested is zero.
-
-    Args:
-        inputs: As for `values_of`.
-        params: As for `values_of`.
-        grad: Gradient of the values, (batch, readout size).
-        circuit: As for `values_of`.
-        readout: As for `values_of`.
-        engine: As for `values_of`.
-        of_inputs: Whether to compute the gradient of inputs.
-        of_params: Whether to compute the gradient of params.
     """
     inputs = inputs.detach().requires_grad_(of_inputs)
     params = params.detach().requires_grad_(of_params)
@@ -163,18 +153,7 @@ def gradients_op(
     inputs: Tensor, params: Tensor, grad: Tensor, circuit: str, readout: str, engine: str,
     of_inputs: bool, of_params: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Compute the gradients of inputs and params from those of the values (see `gradients_of`).
-
-    Args:
-        inputs: As for `values`.
-        params: As for `values`.
-        grad: Gradient of the values, (batch, readout size).
-        circuit: As for `values`.
-        readout: As for `values`.
-        engine: As for `values`.
-        of_inputs: Whether to compute the gradient of inputs.
-        of_params: Whether to compute the gradient of params.
-    """
+    """Compute the gradients of inputs and params from those of the values (see `gradients_of`)."""
     operands = circuit_of(circuit), readout_of(readout), engine, of_inputs, of_params
     of_both = gradients_of(inputs, params, grad, *operands)
     return of_both[0].contiguous(), of_both[1].contiguous()

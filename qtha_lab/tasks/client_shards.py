@@ -103,12 +103,6 @@ def assign_rows(
 ) -> list[list[int]]:
     """Assign row indices to clients by label; a client may receive none.
 
-    Args:
-        labels: One label per row.
-        clients: Number of clients.
-        alpha: Parameter of the Dirichlet distribution; None is equal shares.
-        seed: Seed of the draw.
-
     Example:
         >>> assign_rows(["a", "b", "a", "b", "a"], 2, None, seed=0)
         [[0, 2, 4], [1, 3]]

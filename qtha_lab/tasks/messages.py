@@ -36,12 +36,6 @@ def read_messages(column: str, value: Any, system: Any = None, tools: Any = None
 
     An answer before the first prompt, as ShareGPT's files have, is left out with a log message:
     chat templates refuse one, and it answers nothing.
-
-    Args:
-        column: Name of the column, for messages.
-        value: List of messages, or its JSON text.
-        system: Text of the system, where it is a column of its own.
-        tools: Specifications of tools, kept with the system message.
     """
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = parse_json(value)
@@ -93,11 +87,6 @@ def with_system(messages: list[dict], system: Any, tools: Any) -> list[dict]:
 
     The system message holds the tools twice: as text in its content, and under `NATIVE` for a chat
     template that takes them.
-
-    Args:
-        messages: Messages of a role and a content.
-        system: Text of the system; None or "" adds none.
-        tools: List of tools, or its JSON text; None or "" adds none.
     """
     parts = [str(system)] if system else []
     if (parts or tools) and messages and messages[0]["role"] == "system":

@@ -63,11 +63,6 @@ def label_meaning(labels: Sequence[str], chosen: str, column: str = "") -> str:
     Labels of `auto` are numbers if one is not whole, or if they are many and leave gaps. Three or
     more whole numbers are ordered in a column such as `stars`, and classes in others.
 
-    Args:
-        labels: Labels as texts.
-        chosen: The user's choice, or "auto".
-        column: Name of the column.
-
     Example:
         >>> [label_meaning(["1", "5", "3"], "auto", column) for column in ("label", "stars")]
         ['classes', 'ordered']
@@ -198,12 +193,7 @@ def merged_labels(labels: Sequence[str]) -> list[str]:
 
 
 def label_findings(labels: Sequence[str], rows: int) -> Iterator[str]:
-    """Yield a sentence, with the option that mends it, on each suspicious label.
-
-    Args:
-        labels: Distinct labels.
-        rows: Number of rows of all sides.
-    """
+    """Yield a sentence, with the option that mends it, on each suspicious label."""
     for each in spellings(labels).values():
         names = " and ".join(repr(shortened(label, 30)) for label in each[:3])
         yield f"Labels {names} differ in case or blanks only. Set merge_labels=true."

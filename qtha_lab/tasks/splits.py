@@ -155,11 +155,6 @@ def first_rows(
 
     A row with a missing label replaces a row with a repeated label near the end.
 
-    Args:
-        rows: Rows in their order.
-        count: Number of rows; None returns all.
-        labels: Labels of a row that should stand among the rows.
-
     Example:
         >>> rows = [{"label": label} for label in "aaab"]
         >>> [row["label"] for row in first_rows(rows, 2, lambda row: frozenset(row["label"]))]

@@ -279,12 +279,6 @@ def encode_inputs(
 
     A classifier on an encoder with a decoder reads the state at the end token. So each of its rows
     gets exactly one, also where the tokenizer adds none or the text contains some.
-
-    Args:
-        rows: Rows with a "text", and perhaps a "pair".
-        tokenizer: Tokenizer of the model.
-        max_length: Longest row in tokens.
-        is_seq2seq: Whether the model is an encoder with a decoder.
     """
     if not rows:
         return []

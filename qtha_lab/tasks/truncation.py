@@ -15,11 +15,6 @@ def shorten(text: str, tokenizer: "PreTrainedTokenizerBase", max_length: int) ->
     A tokenizer splits a text into words first, and no token crosses a word. So the first tokens are
     final once the first token past `max_length` is in a word that ends well before the cut. A text
     without words, or with a tokenizer that makes none, is returned unchanged.
-
-    Args:
-        text: Text of any length.
-        tokenizer: Tokenizer that truncates the text at `max_length`.
-        max_length: Number of tokens to keep.
     """
     if not tokenizer.is_fast or tokenizer.truncation_side != "right":
         return text

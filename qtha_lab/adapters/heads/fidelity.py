@@ -60,11 +60,6 @@ def class_circuit(n: int, n_layers: int, entangle: bool = True) -> Circuit:
 
     Its angles are inputs, so that all classes form one batch.
 
-    Args:
-        n: Number of qubits.
-        n_layers: Number of blocks of RY RZ, RYY RZZ on neighbours and CRY CRZ on neighbours.
-        entangle: Include two-qubit gates; off uses RY RZ alone.
-
     Example:
         >>> class_circuit(3, 1).n_inputs, class_circuit(3, 2, entangle=False).n_inputs
         (14, 12)
@@ -116,11 +111,6 @@ class TensorMap(nn.Module):
 
 def mpo_shape(in_features: int, out_features: int, bond_dim: int) -> mpo.MpoShape:
     """Return the shape of the matrix product operator, over four sites.
-
-    Args:
-        in_features: Number of inputs.
-        out_features: Number of outputs.
-        bond_dim: Bond dimension between neighbours.
 
     Example:
         >>> mpo_shape(64, 10, 2).n_parameters  # (4, 4, 2, 2) to (5, 2, 1, 1)

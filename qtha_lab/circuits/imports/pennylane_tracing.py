@@ -62,14 +62,6 @@ class Script:
 def script_of(source, args: tuple, kwargs: dict, inputs) -> Script:
     """Read a QNode, quantum function, tape or list of operations (see `Circuit.from_pennylane`).
 
-    Args:
-        source: Object to read.
-        args: Positional arguments of a function; only their shapes matter.
-        kwargs: Keyword arguments of a function.
-        inputs: Numbers that are data: for a function the name of an argument, for a tape positions
-            among its parameters, or a mapping from these to the indices of the inputs; None for
-            none (for a function, its argument `inputs`, if there is one).
-
     Returns:
         The tape as a function of its leaves, the inputs and parameters that it reads.
 
@@ -227,12 +219,6 @@ def _positions(inputs) -> dict[int, int]:
 
 def wire_labels(source, tape, wires: Iterable | None) -> list:
     """Return PennyLane's labels of wire 0, 1, ….
-
-    Args:
-        source: A QNode, whose device may set the order; otherwise the tape sets it.
-        tape: Tape whose operations act on the wires.
-        wires: Labels in the requested order; None uses those of the device, else integers in
-            ascending order, else labels in the order of use.
 
     Returns:
         One label per wire, in the order of the wires.

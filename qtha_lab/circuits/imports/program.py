@@ -257,11 +257,6 @@ class ProgramGates:
     def add_matrix(self, name: str, matrix: Any, wires: Sequence[int]) -> None:
         """Add a gate from its matrix.
 
-        Args:
-            name: Name of the gate in messages.
-            matrix: The matrix; None if the gate has none.
-            wires: Its wires; the first of two is the more significant bit.
-
         Raises:
             Refusal: If there is no matrix, or it acts on more than two wires.
         """

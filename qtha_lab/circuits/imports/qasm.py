@@ -39,10 +39,6 @@ _OTHER_SPELLINGS = (  # that the grammar of OpenQASM 3 lacks
 def gates_from_qasm(text: str, inputs: Sequence[str] | None = None) -> tuple[int, list[Gate]]:
     """Return the qubits and gates for `Circuit.from_qasm`.
 
-    Args:
-        text: Text of a program in OpenQASM 2 or 3.
-        inputs: Names of program inputs that are data, in order; by default x0, x1, ….
-
     Raises:
         Refusal: If the text is no such program, or a statement cannot be expressed. The message
             names the line.

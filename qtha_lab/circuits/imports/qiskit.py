@@ -25,11 +25,6 @@ _BRANCHES = ("if_else", "while_loop", "for_loop", "switch_case")
 def gates_from_qiskit(source: Any, inputs: Sequence[Any] | None = None) -> tuple[int, list[Gate]]:
     """Return the qubits and gates for `Circuit.from_qiskit`.
 
-    Args:
-        source: A `qiskit.QuantumCircuit`.
-        inputs: Parameters that are data, in order, or their names; by default those of a
-            `ParameterVector` x, as in ZZFeatureMap.
-
     Raises:
         Refusal: If an instruction or an angle cannot be expressed.
     """
@@ -152,14 +147,7 @@ class _NotPolynomialError(Exception):
 def _expanded(
     term: Any, names: Mapping[str, Polynomial], budget: ReadingBudget, depth: int = 0
 ) -> Polynomial:
-    """Expand a SymPy expression, within a budget of terms and steps.
-
-    Args:
-        term: Expression.
-        names: Polynomial of each symbol.
-        budget: Steps that are left.
-        depth: Depth of the expression in the angle.
-    """
+    """Expand a SymPy expression, within a budget of terms and steps."""
     budget.spend(1)
     if depth > DEEPEST:
         raise Refusal(f"An angle must nest at most {DEEPEST} deep, got more.")

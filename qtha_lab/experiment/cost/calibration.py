@@ -99,11 +99,6 @@ def added_seconds(model: PreTrainedModel, config: PeftConfig, batch: Batch) -> f
     If only some blocks have adapters, the time is scaled proportionally. Steps with and without
     adapters alternate, so that other load slows both equally.
 
-    Args:
-        model: Base model; may be on the meta device.
-        config: Adapter config.
-        batch: Batch size and number format.
-
     Returns:
         Seconds of one forward and backward pass, at least 0.
     """
@@ -287,13 +282,6 @@ def _speed(tokens: int, width: int, dtype: torch.dtype, n_threads: int) -> float
 
 def head_seconds(reader: str, in_features: int, n_classes: int, rows: int, tokens: int) -> float:
     """Measure the seconds of one forward and backward pass: without a model.
-
-    Args:
-        reader: Name of the head.
-        in_features: Length of a feature vector.
-        n_classes: Number of logits.
-        rows: Rows in the batch.
-        tokens: Tokens per row, for a head that reads all tokens.
 
     Example:
         >>> head_seconds("linear", 8, 3, rows=4, tokens=5) > 0

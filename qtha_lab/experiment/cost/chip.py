@@ -97,10 +97,6 @@ def _signal(circuit: Circuit, topology: str, cz_error: float) -> float:
 def light_cones(circuit: Circuit, topology: str) -> tuple[int, ...]:
     """Count the CZ gates that can change ⟨Z⟩ of each wire, after compilation.
 
-    Args:
-        circuit: Circuit to compile.
-        topology: Chip topology, as for `hardware_cost`.
-
     Example:
         >>> from qtha_lab.circuits import Gate
         >>> light_cones(Circuit(3, [Gate("CZ", (0, 1)), Gate("CZ", (1, 2))]), "line")

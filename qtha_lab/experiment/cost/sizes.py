@@ -106,12 +106,6 @@ def parameter_table(
 ) -> list[ParameterCount]:
     """Count the parameters of methods at several ranks, by rank, then by method.
 
-    Args:
-        model: Name of a shape or a model, or a folder with its config.json.
-        methods: Methods; the first is the reference.
-        ranks: Ranks to count.
-        targets: Names of the adapted modules, or "all-linear".
-
     Raises:
         Refusal: If the model, a method or a module is unknown, or a rank is below 1.
 

@@ -156,9 +156,6 @@ def circuit_runs(circuits: Mapping[Circuit, int], tokens: int) -> dict[tuple[Cir
 def count_circuit(circuit: Circuit, topology: str = "grid") -> CircuitCost:
     """Count the qubits, gates and gradient runs of a circuit.
 
-    Args:
-        topology: Chip topology, as for `hardware_cost`; "grid" grows for larger circuits.
-
     Example:
         >>> from qtha_lab import ansatze
         >>> cost = count_circuit(ansatze.build("qtha", 8, 8, True))
@@ -285,11 +282,6 @@ def quantum_seconds(
     shots: int, qpu: QuantumProcessor, runs: Mapping[CircuitCost, int]
 ) -> float | None:
     """Predict the seconds of sequential shots plus job overhead, without waiting for other users.
-
-    Args:
-        shots: Shots per run.
-        qpu: Quantum processor.
-        runs: Number of runs of each circuit.
 
     Returns:
         Seconds; None without circuits, or if a circuit has more qubits than the processor.

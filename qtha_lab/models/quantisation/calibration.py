@@ -81,10 +81,6 @@ def cached_calibration(
     """Return the cached calibration result, or compute and cache it.
 
     A file lock lets only one process compute the result.
-
-    Args:
-        parts: Everything that the result depends on, as plain values.
-        learn: Function that computes the result.
     """
     text = json.dumps(parts, sort_keys=True)
     file = cache_dir() / "bits" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.safetensors"

@@ -24,12 +24,6 @@ def on_grid(
 
     The gradient is 1 inside the range and 0 beyond, and reaches `low` and `high` too.
 
-    Args:
-        values: Values to round.
-        low: Lower end, broadcast over the values.
-        high: Upper end.
-        bits: Bits of each value; with 16 or more the values stay unchanged.
-
     Example:
         >>> values = torch.tensor([-1.0, 0.2, 0.9, 2.0])
         >>> on_grid(values, torch.tensor(-1.0), torch.tensor(2.0), bits=2)
@@ -117,11 +111,6 @@ def best_clip(
     left_out: Bool[Tensor, "*axes size"] | None = None,
 ) -> Float[Tensor, "*axes 1"]:
     """Find the range fraction, from `RATIOS`, with the least squared rounding error per group.
-
-    Args:
-        groups: Weights that share a grid, along the last axis.
-        bits: Bits of each weight.
-        left_out: Mask of weights that are not rounded.
 
     Example:
         >>> normal = torch.randn(1, 4096, generator=torch.Generator().manual_seed(0))

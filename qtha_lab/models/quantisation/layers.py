@@ -105,12 +105,7 @@ class RoundedLinear(nn.Linear):
         x: Float[Tensor, "*batch in_features"],
         delta_weight: Float[Tensor, "out_features in_features"] | None,
     ) -> Float[Tensor, "*batch out_features"]:
-        """Compute the output with the weight W + ΔW, rounded with a gradient of 1.
-
-        Args:
-            x: Input of the layer.
-            delta_weight: Change ΔW; None for none.
-        """
+        """Compute the output with the weight W + ΔW, rounded with a gradient of 1."""
         weight = self.weight if delta_weight is None else self.weight + delta_weight
         if self.after_training and self.training:
             return nn.functional.linear(x, weight.to(self.weight.dtype), self.bias)

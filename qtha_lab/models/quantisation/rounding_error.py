@@ -135,12 +135,6 @@ def with_and_without(
 
     The keys are layer names, `NAME.keys` and `NAME.values`.
 
-    Args:
-        model: Unquantised model; stays unchanged.
-        batches: Calibration rows.
-        bits: Bits of weights, of inputs, and of keys and values.
-        rotation_of: Function that makes the rotation of a size.
-
     Returns:
         Pairs (without, with the rotation). The error of a layer is the sum of the errors of its
         weight and its inputs.

@@ -151,15 +151,6 @@ def fuse_matrices(
     """Build the fused call for few tokens: matrix, circuit, matrix (see `Single`).
 
     Return None for an unsupported circuit, read-out or dtype.
-
-    Args:
-        first: (in_features, n_inputs).
-        circuit: Circuit to run.
-        params: (n_params,), in radians; the result holds a copy.
-        readout: Read-out to compute.
-        last: (values, out_features), or (values + n_inputs, out_features) to include the inputs.
-        scale: Factor of the circuit's input angles.
-        name: Unused.
     """
     if circuit.n_qubits < FEWEST_QUBITS:
         circuit = dataclasses.replace(circuit, n_qubits=FEWEST_QUBITS)

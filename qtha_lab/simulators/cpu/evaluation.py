@@ -57,13 +57,7 @@ _of_this_thread = _OfThread()
 
 
 def reserve_workspaces(threads: int, size: int, dtype: torch.dtype) -> np.ndarray:
-    """Return scratch memory for threads, (threads, size), cached by the calling thread.
-
-    Args:
-        threads: Number of threads.
-        size: Numbers per thread.
-        dtype: Dtype of the numbers.
-    """
+    """Return scratch memory for threads, (threads, size), cached by the calling thread."""
     kept, count = _of_this_thread, threads * size
     found = kept.workspaces.get((dtype, threads, size))
     if found is not None:

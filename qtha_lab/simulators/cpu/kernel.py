@@ -85,12 +85,6 @@ def run_blocks(number, counters, operands):
 
     A thread processes its own share of groups, then unstarted groups of other threads (see
     `_next_group`). A sum is the angle of a rotation or a phase (see `plan.KernelPlan`).
-
-    Args:
-        number: Index of this thread, from 0. A thread has the same share of blocks and the same
-            workspace in both passes, so that the data stay in the core's own cache.
-        counters: Number of groups taken from each thread's share, int64, (threads,).
-        operands: Fields of `Operands`, a plain tuple.
     """
     call = Operands(*operands)
     sizes, length = sizes_of(call.integers), call.workspaces.shape[1]

@@ -141,11 +141,6 @@ def count_operations(plan: KernelPlan, backward: bool, itemsize: int) -> tuple[f
       row more.
     * A read-out after a rotation costs 3 operations per row, as |ψ|² does, and backward 4 more of
       each.
-
-    Args:
-        plan: Tables of the circuit.
-        backward: Whether to count the backward pass.
-        itemsize: Bytes per number.
     """
     size = 2**plan.n_qubits
     # |ψ|², or λ = g ψ
@@ -252,13 +247,7 @@ class BlockLayout(NamedTuple):
 
 @functools.lru_cache(maxsize=1024)
 def block_layout(plan: KernelPlan, batch: int, dtype: torch.dtype) -> BlockLayout:
-    """Return the cached layout of a batch.
-
-    Args:
-        plan: Tables of the circuit.
-        batch: Number of samples.
-        dtype: float32 or float64.
-    """
+    """Return the cached layout of a batch."""
     itemsize = dtype.itemsize
     kind = np.dtype(f"f{itemsize}")
     flops = [batch * count_operations(plan, back, itemsize)[0] for back in (False, True)]
@@ -289,12 +278,6 @@ def lanes_of(n_qubits: int, batch: int, itemsize: int, flops: float = math.inf) 
     """Return the samples per block, a multiple of the vector length.
 
     A block's ψ and λ fit in the cache, and there are blocks for all cores.
-
-    Args:
-        n_qubits: Qubits of the circuit.
-        batch: Total number of samples.
-        itemsize: Bytes per number: 4 for float32, 8 for float64.
-        flops: Operations of a pass over all samples; little work is not split into blocks.
 
     Returns:
         A multiple of the numbers in a vector; it may exceed the batch.

@@ -50,10 +50,6 @@ def scaled_layers(program: Program, reads_behind: bool) -> frozenset[int]:
     The set is empty unless layers of rotations and of phases alternate and all phases are shared by
     the samples.
 
-    Args:
-        program: The layers.
-        reads_behind: Whether the final rotations are not executed (see `final_rotations`).
-
     Example:
         >>> from qtha_lab.circuits.ansatze import build
         >>> from qtha_lab.simulators.program import compile_circuit

@@ -61,14 +61,6 @@ def make_angles(block, integers, shared, backward):
     """Fill the rows of all angles; return True if rotations run in scaled form.
 
     If a cosine is too small for scaling, all rotations of the block use shears.
-
-    Args:
-        block: Block of samples.
-        integers: Tables of the plan. The table of angles holds per angle its sum, its use, and two
-            parts, (angles, 4): the position of cosine and sine in the workspace (of its only term,
-            or its own rows), and the sum of the shared part.
-        shared: Numbers that all samples share.
-        backward: Whether gradients follow, which need 1/C².
     """
     angles, places = rows_of(integers, ANGLES, 4), places_of(integers)
     data = AngleData(block.workspace, angles, shared.sums, block.lanes, block.width)

@@ -93,18 +93,6 @@ def run_single_token(tables, numbers, sizes, rows, shape, inputs_at, before_at, 
     """Add the output of a QTHA adapter to a layer's output, row by row.
 
     Each row is after = before + (⟨Z⟩(h), h) · last, with h = inputs · firstᵀ.
-
-    Args:
-        tables: Steps, rotations, members of sums, inputs of terms and read-outs, concatenated,
-            int32.
-        numbers: Numbers that `Single` packs, concatenated, float32.
-        sizes: Numbers of amplitudes, steps, rotations, members, terms, read-outs, inputs of the
-            circuit, and rows of `last`.
-        rows: Number of rows of the inputs.
-        shape: in_features and out_features.
-        inputs_at: Address of the inputs, float32.
-        before_at: Address of `before`, float32.
-        after_at: Address of the output `after`, float32.
     """
     size, n_steps, n_rotations, n_members, n_terms, n_values, n_inputs, n_last = sizes
     n_in, n_out = shape

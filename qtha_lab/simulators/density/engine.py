@@ -221,10 +221,6 @@ def flip_rows(n_qubits: int, wires: tuple[int, ...]) -> tuple[np.ndarray, np.nda
     """Return partner and sign of each Pauli string under X or CNOT.
 
     The gate maps r to sign · r[partner].
-
-    Args:
-        n_qubits: Qubits of the state.
-        wires: One wire for X; control and target for CNOT.
     """
     strings = letters(n_qubits)
     if len(wires) == 1:

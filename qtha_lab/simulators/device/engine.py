@@ -401,13 +401,7 @@ class _Shifted(torch.autograd.Function):
 
 
 def _shift_gradients(tape: QuantumScript, device: Any, grad: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Return the trainable numbers of a tape, each with its gradient per sample.
-
-    Args:
-        tape: Circuit of a batch.
-        device: Device that runs it.
-        grad: Gradient of the loss by the values, (batch, values).
-    """
+    """Return the trainable numbers of a tape, each with its gradient per sample."""
     numbers: Any = tape.get_parameters()
     if not numbers:
         return []

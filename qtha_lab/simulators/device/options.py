@@ -131,12 +131,6 @@ def start_device(
 ):
     """Create a PennyLane device.
 
-    Args:
-        device: PennyLane's name of the device, such as "default.qubit".
-        n_qubits: Number of wires.
-        device_options: Names and values of the device's own options.
-        seed: Seed of the samples; None: the device's default.
-
     Returns:
         The device, on wires 0 to n_qubits - 1.
 

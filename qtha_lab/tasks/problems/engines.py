@@ -57,11 +57,6 @@ class Fleet:
 def synthetic_fleet(train: int = 100, test: int = 100, seed: int = 0) -> Fleet:
     """Simulate engines from a seed.
 
-    Args:
-        train: Number of engines run to failure.
-        test: Number of engines cut off at a random cycle.
-        seed: Seed of lifetimes, sensors and noise.
-
     Example:
         >>> fleet = synthetic_fleet(2, 3, seed=0)
         >>> left = fleet.train.left
@@ -95,14 +90,7 @@ def _engine(random: np.random.Generator, gains: np.ndarray, powers: np.ndarray) 
 
 
 def fleet_of(lives: list[np.ndarray], histories: list[np.ndarray], ends: list[float]) -> Fleet:
-    """Build a fleet from sensor values per cycle.
-
-    Args:
-        lives: Sensors of at least two engines until failure, (cycles, sensors) each. The last
-            fifth is for evaluation.
-        histories: Sensors of the test engines until their cut-off.
-        ends: Remaining cycles of the test engines.
-    """
+    """Build a fleet from sensor values per cycle."""
     if len(lives) < 2:
         raise Refusal(f"At least 2 engines must run to failure, got {len(lives)}.")
     shortest = min(len(engine) for engine in (*lives, *histories))

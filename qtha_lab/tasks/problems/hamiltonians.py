@@ -42,11 +42,6 @@ def random_graph(n: int, seed: int, weighted: bool = False) -> Graph:
 
     A graph without edges gets the edge (0, 1).
 
-    Args:
-        n: Number of nodes.
-        seed: Seed of edges and weights.
-        weighted: Draw weights uniformly from 0.1 to 2; otherwise all are 1.
-
     Example:
         >>> random_graph(4, seed=1).weights[0]
         1.0
@@ -160,11 +155,6 @@ def ground_state_mps(n: int, bond_dim: int, field: float = 1.0) -> np.ndarray:
     """Compute the 2^n amplitudes of the best matrix product state, by two-site DMRG.
 
     The initial state is random with seed 0, so two calls return identical amplitudes.
-
-    Args:
-        n: Number of spins.
-        bond_dim: Bond dimension χ.
-        field: g.
     """
     check_installed()
     import quimb.tensor as tn

@@ -39,11 +39,6 @@ class PlantedRows(NamedTuple):
 def planted_rows(kind: str, counts: Sequence[int], seed: int) -> list[PlantedRows]:
     """Draw several sets of rows of one random teacher, whose targets have unit mean square.
 
-    Args:
-        kind: One of `TEACHERS`.
-        counts: Numbers of rows of the sets.
-        seed: Seed of teacher, inputs and noise.
-
     Raises:
         Refusal: If the kind is unknown, or a count is below 1.
 

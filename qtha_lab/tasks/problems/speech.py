@@ -144,9 +144,6 @@ def mfcc(sound: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "13 frames"]
 
     These are the cosine transform of the logarithms of 26 triangular bands of each frame's power.
 
-    Args:
-        sound: Samples at 8 kHz; coefficient 0, the level, is left out.
-
     Source:
         Davis and Mermelstein 1980; bands and frames as usual in speech recognition [R].
     """

@@ -46,13 +46,7 @@ def kinds_of(circuit: Circuit) -> list[str]:
 def angle_descriptors(
     circuit: Circuit, kinds: list[str], instance: Mapping[int, float] | None = None
 ) -> Descriptors:
-    """Compute the descriptors of a circuit's angles.
-
-    Args:
-        circuit: Circuit of the angles.
-        kinds: Known kinds, in the order of their indices.
-        instance: Number of the problem for some parameters; 0 for the others.
-    """
+    """Compute the descriptors of a circuit's angles."""
     rows, instance = _rows(circuit), instance or {}
     if strange := sorted({row[0] for row in rows.values()} - set(kinds)):
         raise Refusal(

@@ -215,14 +215,7 @@ def _meta_step(
 def descent(
     problem: Problem, angles: Tensor, steps: int, rate: float
 ) -> Iterable[tuple[float, Tensor, Tensor]]:
-    """Yield loss, gradient and angles of gradient descent, initially and after each step.
-
-    Args:
-        problem: Problem with the cost.
-        angles: Initial angles, (n_params,).
-        steps: Number of steps.
-        rate: η.
-    """
+    """Yield loss, gradient and angles of gradient descent, initially and after each step."""
     for step in range(steps + 1):
         angles = angles.detach().requires_grad_()
         loss = problem.cost(angles)
