@@ -7,11 +7,11 @@ from qtha_lab.adapters.adapted_model import add_adapter as add_adapter
 from qtha_lab.adapters.adapted_model import check_targets as check_targets
 from qtha_lab.adapters.adapted_model import circuits_of as circuits_of
 from qtha_lab.adapters.adapted_model import count_trainable as count_trainable
+from qtha_lab.adapters.budget import first_step_warning as first_step_warning
 from qtha_lab.adapters.budget import size_warning as size_warning
 from qtha_lab.adapters.change import Change as Change
 from qtha_lab.adapters.change import Layer as Layer
 from qtha_lab.adapters.change import TensorSpec as TensorSpec
-from qtha_lab.adapters.first_step import first_step_warning as first_step_warning
 from qtha_lab.adapters.generated_network import GeneratedNet as GeneratedNet
 from qtha_lab.adapters.generated_network import generate_into as generate_into
 from qtha_lab.adapters.generated_weights import WeightGenerator as WeightGenerator
@@ -25,16 +25,14 @@ from qtha_lab.adapters.initialisation.lora import lora_initialisation as lora_in
 from qtha_lab.adapters.initialisation.lora import save_initialisation as save_initialisation
 from qtha_lab.adapters.initialisation.lora import save_whole as save_whole
 from qtha_lab.adapters.initialisation.lora import subtracted_product as subtracted_product
-from qtha_lab.adapters.initialisation.lora_validation import (
+from qtha_lab.adapters.initialisation.resolve_angles import check_angles as check_angles
+from qtha_lab.adapters.initialisation.resolve_angles import (
     check_initialisation as check_initialisation,
 )
-from qtha_lab.adapters.initialisation.resolve_angles import check_angles as check_angles
 from qtha_lab.adapters.initialisation.resolve_angles import initial_angles as initial_angles
 from qtha_lab.adapters.initialisation.resolve_angles import (
     pending_initialisation as pending_initialisation,
 )
-from qtha_lab.adapters.layer_counts import Layout as Layout
-from qtha_lab.adapters.layer_counts import layout_of as layout_of
 from qtha_lab.adapters.loading import load_adapter as load_adapter
 from qtha_lab.adapters.method import Method as Method
 from qtha_lab.adapters.method import scale_of as scale_of
@@ -48,5 +46,7 @@ from qtha_lab.adapters.qtha import QthaConfig as QthaConfig
 from qtha_lab.adapters.registry import get_method as get_method
 from qtha_lab.adapters.registry import method_names as method_names
 from qtha_lab.adapters.registry import method_of as method_of
+from qtha_lab.adapters.tensor_groups import Layout as Layout
+from qtha_lab.adapters.tensor_groups import layout_of as layout_of
 
 OUR_METHODS.discover()

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from qtha_lab.adapters.initialisation import angles
-from qtha_lab.adapters.initialisation.angles import mps_to_gates
+from qtha_lab.adapters.initialisation.angles import mps
 from qtha_lab.adapters.method import Control
 from qtha_lab.circuits import Angle, Circuit, Gate, ansatze
 from qtha_lab.simulators import probs
@@ -133,7 +133,7 @@ def n_numbers(n_qubits: int, config: Any, n_blocks: int = 1) -> int:
         10
     """
     if config.generator == "mps":
-        return mps_to_gates.n_numbers(n_qubits, config.mps_bond)
+        return mps.n_numbers(n_qubits, config.mps_bond)
     return sum(circuit.n_params for circuit in _circuits(n_qubits, config, n_blocks))
 
 
@@ -248,7 +248,7 @@ def generated_values(
         shape = (n_qubits, config.n_layers, n_blocks)
         p = circuit_probs(params, *shape, config.engine, config.ansatz)
     elif config.generator == "mps":
-        p = mps_to_gates.amplitudes(params, n_qubits, config.mps_bond).square()
+        p = mps.amplitudes(params, n_qubits, config.mps_bond).square()
     else:
         p = log_linear_probs(params, n_qubits)
     lifted = postprocess(

@@ -47,7 +47,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from qtha_lab.adapters import basis_states, weight_mappings
+from qtha_lab.adapters import basis_states, generated_weights
 from qtha_lab.adapters.change import Change, Layer, TensorSpec
 from qtha_lab.adapters.generated_weights import WeightGenerator
 from qtha_lab.adapters.initialisation.angles import angles_setting
@@ -82,7 +82,7 @@ class QpaConfig(RankConfig):
     activation: str = setting(
         "none",
         "Activation between the layers of the MLP; the authors' code has none.",
-        choices=tuple(weight_mappings.ACTIVATIONS),
+        choices=tuple(generated_weights.ACTIVATIONS),
     )
     generator: str = setting(
         "circuit",
@@ -122,7 +122,7 @@ class QpaConfig(RankConfig):
     )
 
     def __post_init__(self):
-        self.hidden = weight_mappings.checked_widths(self.hidden)
+        self.hidden = generated_weights.checked_widths(self.hidden)
         super().__post_init__()
         if self.bit_order == "permuted" and self.start == "zero":
             raise Refusal(

@@ -40,7 +40,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from qtha_lab.adapters import basis_states, weight_mappings
+from qtha_lab.adapters import basis_states, generated_weights
 from qtha_lab.adapters.change import Change, Layer, TensorSpec
 from qtha_lab.adapters.generated_weights import WeightGenerator
 from qtha_lab.adapters.initialisation.angles import angles_setting
@@ -80,7 +80,7 @@ class QuantumTrainConfig(AdapterConfig):
     activation: str = setting(
         "none",
         "Activation between the layers of the network (mlp); the authors' code has none.",
-        choices=tuple(weight_mappings.ACTIVATIONS),
+        choices=tuple(generated_weights.ACTIVATIONS),
     )
     bond_dim: int = setting(
         4, "Bond dimension of the matrix product state (mps).", ge=1, le=256, common=True
@@ -112,7 +112,7 @@ class QuantumTrainConfig(AdapterConfig):
     )
 
     def __post_init__(self):
-        self.hidden = weight_mappings.checked_widths(self.hidden)
+        self.hidden = generated_weights.checked_widths(self.hidden)
         super().__post_init__()
         check_engine(self.engine, basis_states.ry_chain(1, 1))
         basis_states.check_generator(self)

@@ -10,9 +10,8 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from qtha_lab.circuits.drawing import draw_text
+from qtha_lab.circuits.drawing import depth, draw_text
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.schedule import depth
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 

@@ -5,9 +5,9 @@ import functools
 
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.composite_gates import preparation
+from qtha_lab.circuits.drawing import start_times
 from qtha_lab.circuits.native_gates import NativeStep, native_steps
 from qtha_lab.circuits.routing import Topology, route
-from qtha_lab.circuits.schedule import start_times
 from qtha_lab.core.errors import Refusal
 
 

@@ -55,7 +55,7 @@ def check_memory(needed: Mapping[str, int]) -> None:
 
 def _free_alone(others: Iterable[memory_reservations.Reservation]) -> int:
     """Return the bytes that would be free without other runs."""
-    from qtha_lab.simulators.memory import free_bytes
+    from qtha_lab.simulators.engine_selection import free_bytes
 
     place, others = device(), list(others)
     if place.type == "cuda" and others:  # another run's share of the card's memory is unknown
@@ -76,7 +76,7 @@ def lacking(
         needed: Bytes by purpose. On a GPU the result is None, because a run has the GPU for itself.
         others: Memory reservations of the other runs.
     """
-    from qtha_lab.simulators.memory import free_bytes
+    from qtha_lab.simulators.engine_selection import free_bytes
 
     others, total = list(others), sum(needed.values())
     free = free_bytes(device()) - sum(run.to_come for run in others)

@@ -1,6 +1,6 @@
 """Circuit diagram with angle sources, and with values and gradients on hover.
 
-Takes plain gate rows, as `qtha_lab.circuits.gate_table.gate_rows` makes them. Runs no circuit.
+Takes plain gate rows of `qtha_lab.analysis.circuits.circuit_trace.gate_rows`. Runs no circuit.
 """
 
 import collections

@@ -16,5 +16,5 @@ from qtha_lab.models.loading import empty_model as empty_model
 from qtha_lab.models.loading import is_encoder_decoder as is_encoder_decoder
 from qtha_lab.models.loading import load_model as load_model
 from qtha_lab.models.loading import model_fingerprint as model_fingerprint
-from qtha_lab.models.public_names import public_base as public_base
-from qtha_lab.models.public_names import public_name as public_name
+from qtha_lab.models.model_card import public_base as public_base
+from qtha_lab.models.model_card import public_name as public_name

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
+from qtha_lab.adapters.initialisation.angles.mps import decompose
 from qtha_lab.circuits import Angle, Circuit, general_two_qubit
 from qtha_lab.circuits.ansatze import build_without_inputs
 from qtha_lab.reproductions.machinery.log import Log

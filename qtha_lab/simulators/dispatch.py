@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.circuits.input_products import Products, without_products
 from qtha_lab.circuits.json_text import circuit_text, readout_text
 from qtha_lab.circuits.readout import settings_of
 from qtha_lab.core.errors import Refusal
-from qtha_lab.simulators.engine_selection import check_call, choose, engine_of
-from qtha_lab.simulators.memory import SMALL_BYTES
+from qtha_lab.simulators.engine_selection import SMALL_BYTES, check_call, choose, engine_of
+from qtha_lab.simulators.program import Products, without_products
 from qtha_lab.simulators.registry import ENGINES, Engine
 
 What = str | tuple[str, ...]  # "z", "probs", "state", or Pauli strings

@@ -14,11 +14,17 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import SUFFIXES, shortened, table_suffix
 from qtha_lab.core.paths import as_path
 from qtha_lab.core.settings import Setting, check_settings, settings_of, unknown
-from qtha_lab.tasks.files import OwnRows, read_data_set, read_folder, read_table
+from qtha_lab.tasks.files import (
+    OwnRows,
+    few_answers,
+    first_prompt,
+    read_data_set,
+    read_folder,
+    read_table,
+)
 from qtha_lab.tasks.folders import check_folder
 from qtha_lab.tasks.own_data import OwnData, number_of
 from qtha_lab.tasks.registry import TASKS, TaskInfo
-from qtha_lab.tasks.split_key import few_answers, first_prompt
 from qtha_lab.tasks.splits import (
     Sides,
     apart,

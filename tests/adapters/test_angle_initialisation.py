@@ -16,8 +16,8 @@ from qtha_lab import adapters
 from qtha_lab.adapters import Layer, QthaConfig, get_method, method_names
 from qtha_lab.adapters.adapted_model import changes_on
 from qtha_lab.adapters.initialisation import angles
-from qtha_lab.adapters.initialisation.angles import AnglePosition, initialisation_of, mps_to_gates
-from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
+from qtha_lab.adapters.initialisation.angles import AnglePosition, initialisation_of, mps
+from qtha_lab.adapters.initialisation.angles.mps import decompose
 from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.circuits import ansatze
 from qtha_lab.core.errors import Refusal
@@ -181,15 +181,15 @@ def test_a_state_that_is_none_is_refused():
 @pytest.mark.slow
 def test_a_matrix_product_state_is_quimbs():
     quimb = pytest.importorskip("quimb.tensor")
-    numbers = torch.randn(mps_to_gates.n_numbers(5, 3), dtype=torch.float64)
-    sizes, first, arrays = mps_to_gates.shapes(5, 3), 0, []
+    numbers = torch.randn(mps.n_numbers(5, 3), dtype=torch.float64)
+    sizes, first, arrays = mps.shapes(5, 3), 0, []
     for left, _, right in sizes:
         core = numbers[first : first + 2 * left * right].reshape(left, 2, right)
         first += 2 * left * right
         arrays.append(core.numpy())
     arrays[0], arrays[-1] = arrays[0][0], arrays[-1][..., 0]
     dense = quimb.MatrixProductState(arrays, shape="lpr").to_dense().ravel()
-    ours = mps_to_gates.amplitudes(numbers, 5, 3).numpy()
+    ours = mps.amplitudes(numbers, 5, 3).numpy()
     assert np.allclose(ours, dense / np.linalg.norm(dense))
 
 

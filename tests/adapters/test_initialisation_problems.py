@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
+from qtha_lab.adapters.initialisation.angles.mps import decompose
 from qtha_lab.figures import steps_to_target
 from qtha_lab.reproductions.flip import circuit_of, problem, steps_by_size
 from qtha_lab.tasks.problems.hamiltonians import (

@@ -15,12 +15,13 @@ from qtha_lab import adapters
 from qtha_lab.adapters import QthaConfig
 from qtha_lab.adapters.bottleneck_regression import silu_surrogate, surrogates_of_run
 from qtha_lab.adapters.initialisation.angles import AnglePosition, initialisation_of
-from qtha_lab.adapters.initialisation.angles.descriptors import angle_descriptors, kinds_of
 from qtha_lab.adapters.initialisation.angles.pretraining import (
     AngleModel,
     MetaTraining,
     Problem,
+    angle_descriptors,
     descent,
+    kinds_of,
     train_angle_model,
 )
 from qtha_lab.circuits import ansatze

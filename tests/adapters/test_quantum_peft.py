@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.refusals import refused
 from support.small_models import TARGETS, drawn, make
 
-from qtha_lab.adapters import add_adapter, get_method, orthogonal_maps
+from qtha_lab.adapters import add_adapter, get_method, quantum_peft
 from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.quantum_peft import QuantumPeftConfig
 from qtha_lab.simulators import state
@@ -59,9 +59,9 @@ def test_the_tensors_hold_as_many_numbers_as_the_formula_says(ins, outs, n_layer
 @pytest.mark.parametrize("n_qubits", [1, 2, 3, 4, 5, 6])
 def test_the_columns_are_those_of_pennylanes_two_design(n_qubits, n_layers):
     torch.manual_seed(0)
-    n = orthogonal_maps.n_two_design_angles(n_qubits, n_layers)
+    n = quantum_peft.n_two_design_angles(n_qubits, n_layers)
     angles = torch.randn(n, dtype=torch.float64)
-    matrix = orthogonal_maps.two_design_columns(angles, n_qubits, n_layers, 2**n_qubits)
+    matrix = quantum_peft.two_design_columns(angles, n_qubits, n_layers, 2**n_qubits)
 
     def circuit():
         layers = angles[n_qubits:].reshape(n_layers, n_qubits - 1, 2).numpy()
@@ -71,16 +71,16 @@ def test_the_columns_are_those_of_pennylanes_two_design(n_qubits, n_layers):
         expected = torch.from_numpy(qml.matrix(circuit, wire_order=range(n_qubits))().real)
         torch.testing.assert_close(matrix, expected)
     assert gram_error(matrix) < 1e-12
-    few = orthogonal_maps.two_design_columns(angles, n_qubits, n_layers, 2)
+    few = quantum_peft.two_design_columns(angles, n_qubits, n_layers, 2)
     torch.testing.assert_close(few, matrix[:, :2])
 
 
 @pytest.mark.parametrize("n_qubits", [2, 5])
 def test_the_first_column_is_the_state_of_our_own_circuit(n_qubits):
-    circuit = orthogonal_maps.two_design_circuit(n_qubits, 2)
+    circuit = quantum_peft.two_design_circuit(n_qubits, 2)
     angles = torch.randn(circuit.n_params, dtype=torch.float64)
     amplitudes = state(circuit, torch.empty(0, dtype=torch.float64), angles)
-    column = orthogonal_maps.two_design_columns(angles, n_qubits, 2, 1).flatten()
+    column = quantum_peft.two_design_columns(angles, n_qubits, 2, 1).flatten()
     assert abs(amplitudes @ column.to(amplitudes.dtype)) == pytest.approx(1)  # equal up to a phase
 
 
@@ -96,7 +96,7 @@ def test_a_power_of_two_gives_orthonormal_columns_and_the_values_are_singular():
 def test_other_sizes_crop_rows_and_gram_schmidt_mends_the_columns():
     change, tensors = drawn_quantum_peft(24, 20, r=3, n_layers=2)
     u, v = change.bases(tensors)
-    whole = orthogonal_maps.two_design_columns(tensors["V"], 5, 2, 3)
+    whole = quantum_peft.two_design_columns(tensors["V"], 5, 2, 3)
     torch.testing.assert_close(v, whole[:24])
     # VᵀV = 1 − DᵀD, with D the rows dropped
     dropped = float(torch.linalg.matrix_norm(whole[24:], ord=2))
@@ -124,10 +124,10 @@ def test_the_series_is_the_exponential_and_orthogonal_up_to_its_first_missing_te
     size, n_columns, order
 ):
     torch.manual_seed(0)
-    n = orthogonal_maps.n_skew_numbers(size, n_columns)
+    n = quantum_peft.n_skew_numbers(size, n_columns)
     numbers = torch.randn(n, dtype=torch.float64) * size**-0.5
     a = skew(numbers, size, n_columns)
-    columns = orthogonal_maps.taylor_columns(numbers, size, n_columns, order)
+    columns = quantum_peft.taylor_columns(numbers, size, n_columns, order)
     exact = torch.linalg.matrix_exp(a)[:, :n_columns]
     norm = float(torch.linalg.matrix_norm(a, ord=2))
     # Σ_{p > order} ‖A‖^p / p! is below its first term times a geometric series
@@ -159,7 +159,7 @@ def test_the_change_is_the_decomposition_written_out(mapping):
 
 def test_a_first_use_under_inference_mode_does_not_stop_later_training():
     model = add_adapter(make("llama"), QuantumPeftConfig(r=5, target_modules=TARGETS["llama"]))
-    orthogonal_maps._cz_signs.cache_clear()
+    quantum_peft._cz_signs.cache_clear()
     with torch.inference_mode():
         model(input_ids=torch.tensor([[1, 2]]))
     model(input_ids=torch.tensor([[1, 2]])).logits.sum().backward()

@@ -7,7 +7,7 @@ import torch
 from support.refusals import refused
 from support.small_models import drawn
 
-from qtha_lab.adapters import basis_states, get_method, quantum_train, weight_mappings
+from qtha_lab.adapters import basis_states, generated_weights, get_method, quantum_train
 from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.quantum_train import QuantumTrainConfig
 from qtha_lab.circuits import Circuit, Gate
@@ -84,10 +84,10 @@ def test_the_matrix_is_the_formula_written_out_state_by_state(chunk, generator):
 
 def test_a_product_state_is_a_product_of_matrices_chosen_by_the_bits():
     torch.manual_seed(0)
-    specs = weight_mappings.mps_tensors(3, 2, 4)
+    specs = generated_weights.mps_tensors(3, 2, 4)
     t = {name: torch.randn(spec.shape, dtype=torch.float64) for name, spec in specs.items()}
     values = torch.randn(6, dtype=torch.float64)  # the first 6 of 8 states
-    result = weight_mappings.contracted_cores(t, values) @ t["core_last"].T
+    result = generated_weights.contracted_cores(t, values) @ t["core_last"].T
     for i, value in enumerate(values):
         a, b, c = (int(bit) for bit in f"{i:03b}")
         row = (t["core_0"][a] @ t["core_1"][b] @ t["core_2"][c]).flatten()
@@ -99,7 +99,7 @@ def test_a_product_state_of_bond_1_holds_the_parity_of_the_bits():
     t = {f"core_{k}": torch.tensor([1.0, -1.0]).reshape(2, 1, 1) for k in range(3)}
     t["core_last"] = torch.tensor([[1.0, 0.0]])
     parities = [(-1.0) ** i.bit_count() for i in range(8)]
-    result = weight_mappings.contracted_cores(t, torch.zeros(8)) @ t["core_last"].T
+    result = generated_weights.contracted_cores(t, torch.zeros(8)) @ t["core_last"].T
     assert result.flatten().tolist() == parities
 
 

@@ -3,8 +3,8 @@
 import pytest
 from peft import LoraConfig
 
-from qtha_lab.adapters.layer_counts import layout_of
 from qtha_lab.adapters.qtha_config import QthaConfig
+from qtha_lab.adapters.tensor_groups import layout_of
 from qtha_lab.analysis.parameter_budget import (
     ANGLES,
     CORES,

@@ -25,10 +25,10 @@ from qtha_lab.circuits import (
     preparation,
     to_pennylane,
 )
+from qtha_lab.circuits.drawing import commute
 from qtha_lab.circuits.hardware import reordered
 from qtha_lab.circuits.native_gates import native_steps
 from qtha_lab.circuits.routing import Topology, route
-from qtha_lab.circuits.schedule import commute
 
 CHIPS = ["line", "ring", "grid:2x3", "all-to-all"]
 

@@ -17,7 +17,7 @@ from qtha_lab.experiment.plan import resolve
 from qtha_lab.models.catalogue import locate
 from qtha_lab.simulators import engine_costs
 from qtha_lab.simulators.cpu import engine
-from qtha_lab.simulators.memory import _free_in_group
+from qtha_lab.simulators.engine_selection import _free_in_group
 
 GIB = 2**30
 

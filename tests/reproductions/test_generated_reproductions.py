@@ -18,7 +18,7 @@ from qtha_lab.reproductions import REPRODUCTIONS, dist_qtrl, federated_qt, qt_cn
 from qtha_lab.reproductions.machinery.agents import Agent, AgentConfig, playing
 from qtha_lab.reproductions.machinery.registry import reproduction_of
 from qtha_lab.runs import run
-from qtha_lab.tasks.problems import recordings, speech
+from qtha_lab.tasks.problems import speech
 from qtha_lab.tasks.problems.environments import environments, goal_of
 
 NAMES = ("federated_qt", "qt_cnn", "dist_qtrl")
@@ -248,7 +248,7 @@ def test_a_killed_reproduction_of_agents_goes_on(gymnasium, tmp_path):
 def nothing_fetched(tmp_path, monkeypatch):
     """An empty cache, and a machine without the packages."""
     monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path))
-    monkeypatch.setattr(recordings, "INSTALLED", tmp_path / "nowhere")
+    monkeypatch.setattr(speech, "INSTALLED", tmp_path / "nowhere")
     return tmp_path
 
 
@@ -265,7 +265,7 @@ def test_without_apt_or_network_the_command_to_type_is_told(nothing_fetched, mon
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
     with refused("apt-get", rule="installed for the recordings"):
-        recordings.fetch_recordings()
+        speech.fetch_recordings()
     for name in ("apt-get", "dpkg-deb"):
         program = programs / name
         program.write_text(
@@ -273,7 +273,7 @@ def test_without_apt_or_network_the_command_to_type_is_told(nothing_fetched, mon
         )
         program.chmod(0o755)
     with refused("`apt-get install`", "E: Unable to locate package espeak-ng"):
-        recordings.fetch_recordings()
+        speech.fetch_recordings()
     assert not (nothing_fetched / "speech" / "debian").exists()
 
 
@@ -347,7 +347,7 @@ def test_recordings_are_fetched_into_the_cache_and_the_synthesiser_speaks_from_t
     except Refusal as record:
         pytest.skip(str(record))
     assert file.is_relative_to(nothing_fetched)
-    assert recordings.recordings().root == nothing_fetched / "speech" / "debian"
+    assert speech.recordings().root == nothing_fetched / "speech" / "debian"
     data = speech.speech()
     count = len(data.texts)
     assert count > 300

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from qtha_lab import tasks
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
-from qtha_lab.tasks.truncation import shorten
+from qtha_lab.tasks.task import shorten
 
 ROWS = [{"question": f"What is {i} + {i}?", "answer": f"It is {2 * i}"} for i in range(40)]
 WHOLE_FILE = (

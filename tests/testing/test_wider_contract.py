@@ -26,7 +26,7 @@ from qtha_lab.adapters import (
 )
 from qtha_lab.adapters.adapted_model import adapted_layers
 from qtha_lab.adapters.budget import for_budget
-from qtha_lab.adapters.peft.base_layer import as_matrix, inputs_of, outputs_of, quantised_kind
+from qtha_lab.adapters.peft.config import as_matrix, inputs_of, outputs_of, quantised_kind
 from qtha_lab.core.plugin_loading import load_plugins, module_name
 from qtha_lab.experiment import Experiment, MethodChoice
 from qtha_lab.experiment.cost.preview import preview

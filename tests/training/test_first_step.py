@@ -10,8 +10,8 @@ from support.small_models import TARGETS, make
 from qtha_lab import Experiment, launch
 from qtha_lab.adapters import QthaConfig, get_method
 from qtha_lab.adapters.adapted_model import adapted_sizes
+from qtha_lab.adapters.budget import FAR, LORA, first_step_warning, reach, times_lora
 from qtha_lab.adapters.change import Layer
-from qtha_lab.adapters.first_step import FAR, LORA, first_step_warning, reach, times_lora
 from qtha_lab.experiment.cost.preview import preview
 
 WAISTS = ((16, 2), (16, 8), (32, 3), (64, 3), (256, 2), (256, 8))

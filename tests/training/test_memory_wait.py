@@ -36,7 +36,7 @@ sys.stdin.read()
 @pytest.fixture
 def four_gib(monkeypatch):
     """A machine on which four GiB are free."""
-    monkeypatch.setattr("qtha_lab.simulators.memory.free_bytes", lambda device: 4 * GIB)
+    monkeypatch.setattr("qtha_lab.simulators.engine_selection.free_bytes", lambda device: 4 * GIB)
     monkeypatch.setattr(memory, "device", lambda: __import__("torch").device("cpu"))
 
 
@@ -62,8 +62,8 @@ def run_beside(tmp_path):
 
 def session_of(tmp_path, stop=lambda: False):
     files = RunDir.create(Experiment(method="lora"), tmp_path / "runs")
-    log = EventLog(files.events)
-    return Session.begin(files, log, stop, Threads(1, lambda: 1, log), tmp_path)
+    memory_log = EventLog(files.events)
+    return Session.begin(files, memory_log, stop, Threads(1, lambda: 1, memory_log), tmp_path)
 
 
 def test_a_run_that_does_not_fit_beside_another_waits_until_that_has_ended(

@@ -45,7 +45,7 @@ class _Collector:
 
     def listen(self, module: nn.Module, arguments: tuple, output: Tensor) -> None:
         """Record inputs, and register a hook for the output gradient (forward hook)."""
-        from qtha_lab.adapters.peft.base_layer import inputs_of, output_rows
+        from qtha_lab.adapters.peft.config import inputs_of, output_rows
 
         base = cast(nn.Module, self.layer.get_base_layer())
         x = inputs_of(arguments[0].detach(), base).flatten(0, -2).float()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.adapters.change import CachedDelta
-from qtha_lab.adapters.peft.base_layer import CONVOLUTIONS
+from qtha_lab.adapters.peft.config import CONVOLUTIONS
 from qtha_lab.adapters.peft.shared_products import scope_of, with_products
 
 if TYPE_CHECKING:

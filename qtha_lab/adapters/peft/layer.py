@@ -20,8 +20,9 @@ from peft.utils import resolve_quantization_backend
 from torch import Tensor, nn
 
 from qtha_lab.adapters.change import Base, Change, Layer, TensorSpec
-from qtha_lab.adapters.peft.base_layer import (
+from qtha_lab.adapters.peft.config import (
     CONVOLUTIONS,
+    AdapterConfig,
     as_matrix,
     as_weight,
     inputs_of,
@@ -29,7 +30,6 @@ from qtha_lab.adapters.peft.base_layer import (
     outputs_of,
     quantised_kind,
 )
-from qtha_lab.adapters.peft.config import AdapterConfig
 from qtha_lab.adapters.peft.generation import with_change
 from qtha_lab.adapters.peft.shared_products import with_products
 from qtha_lab.core.errors import Refusal, Unsupported

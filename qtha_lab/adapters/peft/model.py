@@ -16,8 +16,7 @@ from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING, get_q
 from torch import nn
 
 from qtha_lab.adapters.change import Layer
-from qtha_lab.adapters.peft.base_layer import block_of, layer_sizes
-from qtha_lab.adapters.peft.config import AdapterConfig
+from qtha_lab.adapters.peft.config import AdapterConfig, block_of, layer_sizes
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.shared_products import hold_products
 from qtha_lab.core.errors import Unsupported

@@ -23,7 +23,7 @@ LAYOUTS = ("staircase", "brickwork")
 def su4(n_qubits: int, n_layers: int, reupload: bool = True, layout: str = "staircase") -> Circuit:
     """Build layers of general two-qubit gates.
 
-    Without data, one staircase prepares every matrix product state of bond 2 (`mps_to_gates`).
+    Without data, one staircase prepares every matrix product state of bond 2 (`angles.mps`).
 
     Args:
         n_qubits: Number of qubits in a line.

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 import torch
 
 from qtha_lab import simulators
-from qtha_lab.adapters.budget import size_sentence
-from qtha_lab.adapters.first_step import first_step_sentence
+from qtha_lab.adapters.budget import first_step_sentence, size_sentence
 from qtha_lab.adapters.heads import layer_name
 from qtha_lab.adapters.peft.model import unadapted_experts_note
 from qtha_lab.experiment import Experiment, memory, validation

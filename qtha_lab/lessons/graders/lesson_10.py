@@ -151,7 +151,7 @@ def _cropped(built):
 
 
 def _package_train(built):
-    from qtha_lab.adapters import basis_states, weight_mappings
+    from qtha_lab.adapters import basis_states, generated_weights
     from qtha_lab.adapters.quantum_train import QuantumTrainConfig
 
     config = QuantumTrainConfig(chunk=7)
@@ -160,8 +160,8 @@ def _package_train(built):
     values = basis_states.generated_values(tensors["params"], *size, config)
 
     def network(features):
-        last = weight_mappings.hidden_values(tensors, features, "none")
-        return torch.nn.functional.linear(last, *weight_mappings.last_layer(tensors))
+        last = generated_weights.hidden_values(tensors, features, "none")
+        return torch.nn.functional.linear(last, *generated_weights.last_layer(tensors))
 
     return built(values, network, 5, 6), change.delta_weight(tensors), "a layer of 6 inputs"
 

@@ -20,8 +20,7 @@ from qtha_lab.core.settings import setting
 from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.remote import registry
-from qtha_lab.runs.remote.registry import RemoteBackend, name_of, remote_backend
-from qtha_lab.runs.remote.send import Waiting
+from qtha_lab.runs.remote.registry import RemoteBackend, Waiting, name_of, remote_backend
 
 log = logging.getLogger(__name__)
 

@@ -25,18 +25,20 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, to_pennylane
 from qtha_lab.core.errors import Refusal
-from qtha_lab.simulators.device.noise import in_rotations_and_cz, mark_u3, noise_model
 from qtha_lab.simulators.device.options import (
     Spec,
+    in_rotations_and_cz,
     is_local,
+    mark_u3,
+    noise_model,
     parse_engine,
     start_device,
     takes_seed,
 )
-from qtha_lab.simulators.memory import check_memory
+from qtha_lab.simulators.engine_selection import check_memory
 
 qml: Any = pennylane  # its transforms have no types
-log = logging.getLogger(__name__)
+memory_log = logging.getLogger(__name__)
 _queue = threading.RLock()  # all threads of a process share PennyLane's queue of operations
 _BROADCASTING = ("default.qubit", "default.mixed")  # a whole batch is one circuit for these
 _TOGETHER_AMPLITUDES = 2**22  # most amplitudes of a circuit with a whole batch: 64 MB
@@ -100,7 +102,7 @@ def _has_channels(device: str) -> bool:
     try:
         started.preprocess_transforms(started.setup_execution_config(None, flip))([flip])
     except Exception as reason:
-        log.debug("%s takes no channel: %r", device, reason)
+        memory_log.debug("%s takes no channel: %r", device, reason)
         return False
     return True
 
@@ -213,7 +215,7 @@ class DeviceRun:
                             config, self.tape_of_sample
                         ).gradient_method
             except Exception as reason:  # a device's refusal takes many forms
-                log.debug("no gradients on %s: %r", self.spec.device, reason)
+                memory_log.debug("no gradients on %s: %r", self.spec.device, reason)
         return "parameter-shift"
 
     def values(self, inputs: Tensor, params: Tensor) -> Tensor:

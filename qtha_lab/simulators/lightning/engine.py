@@ -14,8 +14,7 @@ from torch import Tensor
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.core.errors import Refusal, Unsupported
 from qtha_lab.simulators.lightning.forward_backward import PlanExecutor
-from qtha_lab.simulators.lightning.plan import RegisterPlan, plan
-from qtha_lab.simulators.lightning.register import Register, load
+from qtha_lab.simulators.lightning.plan import Register, RegisterPlan, load, plan
 
 MAX_QUBITS = 20
 CHUNK_QUBITS = 16  # qubits of a chunk: 2^16 amplitudes stay in the cache of one core

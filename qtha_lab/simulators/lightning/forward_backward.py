@@ -15,8 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.simulators.lightning.plan import SMALL_QUBITS, RegisterLayer, RegisterPlan, signs
-from qtha_lab.simulators.lightning.register import GateCall, Register
+from qtha_lab.simulators.lightning.plan import (
+    SMALL_QUBITS,
+    GateCall,
+    Register,
+    RegisterLayer,
+    RegisterPlan,
+    signs,
+)
 
 QUARTER = math.pi / 2  # RX by this angle maps Y to Z
 MANY_PHASES = 6  # from this number on a multiplication on the host is faster (CPU time)

@@ -130,7 +130,7 @@ TEMPLATE = words_of(
 
 @reader(_of_tiny("chat_template.jinja"), share=0.1, grammar=lambda: sentences(*TEMPLATE))
 def chat_templates(text: str) -> None:
-    from qtha_lab.models.chat_templates import check_template
+    from qtha_lab.models.tokenizers import check_template
     from qtha_lab.tasks.messages import answer_spans
 
     check_template(text, "a folder")
