@@ -101,14 +101,7 @@ def _columns(text: str) -> list[str]:
 def print_comparison(
     compared: "Compared", verdicts: Iterable[str], columns: Sequence[str] = (), wide: bool = False
 ) -> None:
-    """Print the results of a comparison, the verdicts directly below, then the notes.
-
-    Args:
-        compared: Contents of the comparison's folder.
-        verdicts: Sentences of its verdicts.
-        columns: Names of columns to print in place of the default ones.
-        wide: Print all learning rates, columns and labels in full, in lines of any length.
-    """
+    """Print the results of a comparison, the verdicts directly below, then the notes."""
     from qtha_lab.studies.comparison import brief_table
 
     page = UNLIMITED if wide else min(PAGE, page_width())

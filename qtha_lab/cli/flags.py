@@ -51,12 +51,6 @@ def with_flags(*sources: tuple[type, str], **parts: tuple[type, str]) -> Callabl
     The command receives the typed values as one dictionary, `flags`. A parameter of the command
     itself replaces the flag of that name. A setting that is itself a model (the training of an
     experiment) has no flag, because its own settings have flags.
-
-    Args:
-        sources: (declaring model, heading in --help) pairs; if two of them have a setting, the flag
-            of the later model begins with `training_`.
-        parts: The same pairs for settings that are models, by name; their flags begin with that
-            name: `tuning` has `--tuning-trials`.
     """
     declared: dict[str, tuple[Setting, str]] = {}
     for model, panel in sources:
@@ -117,13 +111,6 @@ def combine(
     own: Collection[str] = (),
 ) -> dict[str, Any]:
     """Merge typed flags into a file's fields, with training settings in their own mapping.
-
-    Args:
-        file_fields: Fields of a file, as returned by `fields_of`.
-        flags: Typed values, which override the file.
-        training: The model that declares the settings of the training.
-        parts: Settings that are models and whose flags begin with their names (see `with_flags`).
-        own: Settings of the description that the training has too.
 
     Example:
         >>> from qtha_lab.experiment import Training

@@ -137,13 +137,7 @@ def bar_per_run(
     title: "Callable[[Run], str]",
     message: "Callable[[Run, Status], str]" = lambda run, status: status.state,
 ) -> "OnProgress":
-    """Return a callback of a study that shows a bar for each title.
-
-    Args:
-        bars: Display of the bars.
-        title: Function that returns the title of a run.
-        message: Function that returns the text behind a bar, before the seconds left.
-    """
+    """Return a callback of a study that shows a bar for each title."""
     by_title: dict[str, TaskID] = {}
 
     def show_run(run: "Run", status: "Status") -> None:

@@ -37,11 +37,6 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
 def text_table(rows: Sequence[Sequence[str]], caption: str | None, page: int) -> str:
     """Return rows as a text table; on a narrow page as one table per row.
 
-    Args:
-        rows: The first row is the heading; a column of numbers is right-aligned.
-        caption: A sentence below.
-        page: Characters per line.
-
     Example:
         >>> rows = [("method", "loss"), ("lora(r=2)", "4.1"), ("qtha(r=4,waist=16)", "4.25")]
         >>> print(text_table(rows, None, page=20))
@@ -73,11 +68,6 @@ def fitting(
     columns: Mapping[str, list[str]], page: int, omitted: Iterable[str]
 ) -> dict[str, list[str]]:
     """Return the columns that fit the page without a second line of text.
-
-    Args:
-        columns: Cells by heading.
-        page: Characters per line.
-        omitted: Headings that may be omitted, the first to be omitted first.
 
     Example:
         >>> list(fitting({"run": ["a"], "state": ["finished"], "note": ["long"]}, 14, ["note"]))

@@ -45,11 +45,6 @@ def cached_declarations(name: str, packages: Iterable[str], make: Callable[[], A
     """Return a value from the disk cache, or compute and cache it.
 
     The cached value, as JSON stores it, is valid while the files it depends on are unchanged.
-
-    Args:
-        name: Name of the value and of its file.
-        packages: Subpackages whose files the value depends on; "" is the whole package.
-        make: Function that computes the value.
     """
     try:
         folder = paths.cache_dir()

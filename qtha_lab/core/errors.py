@@ -68,12 +68,7 @@ class Unsupported(Refusal, NotImplementedError):  # noqa: N818  as above
 
 
 def message_of(error: BaseException, length: int = 160) -> str:
-    """Return the message of an exception on one line; never raises.
-
-    Args:
-        error: Exception of foreign code, whose `__str__` may raise.
-        length: Maximum number of characters.
-    """
+    """Return the message of an exception on one line; never raises."""
     try:
         message = " ".join(str(error).split())
     except BaseException as problem:

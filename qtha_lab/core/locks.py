@@ -37,10 +37,6 @@ PROBE_SECONDS = 0.05  # longer than `is_locked` of another process holds a lock
 def acquire(fd: int, path: Path) -> None:
     """Lock an open file until its descriptor is closed in all processes that share it.
 
-    Args:
-        fd: Descriptor of the file.
-        path: Path of the file, for a message.
-
     Raises:
         BlockingIOError: If another process holds the lock.
         Refusal: If the file system has no locks.
@@ -75,12 +71,6 @@ def start_holding(
 
     It inherits the lock as `--lock DESCRIPTOR`. Where no lock can be inherited, it is released, and
     the process acquires the lock itself.
-
-    Args:
-        command: Program and arguments.
-        lock: Descriptor that holds the lock.
-        others: Further descriptors that the process inherits, which the command names.
-        options: Further options of `subprocess.Popen`.
     """
     if not INHERITS:
         release(lock)
@@ -90,13 +80,7 @@ def start_holding(
 
 
 def acquire_within(fd: int, path: Path, patience: float) -> None:
-    """Lock an open file as `acquire`, or raise `BlockingIOError` after a time.
-
-    Args:
-        fd: Descriptor of the file.
-        path: Its path, for the refusal.
-        patience: Longest time to wait, in seconds.
-    """
+    """Lock an open file as `acquire`, or raise `BlockingIOError` after a time."""
     end = time.monotonic() + patience
     while True:
         try:

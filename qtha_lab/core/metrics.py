@@ -147,9 +147,6 @@ def scores() -> list[str]:
 def with_units(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the numbers with all unit conversions of recorded measurements added.
 
-    Args:
-        numbers: By name, one value or a mapping of values (such as mean, min and max).
-
     Example:
         >>> with_units({"adapter_bytes": 2048})
         {'adapter_bytes': 2048, 'adapter_kib': 2.0}

@@ -186,10 +186,6 @@ def code_digest(name: str, received: Path | None = None) -> str:
     The code of a module in a package is every code file of the outermost package with an
     `__init__`, else of the namespace package that holds the module.
 
-    Args:
-        name: Path of a Python file, or name of a module.
-        received: Folder that names the plugin.
-
     Raises:
         Refusal: If there is no such plugin, or its module is below a runs folder or `received`.
     """

@@ -81,13 +81,6 @@ def check_data(
 ) -> DataReport:
     """Read data as a run would, and describe them.
 
-    Args:
-        name: Task, file, folder or data set id, as for `load_task`.
-        model: Base model, whose tokenizer counts the tokens.
-        max_length: Cut-off of a run, in tokens.
-        seed: Seed of the order of the rows.
-        options: Options of the task, such as `prompt="frage"`.
-
     Raises:
         Refusal: If the data or the model cannot be used.
 

@@ -86,11 +86,6 @@ def by_model_task(entries: Iterable[Entry]) -> dict[ModelTask, list[Entry]]:
 def name_in(words: str, model_task: ModelTask, model_tasks: int) -> str:
     """Append the name of a pair to a text if there are several pairs.
 
-    Args:
-        words: Text, such as the label of a method.
-        model_task: Pair to name.
-        model_tasks: Number of pairs.
-
     Example:
         >>> name_in("lora(r=2)", ModelTask("tiny", "qa"), model_tasks=2)
         'lora(r=2) on tiny, qa'

@@ -36,11 +36,6 @@ def matched(
 ) -> list[MethodChoice]:
     """Return the methods with the sizes that the rule and the model determine.
 
-    Args:
-        methods: Methods in the order of the comparison.
-        rule: Matching rule; "as_given" and "equal_seconds" change no size.
-        experiment: RunDescription of any method, on the model and task of the matching.
-
     Raises:
         Refusal: If a method has no setting to match, or its smallest size exceeds the first
             method's.

@@ -71,10 +71,6 @@ def lacking(
     """Describe why bytes do not fit beside other runs; None if they fit.
 
     Also None if no other run exists.
-
-    Args:
-        needed: Bytes by purpose. On a GPU the result is None, because a run has the GPU for itself.
-        others: Memory reservations of the other runs.
     """
     from qtha_lab.simulators.engine_selection import free_bytes
 
@@ -96,14 +92,6 @@ def bytes_needed(
     width: int,
 ) -> dict[str, int]:
     """Estimate the minimum bytes in use at once during a training step.
-
-    Args:
-        training: Training settings: rows per batch, precision, and recomputation.
-        model: Base model; may be on the meta device.
-        config: Adapter config; states the engine of its circuits.
-        trainable: Number of trained parameters.
-        circuits: Circuits of the adapter.
-        width: Tokens per row.
 
     Returns:
         Bytes by purpose.

@@ -198,12 +198,7 @@ def is_family(text: str) -> bool:
 
 
 def write_out(texts: list[str | MethodChoice], model: str) -> list[MethodChoice]:
-    """Expand texts to their methods in order, without repetition.
-
-    Args:
-        texts: Methods, `all`, or a method with `+controls`.
-        model: Base model on which a LoRA of equal size is determined.
-    """
+    """Expand texts to their methods in order, without repetition."""
     from qtha_lab.adapters import get_method, method_names
 
     choices: list[MethodChoice] = []
@@ -224,11 +219,6 @@ def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[M
     """Return a method, its controls, and LoRA at equal r and at equal parameters.
 
     Both LoRA methods have the method's scale.
-
-    Args:
-        choice: Method; its controls share its learning rate and layers.
-        model: Base model on which parameters are counted.
-        lora: Add the two LoRA methods.
     """
     from qtha_lab.adapters.registry import controls_of
 

@@ -134,15 +134,7 @@ HEADING = "## Predictions"
 def add_usage(
     card: Path, settings: PredictionSettings, tokenizer: PreTrainedTokenizerBase, form: Form
 ) -> None:
-    """Add the usage section to a model card.
-
-    Args:
-        card: File of the card.
-        settings: Settings of predictions.
-        tokenizer: Tokenizer of the model.
-        form: Libraries that load the folder: "qtha-lab", "peft" and transformers, or transformers
-            alone for a "merged" model.
-    """
+    """Add the usage section to a model card."""
     write_atomically(card, f"{read(card).rstrip()}\n\n{usage(settings, tokenizer, form)}\n")
 
 
@@ -150,11 +142,6 @@ def form_of(plan: Plan, base: LoadedModel, *, is_lora: bool = False) -> Form:
     """Return "peft" if PEFT and transformers alone predict with an adapter, else "qtha-lab".
 
     They cannot repeat random weights that the folder lacks, such as the pooler of some encoders.
-
-    Args:
-        plan: Plan of the run.
-        base: Base model as loaded.
-        is_lora: Whether the adapter was exported as a plain LoRA.
     """
     from qtha_lab.adapters.registry import method_of
 
@@ -167,13 +154,7 @@ def form_of(plan: Plan, base: LoadedModel, *, is_lora: bool = False) -> Form:
 
 
 def usage(settings: PredictionSettings, tokenizer: PreTrainedTokenizerBase, form: Form) -> str:
-    """Return the usage section in Markdown.
-
-    Args:
-        settings: Settings of predictions.
-        tokenizer: Tokenizer of the model.
-        form: As for `add_usage`.
-    """
+    """Return the usage section in Markdown."""
     from qtha_lab.models.model_card import INSTALL
 
     is_ours = form == "qtha-lab" or not _has_pipeline(settings, tokenizer, form)

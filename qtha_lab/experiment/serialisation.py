@@ -119,11 +119,6 @@ def read_yaml(
 ) -> Description:
     """Parse a description from YAML text, or from the file at a path.
 
-    Args:
-        description: Class of the description.
-        source: YAML text or path.
-        links: Follow a symbolic link in the last part of a path; false in folders of runs.
-
     Raises:
         Refusal: If it is not a mapping or a field is wrong; names the file and line.
     """

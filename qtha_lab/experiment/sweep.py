@@ -194,10 +194,6 @@ def place_of(axis: str, method: MethodChoice) -> AxisTarget | None:
 
     None if the axis does not apply to the method.
 
-    Args:
-        axis: `learning_rate`, `steps`, `training.steps`, `rate_ratios.B`, `r` or `qtha.r`.
-        method: Method whose declaration lists its options.
-
     Raises:
         Refusal: If the name is both an option of the method and a training setting.
     """

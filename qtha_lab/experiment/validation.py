@@ -31,10 +31,6 @@ def check_run(plan: Plan, runs_dir: Path | None = None) -> None:
 def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     """Run all checks of `check_run` except the disk check.
 
-    Args:
-        plan: Plan of the experiment; its parts are computed during the check.
-        go_on: Called between checks; may raise an exception to cancel.
-
     Raises:
         Refusal: With the rule and the value.
     """

@@ -140,14 +140,7 @@ def _sources(gate: GateRow) -> str:
 def draw_page(
     n_qubits: int, columns: list[list[GateRow]], max_rows: int, page_style: PageStyle
 ) -> go.Figure:
-    """Draw the page of a circuit.
-
-    Args:
-        n_qubits: Number of wires; wire 0 is at the top.
-        columns: Columns of gates, from `columns_of`.
-        max_rows: Maximum number of rows; further gates are counted, not drawn.
-        page_style: The theme and the size of the page.
-    """
+    """Draw the page of a circuit."""
     canvas = Canvas(page_style)
     lines = max((len(g.get("angles") or []) for column in columns for g in column), default=1)
     tall = 1.5 * page_style.font + 1.15 * page_style.small * lines

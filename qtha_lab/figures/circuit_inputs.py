@@ -52,14 +52,7 @@ def _example() -> dict:
 
 
 def by_block(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, dict[str, float | None]]]:
-    """Return the measurements of a run's first and last record, averaged per block.
-
-    Args:
-        events: Events of the run; only those of kind "bottleneck" are used.
-
-    Returns:
-        Measurements by block under "start" and "end", as far as they were recorded.
-    """
+    """Return the measurements of a run's first and last record, averaged per block."""
     records = list(over_steps(events).values())
     times = {"start": records[:1], "end": records[1:][-1:]}
     return {name: blocks for name, of_name in times.items() for blocks in of_name}
@@ -68,14 +61,7 @@ def by_block(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, dict[st
 def over_steps(
     events: Iterable[Mapping[str, Any]],
 ) -> dict[int, dict[int, dict[str, float | None]]]:
-    """Return the measurements of each record of a run, averaged over a block's layers.
-
-    Args:
-        events: Events of the run; only those of kind "bottleneck" are used.
-
-    Returns:
-        Measurements by step, then by block.
-    """
+    """Return the measurements of each record of a run, averaged over a block's layers."""
     records = (event for event in events if event.get("kind") == "bottleneck")
     return {e["step"]: _blocks(e["layers"]) for e in sorted(records, key=lambda e: e["step"])}
 
@@ -154,14 +140,7 @@ def _draw(frame: pd.DataFrame, page_style: PageStyle) -> go.Figure:
 
 
 def fact_panels(frame: pd.DataFrame, x: str, part: str, page_style: PageStyle) -> go.Figure:
-    """Draw each measurement in a panel, with one line per method and part.
-
-    Args:
-        frame: Columns `method`, x, the part and `FACTS`; one row per point.
-        x: Column along the x axes.
-        part: Column that splits a method into lines, whose `meta` it becomes.
-        page_style: Theme and size of the page.
-    """
+    """Draw each measurement in a panel, with one line per method and part."""
     facts = [fact for fact in FACTS if frame[fact].notna().any()] or list(FACTS)
     figure = _empty_panels(facts, x, page_style)
     styles, last = theme.distinct_styles(frame["method"]), frame.groupby("method")[part].last()

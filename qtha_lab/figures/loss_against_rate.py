@@ -146,10 +146,6 @@ def _findings(best: pd.DataFrame, measure: str) -> str:
 def shared_best(points: pd.DataFrame, sign: int = 1) -> float | None:
     """Return the common rate with the best average of means; None without common rates.
 
-    Args:
-        points: Means of `at_rates`.
-        sign: 1 where lower is better, else -1.
-
     Example:
         >>> ends = [("a", 0, 0.1, 3.0), ("a", 0, 1.0, 2.0), ("b", 0, 0.1, 3.0)]
         >>> names = ("label", "seed", "learning_rate", "value")

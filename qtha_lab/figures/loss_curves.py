@@ -333,11 +333,6 @@ def decimate(steps, values, most: int = 800) -> tuple[np.ndarray, np.ndarray]:
 
     No spike is lost.
 
-    Args:
-        steps: Steps of the values, (points,).
-        values: Values, (points,).
-        most: Target number of points; a shorter curve is returned unchanged.
-
     Returns:
         The remaining steps and values, each (remaining points,).
 

@@ -154,13 +154,7 @@ def _only(table: Table, names: Sequence[str]) -> Table:
 def _laid_out(
     grid: list[list[str]], page_style: PageStyle, first: float
 ) -> tuple[list[list[str]], list[list[int]]]:
-    """Return the wrapped columns of a grid, and the blocks that fit the page.
-
-    Args:
-        grid: Rows of texts; the first row holds the headings.
-        page_style: Theme and size of the page.
-        first: Maximum width of the first column in pixels.
-    """
+    """Return the wrapped columns of a grid, and the blocks that fit the page."""
     columns = []
     for number, (title, *cells) in enumerate(zip(*grid, strict=True)):
         heading, widest = (

@@ -111,13 +111,6 @@ def smooth(values: Values, weight: float) -> np.ndarray:
 
     Each earlier value has `weight` times the weight of the next.
 
-    Args:
-        values: (points,); a value that is not finite is skipped and stays a gap.
-        weight: Decay per point; 0 returns the values unchanged.
-
-    Returns:
-        Means, (points,); each depends on no later value.
-
     Source:
         Kingma and Ba 2015, arXiv:1412.6980, section 3 (bias correction).
 

@@ -107,13 +107,7 @@ def run_scatter(
 
 
 def unbeaten(runs: Sequence[RunPoint], x: str, y: str) -> list[RunPoint]:
-    """Return the runs that no other run dominates in both measurements, by rising x.
-
-    Args:
-        runs: Runs with both values.
-        x: Measurement; a setting has no better direction and returns no runs.
-        y: Measurement.
-    """
+    """Return the runs that no other run dominates in both measurements, by rising x."""
     if x == y or not {x, y} <= MEASURES.keys():
         return []
     signs = [1 if MEASURES[name].better == "lower" else -1 for name in (x, y)]

@@ -124,12 +124,7 @@ def _searched(seed: int, quick: bool, steps: int) -> tuple[dict[str, SearchResul
 
 
 def energy(circuit: Circuit, angles: Tensor) -> Tensor:
-    """Compute the energy of H₂ in hartree after a circuit from the Hartree–Fock state.
-
-    Args:
-        circuit: Circuit of the search space; its encoding of inputs is left out.
-        angles: Angles of the circuit, in radians.
-    """
+    """Compute the energy of H₂ in hartree after a circuit from the Hartree–Fock state."""
     none = torch.empty(0, dtype=torch.float64)
     amplitudes = state(_from_hartree_fock(circuit), none, angles)
     hamiltonian = torch.from_numpy(hydrogen_matrix()).to(amplitudes)

@@ -144,12 +144,7 @@ def dist_qtrl(arm: str, seed: int, quick: bool, log: Log, settings: Game) -> Non
 
 
 def policy(environment: str, arm: str) -> nn.Module:
-    """Create actor and critic as one network, with generated or own weights.
-
-    Args:
-        environment: Environment, which sets the numbers of observations and actions.
-        arm: Name of the arm, which sets the source of the weights.
-    """
+    """Create actor and critic as one network, with generated or own weights."""
     envs = environments(environment, 1)
     (n_seen,), n_actions = envs.single_observation_space.shape, int(envs.single_action_space.n)
     envs.close()
@@ -168,11 +163,6 @@ def round_of(model: nn.Module, play: Play, optimizer: torch.optim.Optimizer) -> 
     """Apply one step with the mean of the agents' gradients.
 
     Returns the mean loss and the mean reward.
-
-    Args:
-        model: Model with generated or own weights.
-        play: Runs one segment of all agents with given weights.
-        optimizer: Optimiser of the model's parameters.
     """
     weights = model.weights() if isinstance(model, GeneratedNet) else dict(model.named_parameters())
     segments = play(weights)

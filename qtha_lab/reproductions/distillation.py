@@ -157,11 +157,6 @@ def teacher_of(seed: int, data: Digits, log: Log) -> tuple[nn.Module, list[dict]
     """Return the teacher of a seed and its training history.
 
     The students of a process share the teacher.
-
-    Args:
-        seed: Seed of the initial weights and of the order of rows.
-        data: Rows for training, evaluation and test.
-        log: Log of the run, with the number of steps.
     """
     key = seed, log.steps
     if key not in _TEACHERS:
@@ -224,14 +219,7 @@ def trained(
 
 
 def record_events(log: Log, model: nn.Module, events: list[dict], rate: float) -> None:
-    """Write the events of a training to the log of the run.
-
-    Args:
-        log: Log of the run.
-        model: Trained model.
-        events: Events from `trained`.
-        rate: Learning rate of the training.
-    """
+    """Write the events of a training to the log of the run."""
     for event in events:
         step = event["step"]
         if "train" in event:

@@ -138,12 +138,6 @@ def local_steps(model: nn.Module, images: Tensor, labels: Tensor, rate: float) -
     """Take the local steps of one client from the server's weights.
 
     Returns the mean loss.
-
-    Args:
-        model: The client's copy, trained in place.
-        images: Images of the client.
-        labels: Labels of the images.
-        rate: Learning rate of Adam, which restarts.
     """
 
     def loss_of() -> Tensor:

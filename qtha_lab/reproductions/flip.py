@@ -108,11 +108,6 @@ def steps_by_size(
     """Return the steps to the target per size, as points of `figures.steps_to_target`.
 
     Runs all optimisations (minutes).
-
-    Args:
-        seeds: Number of seeds, from 0.
-        arms: Names of the initialisations.
-        quick: Fewer and smaller graphs, as in the quick form.
     """
     sizes, count, steps = ((6, 7), 2, 20) if quick else ((8, 10), 8, 60)
     points = []

@@ -153,13 +153,7 @@ def _start(
 
 
 def squared_gradient(arm: str, n: int, seed: int) -> float:
-    """Return the mean squared energy gradient over the angles of the brickwork layers.
-
-    Args:
-        arm: Arm of this reproduction.
-        n: Number of qubits.
-        seed: Seed of the random angles.
-    """
+    """Return the mean squared energy gradient over the angles of the brickwork layers."""
     angles = _start(arm, n, seed, new_layers=DEEP).requires_grad_()
     (gradient,) = torch.autograd.grad(_energy_of(deep_circuit(n))(angles), angles)
     return gradient[15 * (n - 1) * PREPARED :].square().mean().item()

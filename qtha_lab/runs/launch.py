@@ -67,13 +67,6 @@ def launch_all(
 ) -> list[Run]:
     """Start runs that share one scheduler process, and return at once.
 
-    Args:
-        experiments: Experiments to train.
-        runs_dir: As for `launch`.
-        check: As for `launch`.
-        origins: Origin of each run, as for `launch`; empty for a user.
-        on: As for `launch`.
-
     Raises:
         Refusal: If an experiment cannot run; then nothing is started.
     """
@@ -92,11 +85,6 @@ def create_all(
     experiments: Sequence[Experiment], folder: Path, held: contextlib.ExitStack
 ) -> dict[Path, int]:
     """Create queued runs for a scheduler process that inherits their locks.
-
-    Args:
-        experiments: Experiments of the runs.
-        folder: Parent folder of their directories.
-        held: Releases the locks, which the scheduler process then holds alone.
 
     Returns:
         The descriptor of each run's lock, by directory.

@@ -236,10 +236,6 @@ def start_workers(every: Sequence[RunDir], *, anew: bool = False) -> None:
     A scheduler process forks them, and so does a process without other threads that runs a study.
     Any other process starts a scheduler for them, which outlives this process.
 
-    Args:
-        every: The runs' directories.
-        anew: Begin at step 0 again; existing checkpoints are set aside.
-
     Raises:
         Refusal: If a run already has a worker.
     """
@@ -281,11 +277,6 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
     """Hold the lock of a run before its worker starts, and queue the run.
 
     A stop request is cleared.
-
-    Args:
-        files: The run's directory.
-        message: Reason of the wait.
-        anew: Begin at step 0 again; existing checkpoints are set aside.
 
     Yields:
         The descriptor that holds the run's lock, which no worker has signed yet.
@@ -348,13 +339,7 @@ def _start_process(files: RunDir, lock: int) -> threading.Thread:
 
 
 def record_status(files: RunDir, state: str, message: str) -> None:
-    """Append a status event at the last step of the log.
-
-    Args:
-        files: The run's directory.
-        state: "queued", "stopped" and so on.
-        message: Explanation for the user.
-    """
+    """Append a status event at the last step of the log."""
     events = EventLog(files.events)
     events.append("status", state=state, step=last_step(read_tail(files.events)), message=message)
     events.close()

@@ -340,11 +340,6 @@ class Run:
 def resume_all(runs: Sequence[Run], *, anew: bool = False, on: RemoteBackend | None = None) -> None:
     """Resume runs that share one scheduler process.
 
-    Args:
-        runs: Runs to resume.
-        anew: As for `Run.resume`.
-        on: As for `Run.resume`.
-
     Raises:
         Refusal: If a run cannot be resumed; then none is.
     """

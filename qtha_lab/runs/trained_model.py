@@ -72,10 +72,6 @@ def load_run_model(files: RunDir) -> RunModel:
 def load_base(settings: PredictionSettings, name: str) -> "LoadedModel":
     """Load the base model of an adapter, with the names of its outputs.
 
-    Args:
-        settings: Settings of predictions with the adapter.
-        name: Name or folder of the model.
-
     Raises:
         Refusal: If the model is not on this machine or has no such head.
     """

@@ -128,10 +128,6 @@ def work_on(run: RunDir, lock: int) -> int:
     """Work on a run in this process, and return the exit code.
 
     The code is 0 if the run finished or stopped on request.
-
-    Args:
-        run: The run's directory.
-        lock: Descriptor that holds the run's lock; closed at the end.
     """
     start = time.monotonic()
     spare = disk.Spare(run.path)
@@ -232,9 +228,6 @@ def use_threads(threads: int | None = None) -> None:
 
     Results of products then do not depend on the number of threads. An idle thread of torch spins
     on a core that the circuit kernel needs; here it sleeps after `SPINS` iterations.
-
-    Args:
-        threads: Number of threads; None is `OMP_NUM_THREADS`, else all cores.
     """
     threads = threads or whole_number(os.environ.get("OMP_NUM_THREADS", "")) or os.cpu_count() or 1
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):

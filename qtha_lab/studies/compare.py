@@ -28,11 +28,6 @@ class Compare:
     ) -> comparison.ComparisonStudy:
         """Launch all runs of a comparison and return at once.
 
-        Args:
-            methods: Methods to compare, or a `Comparison`.
-            out: Folder of the run directories; None is the default.
-            settings: Settings of `Comparison` and `Training`, such as `seeds=[0, 1]` or `steps=50`.
-
         Example:
             >>> compare("lora,qtha", steps=0)
             Traceback (most recent call last):

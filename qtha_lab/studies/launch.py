@@ -102,9 +102,6 @@ def study_in(folder: Path) -> Study:
 def described_folder(name: str | Path) -> tuple[Path, Experiment | Any]:
     """Return the folder of a run or study, and its description; imports no plugin.
 
-    Args:
-        name: Path, or name of a run or study in the default runs folder.
-
     Raises:
         Refusal: If there is no such folder.
     """

@@ -87,10 +87,6 @@ def regimes_of(claims: Sequence[dict[str, Any]], steps: int) -> Iterator[Regime]
 
     The leader is another method that is shown to be lower than the first, or the first if all
     others are shown to be higher. Else no leader is decided.
-
-    Args:
-        claims: Claims of a comparison, as plain data.
-        steps: Number of steps of its runs.
     """
     pairs = by_model_task(claims)
     for model_task, of in pairs.items():

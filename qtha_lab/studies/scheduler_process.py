@@ -29,11 +29,6 @@ def start_scheduler(study: Study, on: str | None, runs: Mapping[Path, int]) -> N
 
     The lock is taken before the start, so no second process can start in between.
 
-    Args:
-        study: Study to work on.
-        on: Remote backend that trains the runs, by name; None is this machine.
-        runs: Held locks of runs that the process also inherits, by directory.
-
     Raises:
         Refusal: If a process already works in the folder.
     """

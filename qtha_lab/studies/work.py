@@ -193,12 +193,6 @@ def drive(
 ) -> Any:
     """Drive the plan of a study to its end, and return its result.
 
-    Args:
-        study: Study whose lock this process holds.
-        on_progress: Callback with each run and its status.
-        on: Remote backend that trains the runs, by name; None is this machine.
-        locks: Held locks of runs that were created at the launch, by directory.
-
     Raises:
         KeyboardInterrupt: After a stop request or an interrupt, once the runs are stopped.
     """

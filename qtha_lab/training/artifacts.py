@@ -78,11 +78,6 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
 
     A model that cannot generate leaves a note.
 
-    Args:
-        session: Session of the run; answers recorded by an earlier session are not repeated.
-        loaded: The trained model and its rows.
-        step: Last training step.
-
     Raises:
         Interrupted: If a stop is requested during generation.
     """
@@ -148,15 +143,7 @@ def write_summary(
     state: str,
     ended: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the summary of the run as one flat mapping.
-
-    Args:
-        session: Session of the run.
-        loaded: Model whose parameters are counted.
-        memory: Peak memory of the training.
-        state: "finished" or "diverged".
-        ended: Additional facts of a training that ended early.
-    """
+    """Write the summary of the run as one flat mapping."""
     facts = count_trained(loaded.model) | {
         "base_parameters": loaded.base_parameters,
         "scale": adapters.scale_of(loaded.config),

@@ -79,11 +79,6 @@ def record_bottlenecks(session: Session, loaded: Loaded, step: int) -> None:
     """Append a "bottleneck" event for the current model.
 
     Does nothing if the method has neither a circuit nor a control in its place.
-
-    Args:
-        session: Session of the run.
-        loaded: Model and its rows.
-        step: Current step of the model.
     """
     start = time.perf_counter()
     batch = loaded.rows.collate(loaded.training_rows[:ROWS])
@@ -153,13 +148,7 @@ class NameIdleLayers(TrainerCallback):
 
 
 def make_tracker(run: RunDir, report_to: str, step: int) -> list[TrainerCallback]:
-    """Return the callback of a tracker in a list; the list is empty for "none".
-
-    Args:
-        run: Run directory.
-        report_to: Name of the tracker, whose library must be installed.
-        step: First step of this session; records of later steps are discarded.
-    """
+    """Return the callback of a tracker in a list; the list is empty for "none"."""
     if report_to == "none":
         return []
     if report_to == "tensorboard":

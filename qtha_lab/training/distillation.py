@@ -120,11 +120,6 @@ def divergence(
 
     The factor T² makes the gradient's magnitude independent of the temperature.
 
-    Args:
-        ours: Logits of the student.
-        theirs: Logits of the teacher.
-        temperature: Temperature T.
-
     Example:
         >>> divergence(torch.zeros(1, 2), torch.tensor([[0.0, 20.0]]), 1.0)  # ln 2
         tensor([0.6931])

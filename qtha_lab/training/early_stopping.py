@@ -24,10 +24,6 @@ log = logging.getLogger(__name__)
 def waited(losses: Mapping[int, float], min_improvement: float = 0.0) -> int:
     """Count the latest consecutive evaluations without an improvement on the best loss.
 
-    Args:
-        losses: Evaluation losses by step; the loss of the first step is the first best loss.
-        min_improvement: Smallest decrease that counts as an improvement, in nats.
-
     Example:
         >>> waited({0: 4.0, 25: 3.0, 50: 3.1, 75: 3.0})
         2

@@ -28,10 +28,6 @@ def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
     No batch has more padded tokens than `size` of the longest rows. Batches of shorter rows hold
     more rows, so the first batch needs the most memory.
 
-    Args:
-        lengths: Length of each row, in tokens.
-        size: Number of rows in a batch of the longest rows.
-
     Example:
         >>> list(by_length([2, 8, 3, 8, 4], size=2))
         [[1, 3], [4, 2, 0]]

@@ -62,16 +62,6 @@ def evaluate_variants(
 ) -> Iterator[Variant]:
     """Evaluate the adapter of a finished run: as trained, per engine, and per ablated part.
 
-    Args:
-        run: Run directory.
-        engine: Simulator or `device:NAME(option=value)`, one or several; None skips the engine
-            variants.
-        task: One or several tasks, evaluated in order; None selects the run's own task.
-        side: Split of the rows.
-        rows: Maximum number of rows; None selects all.
-        cuts: Parts to ablate, one at a time: names of `CUTS`.
-        start: Also evaluate the model without the adapter, at the end.
-
     Raises:
         Refusal: If the run has no adapter, or the adapter lacks a part of `cuts`. Also if the
             engine cannot run its circuit, or the head has other labels than the task.

@@ -56,19 +56,6 @@ def fine_tune(
 ) -> TrainingResult:
     """Train a run from its current step until training ends or a stop is requested.
 
-    Args:
-        run: Run directory; may hold checkpoints of earlier sessions.
-        log: Event log of the run.
-        stop_requested: Polled at every step and between the parts of the run.
-        threads: Number of CPU threads.
-        free: Current number of free threads; used only if no result depends on the number of
-            threads.
-        queue: Folder of the memory queue; None disables the wait for memory.
-        beside: Returns True while other runs compute; None if unknown.
-        loader: Loads the model and rows; a caller with many runs on one model can pass loaded
-            objects.
-        callbacks: Additional Trainer callbacks, called before the package's own.
-
     Returns:
         The state ("finished", "stopped" or "diverged"), the step and a message.
 

@@ -33,10 +33,6 @@ log = logging.getLogger(__name__)
 def wait_for_memory(session: Session, needed: Mapping[str, int]) -> None:
     """Wait for memory in first-come order, and reserve it until this process ends.
 
-    Args:
-        session: Session of the run; a session without a queue folder does not wait.
-        needed: Bytes by purpose (see `experiment.memory.bytes_needed`).
-
     Raises:
         Interrupted: If a stop is requested during the wait.
     """

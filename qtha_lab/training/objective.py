@@ -98,12 +98,7 @@ class Answers:
 
 
 def log_likelihoods(model: nn.Module, batch: dict[str, Tensor]) -> Float[Tensor, " rows"]:
-    """Compute the log-likelihood of each row's answer tokens, in nats.
-
-    Args:
-        model: Causal language model.
-        batch: `input_ids`, `attention_mask` and `labels`.
-    """
+    """Compute the log-likelihood of each row's answer tokens, in nats."""
     labels = batch["labels"]
     answers = Answers(labels)
     with answers.at_the_head(model):
@@ -143,11 +138,6 @@ def has_plain_loss(model: nn.Module) -> bool:
 @torch.no_grad()
 def perturb(model: nn.Module, repeat: int) -> None:
     """Change each non-zero trained number by one ulp, in a random direction.
-
-    Args:
-        model: Model whose trained parameters are changed in place; global random state is not
-            changed.
-        repeat: Number of the repeat, used as the seed of the directions; 0 changes nothing.
 
     Example:
         >>> layer = torch.nn.Linear(2, 2)

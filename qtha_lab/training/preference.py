@@ -44,13 +44,7 @@ class PairObjective(Objective):
 
 
 def margins(model: nn.Module, batch: dict[str, Tensor], beta: float) -> Float[Tensor, " pairs"]:
-    """Compute the margin of each pair, in nats.
-
-    Args:
-        model: PEFT model; its base is the reference, in evaluation mode and without gradients.
-        batch: Batch of `tasks.collate`: chosen answers, then rejected ones.
-        beta: Factor of the log-likelihood ratio.
-    """
+    """Compute the margin of each pair, in nats."""
     assert isinstance(model, PeftModel)
     was_training = model.training
     model.eval()

@@ -172,10 +172,6 @@ class ProcessGroup:
 def check_shared(training: Training, is_seq2seq: bool) -> None:
     """Refuse a training that the processes of torchrun cannot share.
 
-    Args:
-        training: Training settings.
-        is_seq2seq: True for an encoder with a decoder.
-
     Raises:
         Refusal: With the setting that needs one process, or the largest number of processes.
     """

@@ -147,10 +147,6 @@ def loss_meaning(reward: str) -> str:
 def advantages(rewards: Float[Tensor, " answers"], samples: int) -> Float[Tensor, " answers"]:
     """Compute each answer's reward minus the mean reward of the prompt's other answers.
 
-    Args:
-        rewards: Rewards of all answers; answers to one prompt are adjacent.
-        samples: Answers per prompt, at least 2.
-
     Example:
         >>> advantages(torch.tensor([1.0, 0.0, 0.5, 0.5]), samples=2)
         tensor([ 1., -1.,  0.,  0.])

@@ -33,13 +33,7 @@ SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_
 def training_arguments(
     experiment: Experiment, learning_rate: float, folder: Path
 ) -> TrainingArguments:
-    """Translate an experiment to transformers' arguments; `TrainingMonitor` controls evaluation.
-
-    Args:
-        experiment: Experiment to train.
-        learning_rate: Peak learning rate of the schedule.
-        folder: Folder of the checkpoints.
-    """
+    """Translate an experiment to transformers' arguments; `TrainingMonitor` controls evaluation."""
     training = experiment.training
     arguments = TrainingArguments(
         output_dir=str(folder),

@@ -27,13 +27,7 @@ log = logging.getLogger(__name__)
 def set_head_apart(
     optimizer: torch.optim.Optimizer, model: nn.Module, learning_rate: float
 ) -> None:
-    """Set the learning rate of a new classification head, if the model has one.
-
-    Args:
-        optimizer: Optimiser whose groups are split, in place.
-        model: Model that the optimiser trains.
-        learning_rate: Learning rate of the head.
-    """
+    """Set the learning rate of a new classification head, if the model has one."""
     head = {id(parameter) for name, parameter in model.named_parameters() if HEAD in name}
     set_apart(optimizer, head, learning_rate)
 
@@ -45,12 +39,6 @@ def set_groups_apart(
     ratios: Mapping[str, float],
 ) -> None:
     """Set the learning rates of groups of tensors.
-
-    Args:
-        optimizer: Optimiser whose groups are split, in place.
-        model: Model that the optimiser trains.
-        learning_rate: Learning rate of the adapter.
-        ratios: Ratio of each group's rate to the adapter's rate.
 
     Raises:
         Refusal: If a named group contains no trained tensor.
@@ -67,11 +55,6 @@ def set_groups_apart(
 
 def set_apart(optimizer: torch.optim.Optimizer, members: set[int], learning_rate: float) -> None:
     """Move parameters into new groups that differ only in the learning rate.
-
-    Args:
-        optimizer: Optimiser whose groups are split, in place.
-        members: `id` of each parameter to move.
-        learning_rate: Learning rate of the new groups.
 
     Example:
         >>> body, head = torch.nn.Linear(2, 2, bias=False), torch.nn.Linear(2, 1, bias=False)
@@ -138,12 +121,6 @@ def scheduled(
     optimizer: torch.optim.Optimizer, phases: Sequence[Phase], schedule: str, warmup: float
 ) -> LambdaLR:
     """Create a schedule that warms up and decays once per phase.
-
-    Args:
-        optimizer: Optimiser whose rates are scaled.
-        phases: Training phases in order.
-        schedule: transformers' name of the schedule within a phase.
-        warmup: Fraction of a phase's steps used for warm-up.
 
     Example:
         >>> from qtha_lab.experiment.objectives import parse_phases

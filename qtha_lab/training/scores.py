@@ -81,11 +81,6 @@ def generation_scores(
 
     BLEU and ROUGE are omitted without their packages (extra `scores`).
 
-    Args:
-        outputs: Generated answers.
-        references: One reference per answer.
-        unit: Unit of Chinese text in BLEU and ROUGE: "characters", or "words" with jieba.
-
     Raises:
         Refusal: If there are no answers, the numbers of answers and references differ, or words
             need jieba and it is not installed.
@@ -125,11 +120,6 @@ def bleu4(outputs: Sequence[str], references: Sequence[str], unit: Unit = "chara
     Uses sacrebleu's defaults: 13a tokenisation, case-sensitive, exponential smoothing of zero
     counts. References with Chinese characters use its tokenisation `zh`, or the words of jieba.
 
-    Args:
-        outputs: Generated answers.
-        references: One reference per answer.
-        unit: Unit of Chinese text.
-
     Source:
         Papineni et al. 2002; Post 2018, arXiv:1804.08771.
     """
@@ -152,11 +142,6 @@ def rouge(
     Uses rouge-score's tokenisation without stemming: lower case, letters a–z and digits only. With
     Chinese characters in a reference, tokens are those of `ChineseTokens`.
 
-    Args:
-        outputs: Generated answers.
-        references: One reference per answer.
-        unit: Unit of Chinese text.
-
     Source:
         Lin 2004, "ROUGE: A package for automatic evaluation of summaries".
     """
@@ -170,14 +155,7 @@ def rouge(
 def rouge_by_row(
     outputs: Sequence[str], references: Sequence[str], name: str, unit: Unit = "characters"
 ) -> list[float]:
-    """Compute the F-measure of one ROUGE variant for each row.
-
-    Args:
-        outputs: Generated answers.
-        references: One reference per answer.
-        name: rouge1, rouge2 or rougeL.
-        unit: Unit of Chinese text.
-    """
+    """Compute the F-measure of one ROUGE variant for each row."""
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer([name], tokenizer=ChineseTokens(unit) if has_chinese(references) else None)

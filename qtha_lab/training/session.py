@@ -161,10 +161,6 @@ def optional_measurement(name: str, note: Note) -> Iterator[None]:
     """Suppress an error of the block, and pass a sentence about it to `note`.
 
     A stop request and a full disk are raised.
-
-    Args:
-        name: Name of the measurement, in the plural.
-        note: Receives the sentence.
     """
     try:
         yield

@@ -28,12 +28,6 @@ def write_test(
 ) -> None:
     """Record the test rows' losses in `test.json`, and the overall losses as events.
 
-    Args:
-        session: Session of the run; a test recorded by an earlier session is not repeated.
-        loaded: Trained model and its rows.
-        step: Last training step.
-        autocast: Context manager factory of the evaluation precision.
-
     Raises:
         Interrupted: If a stop is requested during the test.
     """
@@ -90,10 +84,6 @@ def general_rows(tokenizer, longest: int) -> list[dict]:
     """Encode the paragraphs of `data/general.txt` as rows in which every token is predicted.
 
     Returns no row if the file is missing.
-
-    Args:
-        tokenizer: Tokenizer of the model.
-        longest: Maximum number of tokens per row; the rest of a paragraph is cut off.
     """
     file = data_dir() / "general.txt"
     if not file.is_file():

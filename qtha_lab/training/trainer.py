@@ -85,13 +85,7 @@ class FineTuner(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator, num_batches: int, device: torch.device
     ) -> tuple[list, Any]:
-        """Return this process's share of the next batches, and the labels of all processes.
-
-        Args:
-            epoch_iterator: Iterator over whole batches.
-            num_batches: Number of batches per step.
-            device: Device of the label count.
-        """
+        """Return this process's share of the next batches, and the labels of all processes."""
         batches, n_labels = super().get_batch_samples(epoch_iterator, num_batches, device)
         return [self.group.share(batch) for batch in batches], n_labels
 

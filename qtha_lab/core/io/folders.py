@@ -54,10 +54,6 @@ class OpenFolder(NamedTuple):
 def open_folder(folder: Path, below: Path | None = None) -> Iterator[OpenFolder]:
     """Open a folder; no level below another folder may be a link.
 
-    Args:
-        folder: Folder to open.
-        below: Folder above, which may be a link; None is the folder itself.
-
     Raises:
         FileNotFoundError: If a level is missing.
         Refusal: If a level below is a link or a file.

@@ -48,13 +48,7 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def records_in(
     path: Path, lines: BinaryIO, limit: int | None = None
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the records of opened lines, as `records` does.
-
-    Args:
-        path: Path of the file, for messages.
-        lines: Lines of the file, unpacked.
-        limit: Maximum number of bytes; None allows any number.
-    """
+    """Yield the records of opened lines, as `records` does."""
     number = total = 0
     while line := lines.readline(LONGEST_LINE + 1):
         number, total = number + 1, total + len(line)

@@ -91,11 +91,6 @@ OTHERS_ANY = stat.S_IRWXG | stat.S_IRWXO
 def check_private(path: Path, status: os.stat_result, others: int = OTHERS_WRITE) -> None:
     """Refuse a file or folder that another user owns or may use.
 
-    Args:
-        path: Path, for the message.
-        status: Status of the file itself (`os.lstat`, `os.fstat`).
-        others: Permission bits that group and others must not have.
-
     Raises:
         Refusal: With the reason.
     """

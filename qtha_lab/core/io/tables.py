@@ -26,13 +26,7 @@ QUOTED = re.compile(r'"(?:[^"]|"")*"')
 def delimited_rows(
     path: Path, counts: ReadCounts, delimiter: str | None = None
 ) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """Yield the line number and the values of each row; an empty field is None.
-
-    Args:
-        path: File to read.
-        counts: Counts that a packed file adds to.
-        delimiter: Separator of the fields; None takes the one that splits the names best.
-    """
+    """Yield the line number and the values of each row; an empty field is None."""
     csv.field_size_limit(LONGEST_LINE)
     lines = _lines(path, counts)
     start, first = next(lines, (0, ""))

@@ -69,11 +69,6 @@ def text_lines(path: Path, counts: ReadCounts, longest: int = LONGEST_LINE) -> I
 
     The text is UTF-8, with or without Excel's byte order mark, or UTF-16 with one.
 
-    Args:
-        path: File to read.
-        counts: Counts that a packed file adds to.
-        longest: Maximum number of characters of a line.
-
     Raises:
         Refusal: Naming the file and the first line that cannot be read.
     """
@@ -90,13 +85,7 @@ def text_lines(path: Path, counts: ReadCounts, longest: int = LONGEST_LINE) -> I
 
 
 def whole_text(path: Path, counts: ReadCounts, limit: int) -> str:
-    """Read a text as a whole; errors are those of `text_lines`.
-
-    Args:
-        path: File of the text, perhaps packed.
-        counts: Counts of all files that are read together.
-        limit: Largest number of characters.
-    """
+    """Read a text as a whole; errors are those of `text_lines`."""
     parts, length, lines = list[str](), 0, 0
     with _open_text(path, counts) as text:
         while part := _read(path, text, lines, PART, text.read):

@@ -48,15 +48,6 @@ def chip_budget(
 ) -> ChipBudget:
     """Estimate one training step of QTHA's circuit on a chip.
 
-    Args:
-        n_qubits: Qubits of the circuit.
-        n_layers: Layers of the circuit.
-        topology: Chip topology, as for `hardware_cost`.
-        cz_error: Chance that a CZ leaves its two qubits fully mixed.
-        shots: Shots of each run.
-        samples: Tokens of a step, times adapted layers.
-        processor: Name of a quantum processor.
-
     Raises:
         Refusal: If the error is no probability, or another value is out of range.
 

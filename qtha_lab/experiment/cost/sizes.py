@@ -183,11 +183,6 @@ def engine_costs(
 ) -> list[EngineCost]:
     """Return a row per engine, the fastest first; no row for a method without circuits.
 
-    Args:
-        experiment: Experiment to predict.
-        preview: Preview of the experiment, with the seconds of the rest of the step.
-        cancelled: Checked between engines; raises `Cancelled` once it returns True.
-
     Raises:
         Refusal: For the reasons of `preview`.
     """

@@ -137,11 +137,6 @@ class CircuitCost:
 def circuit_runs(circuits: Mapping[Circuit, int], tokens: int) -> dict[tuple[Circuit, int], int]:
     """Return the number of layers per (circuit, samples) pair of a forward pass.
 
-    Args:
-        circuits: Circuits of an adapter, with the number of layers of each.
-        tokens: Tokens in the batch; a circuit with data inputs runs once per token, any other once
-            per layer.
-
     Example:
         >>> from qtha_lab.circuits import Angle
         >>> reads = Circuit(1, [Gate("RY", 0, Angle.input(0))])

@@ -68,14 +68,6 @@ def annotate(
 
     The change is on the disk when the function returns.
 
-    Args:
-        run: Run directory.
-        name: Display name of the run; empty removes it.
-        note: Any text; empty removes it.
-        pinned: True lists the run first.
-        add: Tags to add.
-        remove: Tags to remove.
-
     Returns:
         Annotations after the change.
 

@@ -24,13 +24,7 @@ LOG_BYTES = 1 << 18
 
 
 def record_exit(files: RunDir, pid: int, code: int) -> None:
-    """Record the exit code of a worker.
-
-    Args:
-        files: Run directory; nothing is recorded if it is missing.
-        pid: Process id of the worker.
-        code: Exit code, negative for a signal, as in `subprocess`.
-    """
+    """Record the exit code of a worker."""
     log.info("%s: process %d ended with code %d", files.path.name, pid, code)
     if files.path.is_dir():
         try:

@@ -146,9 +146,6 @@ def _members(group: str, module: str, words: set[str]) -> Iterator[tuple[str, st
 def check_packages(recorded: Mapping[str, Any]) -> None:
     """Compare recorded packages with the installed ones.
 
-    Args:
-        recorded: Result of `packages_of`; entries of another form are ignored.
-
     Raises:
         Refusal: If a package is not installed or has changed.
     """

@@ -202,9 +202,6 @@ class Queue:
         The file is locked before it appears in the queue; otherwise another process would treat it
         as abandoned.
 
-        Args:
-            name: Name of the run, as information for users.
-
         Returns:
             Ticket file, and the descriptor of its lock.
         """
@@ -246,13 +243,7 @@ class Queue:
     def wait_in_line(
         self, name: str, take: Callable[[], Taken | None], give_up: Callable[[], bool]
     ) -> Taken | None:
-        """Join the queue, wait as `wait` does, and leave the queue.
-
-        Args:
-            name: As for `ticket`.
-            take: As for `wait`.
-            give_up: As for `wait`.
-        """
+        """Join the queue, wait as `wait` does, and leave the queue."""
         ticket, fd = self.ticket(name)
         try:
             return self.wait(ticket, take, give_up)

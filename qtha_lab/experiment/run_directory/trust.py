@@ -76,10 +76,6 @@ def check_trust(folder: Path, digests: Mapping[str, str]) -> None:
 
     Asks for confirmation first if a terminal is available.
 
-    Args:
-        folder: The folder of a run, comparison, sweep or federation.
-        digests: SHA-256 of each plugin by name.
-
     Raises:
         Refusal: If the answer is no, or no terminal is available.
     """

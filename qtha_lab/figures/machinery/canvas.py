@@ -24,13 +24,7 @@ class Canvas:
         self.spots: list[tuple[Place, str]] = []
 
     def stroke(self, start: Place, end: Place, width: float = 1.0) -> None:
-        """Add a straight line behind everything else.
-
-        Args:
-            start: (x, y) in pixels, y downward.
-            end: (x, y) in pixels.
-            width: Width in units of the page's line width.
-        """
+        """Add a straight line behind everything else."""
         line = {"width": width * self.page_style.line, "color": self.page_style.inks.text}
         (x0, y0), (x1, y1) = start, end
         place = {"x0": x0, "x1": x1, "y0": y0, "y1": y1}

@@ -44,16 +44,6 @@ def export_figure(
 ) -> Path:
     """Write a figure to a file; pictures have the size of the target.
 
-    Args:
-        figure: Figure from a figure function.
-        path: File; its suffix selects the format.
-        target: Medium: one-column (3.5 in), two-column (7.16 in), beamer, poster or screen.
-        theme: "light" or "dark".
-        origin: Runs, commits and versions for the file; None uses this checkout and its versions.
-        plotlyjs: For html: True embeds the script (a standalone page), "directory" writes it once
-            beside the page.
-        page_style: Replaces target and theme; also sets font, width, names and legend position.
-
     Returns:
         The path written.
 
@@ -85,12 +75,6 @@ def export_all(
     """Write figures in several formats, each under its own name.
 
     Without a browser, the remaining formats are still written.
-
-    Args:
-        figures: Figures to write.
-        folder: Target folder, created if missing.
-        formats: Names of formats, as in `export`.
-        options: Further arguments of `export`.
 
     Returns:
         The written paths, and the reason for missing pictures (empty if none is missing).

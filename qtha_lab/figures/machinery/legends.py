@@ -124,12 +124,6 @@ def name_ends(
     """Write each name at the right end of its line, without overlaps.
 
     Returns False, without changes, where a line or the space for its name is missing.
-
-    Args:
-        figure: Drawn figure; its right margin is widened for the names.
-        names: Names of the traces.
-        font: The size of the names, in pixels.
-        page: The width and height of the page, in pixels.
     """
     layout = layout_of(figure)
     ends = {
@@ -168,12 +162,6 @@ def name_points(
     """Write each name beside its point, without overlaps.
 
     Returns False, without changes, where a name has no single point or the space is missing.
-
-    Args:
-        figure: Drawn figure.
-        names: Names of the traces.
-        font: The size of the names, in pixels.
-        page: The width and height of the page, in pixels.
     """
     layout = layout_of(figure)
     points = {

@@ -125,14 +125,7 @@ def rule(page_style: PageStyle, dash: str = "dot", width: float = 0.7) -> dict[s
 
 
 def with_front(figure: go.Figure, x: Any, y: Any, page_style: PageStyle) -> go.Figure:
-    """Return the figure with a dotted line through points, behind all other traces.
-
-    Args:
-        figure: Figure to add to.
-        x: Positions along x.
-        y: Positions along y.
-        page_style: Theme and size of the page.
-    """
+    """Return the figure with a dotted line through points, behind all other traces."""
     figure.add_scatter(
         x=x, y=y, mode="lines", line=rule(page_style), showlegend=False, hoverinfo="skip"
     )
@@ -142,13 +135,7 @@ def with_front(figure: go.Figure, x: Any, y: Any, page_style: PageStyle) -> go.F
 
 
 def ends_by_size(frame: pd.DataFrame, size: str, value: str) -> str:
-    """Describe the mean of each label at its largest size.
-
-    Args:
-        frame: Numbers of a figure.
-        size: Column of the size.
-        value: Column of the value.
-    """
+    """Describe the mean of each label at its largest size."""
     words = []
     for label, of in frame.groupby("label", sort=False):
         largest = of[size].max()
@@ -170,15 +157,6 @@ def draw_by_size(
     """Draw means over seeds against a size, and a dot per seed.
 
     A mean without a size is a line across.
-
-    Args:
-        frame: Columns `label`, the size and the value, one row per seed.
-        size: Column of the sizes.
-        value: Column of the values.
-        page_style: Theme and size of the page.
-        log: "y" for a logarithmic axis of the values.
-        mode: "markers" omits the lines through the means.
-        layout: Further entries of the layout, such as the height.
     """
     means = frame.groupby(["label", size], sort=False, dropna=False)[value].mean().reset_index()
     means = means.sort_values(size, key=lambda sizes: sizes.fillna(0).astype(float), kind="stable")
@@ -253,14 +231,7 @@ def interval_words(seeds: Sequence[int]) -> str:
 
 
 def error_bar(mean: Numbers, low: Numbers, high: Numbers, width: float) -> dict[str, Any]:
-    """Return plotly's error bars with these ends.
-
-    Args:
-        mean: Values of the line.
-        low: Lower ends.
-        high: Upper ends.
-        width: Stroke width in pixels.
-    """
+    """Return plotly's error bars with these ends."""
     middle = np.asarray(mean, dtype=float)
     return {
         "type": "data",
@@ -273,14 +244,7 @@ def error_bar(mean: Numbers, low: Numbers, high: Numbers, width: float) -> dict[
 
 
 def striped(color: str, shape: str, page_style: PageStyle, paper: str = "") -> dict[str, Any]:
-    """Return the marker of bars with stripes.
-
-    Args:
-        color: Colour of the bars.
-        shape: Shape of the stripes, such as "/"; "" draws none.
-        page_style: Style of the page.
-        paper: Colour of the stripes; "" uses that of the page.
-    """
+    """Return the marker of bars with stripes."""
     stripes = {"shape": shape, "size": 0.5 * page_style.font, "solidity": 0.25, "bgcolor": color}
     return {"color": color, "pattern": stripes | {"fgcolor": paper or page_style.inks.paper}}
 
@@ -291,14 +255,7 @@ def note(words: str, page_style: PageStyle, **place: Any) -> dict[str, Any]:
 
 
 def row_name(words: str, y: float, page_style: PageStyle, **more: Any) -> dict[str, Any]:
-    """Return the left-aligned name of a row, on a background that hides the grid.
-
-    Args:
-        words: Name of the row.
-        y: Position of its upper edge.
-        page_style: Theme and size of the page.
-        more: Further options of plotly's annotation.
-    """
+    """Return the left-aligned name of a row, on a background that hides the grid."""
     place = {"xref": "paper", "x": 0, "xanchor": "left", "y": y, "yanchor": "top", "borderpad": 0}
     look = {"align": "left", "bgcolor": page_style.inks.paper}
     return note(words, page_style, **place, **look, **more)

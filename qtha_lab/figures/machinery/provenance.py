@@ -92,11 +92,6 @@ def into_pdf(data: bytes, words: dict[str, str]) -> bytes:
 
     The dates are those of `SOURCE_DATE_EPOCH`, or absent.
 
-    Args:
-        data: The PDF, with a classic cross-reference table.
-        words: Text by name; `title` and `description` become Title and Subject, `runs` the
-            Keywords.
-
     Source:
         ISO 32000-1:2008, 7.5.6 (incremental updates) and 14.3.3 (document information).
     """

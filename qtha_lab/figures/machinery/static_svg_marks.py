@@ -155,15 +155,7 @@ def _spots(trace: dict, places: Sequence[tuple[float, float]], marker: dict) -> 
 
 
 def marker_path(marker: dict, a: float, b: float, color: str, rotation: float = 0) -> str:
-    """Draw one marker.
-
-    Args:
-        marker: Symbol and size.
-        a: Horizontal position in pixels.
-        b: Vertical position in pixels.
-        color: Colour of the marker.
-        rotation: Rotation in degrees.
-    """
+    """Draw one marker."""
     symbol, half = marker.get("symbol", "circle"), marker.get("size", 6) / 2
     if symbol.startswith("line"):
         line = marker.get("line") or {}
@@ -290,13 +282,7 @@ def _hatched(left: float, top: float, width: float, height: float) -> str:
 
 
 def spots_of_bars(trace: dict, x: SvgAxis, y: SvgAxis) -> list[str]:
-    """Draw invisible rectangles over bars, as high as the plot, with hover text.
-
-    Args:
-        trace: Bar trace with a hovertemplate.
-        x: X axis of the trace.
-        y: Y axis of the trace.
-    """
+    """Draw invisible rectangles over bars, as high as the plot, with hover text."""
     numbers, words = x.number(trace.get("x") or []), trace.get("hovertemplate")
     if not words or not len(numbers):
         return []

@@ -174,17 +174,7 @@ def svg_text(
     rotation: int = 0,
     ink: str = "",
 ) -> str:
-    """Draw a text at a position, if there is one; `<br>` breaks a line.
-
-    Args:
-        x: Horizontal position in pixels.
-        y: Baseline of the first line, in pixels.
-        words: Text without other tags.
-        font: Font size in pixels.
-        anchor: "start", "middle" or "end".
-        rotation: Rotation about the position, in degrees.
-        ink: Text colour; "" uses that of the page.
-    """
+    """Draw a text at a position, if there is one; `<br>` breaks a line."""
     if not words or not (math.isfinite(x) and math.isfinite(y)):
         return ""
     about = f' transform="rotate({rotation} {x:.1f} {y:.1f})"' if rotation else ""

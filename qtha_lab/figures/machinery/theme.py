@@ -221,12 +221,7 @@ def seen(color: str, sight: str) -> str:
 
 
 def all_seen(drawing: Any, sight: str) -> Any:
-    """Return plain data with each colour in its texts replaced by `seen`.
-
-    Args:
-        drawing: Dictionaries, lists and texts, as of a plotly figure.
-        sight: One of `SIGHTS`.
-    """
+    """Return plain data with each colour in its texts replaced by `seen`."""
     if isinstance(drawing, dict):
         return {key: all_seen(value, sight) for key, value in drawing.items()}
     if isinstance(drawing, list | tuple):

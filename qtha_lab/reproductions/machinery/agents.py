@@ -151,10 +151,6 @@ def _normalised(gains: Tensor, counts: Tensor) -> Tensor:
 def playing(configs: list[AgentConfig], on: str) -> Iterator[Play]:
     """Provide a function that plays one segment of all agents with given weights.
 
-    Args:
-        configs: One configuration per agent.
-        on: "here" for one after the other, or "ray" for one actor each.
-
     Raises:
         Refusal: If Ray is not installed, or there is no such environment.
     """

@@ -31,14 +31,6 @@ def classify(
     """Train at each rate from equal initial weights; log and test the better run.
 
     The test is done once.
-
-    Args:
-        make: Creates a network from rows to logits.
-        data: Rows for training, evaluation and test: images or features.
-        log: Log of the run, with the number of steps.
-        seed: Seed of the network and of the order of rows.
-        rates: Learning rates; the run with the lowest loss on evaluation rows is tested.
-        of: Number of weights, whose trained share is recorded; None records none.
     """
     tries = []
     for rate in rates:
@@ -74,12 +66,7 @@ def _trained(
 
 
 def mapped(data: Digits, images_to_rows: Callable[[Tensor], Tensor]) -> Digits:
-    """Replace the images by features, with the same labels.
-
-    Args:
-        data: Images.
-        images_to_rows: Maps images to features, one row each.
-    """
+    """Replace the images by features, with the same labels."""
     with torch.no_grad():
         train, held_out, test = map(images_to_rows, (data.train, data.eval, data.test))
     return Digits(train, data.train_labels, held_out, data.eval_labels, test, data.test_labels)

@@ -36,11 +36,6 @@ def rounded_of(verdict: Mapping[str, Any], bits: int | None = None) -> Points:
 
     Each has the bits of its weights and exp of its evaluation loss.
 
-    Args:
-        verdict: Verdict on quantised models; arms that differ only in their bits are
-            called `NAME` and `NAME_w3`.
-        bits: Default bits of arms without a number.
-
     Example:
         >>> entry = {"seed": 0, "quantization": "round(w=3)", "eval_loss": 0.0}
         >>> rounded_of({"arms": {"grid_w3": [entry]}})
@@ -82,10 +77,6 @@ def searches_of(verdict: Mapping[str, Any]) -> Points:
 
 def budget_of(verdict: Mapping[str, Any], data: str = "") -> list[dict[str, Any]]:
     """Return test accuracies by arm, qubits and seed.
-
-    Args:
-        verdict: `verdict.json` of a reproduction with arms `kind_qubits` or `kind_qubits_data`.
-        data: Data name, where there are several; arms of other data are omitted.
 
     Example:
         >>> entry = {"seed": 0, "test_accuracy": 0.5}

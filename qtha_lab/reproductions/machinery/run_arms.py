@@ -49,13 +49,6 @@ def fine_tune(
 ) -> Generator[None, None, dict[Arm, Run]]:
     """Train arms in workers; new runs share one scheduler process.
 
-    Args:
-        of: Reproduction of the arms.
-        arms: Arms to train; the runs of `folder` that have finished are not repeated.
-        work: Work of this process.
-        folder: Folder of the runs.
-        ended: Earlier arms that these may read.
-
     Raises:
         Refusal: If a run was stopped or failed; a diverged run is a result.
 
@@ -83,13 +76,7 @@ def fine_tune(
 
 
 def experiment_of(of: Reproduction, arm: Arm, ended: Mapping[Arm, Run]) -> Experiment:
-    """Return the experiment of an arm, titled with the arm's name.
-
-    Args:
-        of: Reproduction of the arm.
-        arm: Arm with its seed.
-        ended: Ended runs of earlier arms.
-    """
+    """Return the experiment of an arm, titled with the arm's name."""
     earlier = {other.name: run.path for other, run in ended.items() if other.seed == arm.seed}
     request = (arm.name, arm.seed, arm.quick, *[earlier] * of.takes_earlier)
     experiment = of.run(*request, *of.arguments())
@@ -131,13 +118,6 @@ def run_arms(
     ended: Mapping[Arm, Run] | None = None,
 ) -> Generator[None, None, dict[Arm, Run]]:
     """Run arms of a reproduction; finished runs of the folder are not repeated.
-
-    Args:
-        of: Reproduction of the arms.
-        arms: Arms with their seeds.
-        work: Work of this process.
-        folder: Folder of the runs.
-        ended: Earlier arms that fine-tunes may read.
 
     Raises:
         Refusal: If a run was stopped or failed.

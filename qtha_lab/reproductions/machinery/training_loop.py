@@ -54,14 +54,7 @@ def minimise(
 def minimised_costs(
     cost: Callable[[Tensor], Tensor], start: Tensor, steps: int, rate: float
 ) -> list[float]:
-    """Return the cost of angles at their initial values and after each step of Adam.
-
-    Args:
-        cost: Cost of angles.
-        start: Initial angles.
-        steps: Number of steps.
-        rate: Learning rate.
-    """
+    """Return the cost of angles at their initial values and after each step of Adam."""
     angles = start.clone().requires_grad_()
     costs = [value for value, _ in minimise(lambda: cost(angles), [angles], steps, rate)]
     return [*costs, cost(angles).item()]
@@ -70,15 +63,7 @@ def minimised_costs(
 def batch_loss(
     network: nn.Module, rows: Tensor, labels: Tensor, size: int, order: torch.Generator
 ) -> Callable[[], Tensor]:
-    """Return a function that computes the cross entropy of a random batch.
-
-    Args:
-        network: Maps rows to logits.
-        rows: Training rows.
-        labels: Labels of the rows.
-        size: Rows of a batch.
-        order: Generator of the batches.
-    """
+    """Return a function that computes the cross entropy of a random batch."""
 
     def loss_of() -> Tensor:
         batch = torch.randperm(len(rows), generator=order)[:size]
@@ -89,13 +74,7 @@ def batch_loss(
 
 @torch.no_grad()
 def classifier_scores(network: nn.Module, rows: Tensor, labels: Tensor) -> dict[str, float]:
-    """Compute the loss in nats and the accuracy of a classifier.
-
-    Args:
-        network: Maps rows to logits.
-        rows: Images or features.
-        labels: Labels of the rows.
-    """
+    """Compute the loss in nats and the accuracy of a classifier."""
     logits = network(rows)
     return {
         "loss": functional.cross_entropy(logits, labels).item(),

@@ -115,11 +115,7 @@ def best_factor(losses: Mapping[float, float | None]) -> float:
 
 
 def trial_sentences(tuned: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Name the arms whose second-best rate is within the noise of the trials.
-
-    Args:
-        tuned: Recorded trials by arm; those without losses by trial seed are omitted.
-    """
+    """Name the arms whose second-best rate is within the noise of the trials."""
     sentences = []
     for arm, of in tuned.items():
         by_rate = zip(of["tried"], of.get("trials") or (), strict=False)
@@ -130,10 +126,6 @@ def trial_sentences(tuned: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def runs_of_today(tuned: Mapping[str, Mapping[str, Any]], seeds: int) -> float:
     """Return the number of runs with today's trial seeds, per recorded run.
-
-    Args:
-        tuned: Recorded trials by arm; a record without trial seeds had one.
-        seeds: Seeds of the recorded claims.
 
     Example:
         >>> one_trial_seed = {"a": {"tried": [0.001, 0.003, 0.01, 0.03, 0.09]}}

@@ -193,10 +193,6 @@ def is_gated(claim: PaperClaim, means: tuple[float, float]) -> bool:
 
     A control guesses if its mean exceeds `chance` by at most the margin of its measure.
 
-    Args:
-        claim: Claim with its declared `chance` and `ceiling`.
-        means: Means of the arm and of the control.
-
     Example:
         >>> claim = PaperClaim("a", "b", "test_accuracy", "better", chance=0.1, ceiling=0.995)
         >>> [is_gated(claim, means) for means in ((0.7, 0.094), (1.0, 0.997), (0.9, 0.8))]

@@ -57,12 +57,6 @@ class LayerMixture(nn.Module):
 def mixture(base: Model, models: Mapping[str, PeftModel], weights: dict[str, float]) -> Model:
     """Build a model that adds the weighted changes of several adapters.
 
-    Args:
-        base: The model without adapters.
-        models: Shared-weights copies of it with one adapter each, by name.
-        weights: Weights by the same names; later changes of this dictionary apply from the next
-            forward pass on.
-
     Raises:
         Refusal: If an adapter replaces a whole module, or a weight is unknown or not finite.
 

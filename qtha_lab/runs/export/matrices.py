@@ -23,12 +23,6 @@ def fit_lora(run: "Run", folder: Path, r: int = 8, offset: bool | None = None) -
 
     A quarter of the tokens is held out.
 
-    Args:
-        run: Run with an adapter of any method.
-        folder: Output folder of the LoRA, which must not exist.
-        r: Rank of the LoRA.
-        offset: As for `export_lora`.
-
     Returns:
         A sentence on the quality of the fit.
     """

@@ -109,11 +109,6 @@ def variables() -> dict[str, str]:
 def work_here(path: str, threads: int, variables: dict[str, str]) -> str:
     """Run the worker of a run until it has ended; an interrupt stops it softly.
 
-    Args:
-        path: The run's directory.
-        threads: CPU threads of the worker.
-        variables: Further environment variables of the worker.
-
     Returns:
         The reason if no worker could run; "" if the run's own log states its end.
     """

@@ -64,23 +64,13 @@ def _rate(rate: float | None, run: Run) -> float | None:
 
 
 def varied(table: pandas.DataFrame, beside: Collection[str] = OF_NO_EFFECT) -> list[str]:
-    """Return the settings with several values, the method first.
-
-    Args:
-        table: Runs to compare, as returned by `filled`.
-        beside: Settings to ignore; by default those without effect on learning results.
-    """
+    """Return the settings with several values, the method first."""
     names = [name for name in settings_in(table) if name not in beside]
     return [name for name in names if len(distinct(table[name].dropna())) > 1]
 
 
 def short_labels(table: pandas.DataFrame, apart: Collection[str] = ()) -> dict[str, str]:
-    """Return a short label per run id: method and distinctive settings.
-
-    Args:
-        table: Runs to compare, as returned by `filled`.
-        apart: Further settings to omit, such as the one along an axis.
-    """
+    """Return a short label per run id: method and distinctive settings."""
     labels: dict[str, str] = {}
     for method, members in table.groupby("method", sort=False):
         names = varied(members, OF_NO_EFFECT | {*apart})

@@ -22,13 +22,6 @@ def costs_of(on: str, n_qubits: int, engine: str, seed: int = 0) -> tuple[Cost, 
 
     Each cost is the mean over all maps; the two use disjoint halves of the inputs.
 
-    Args:
-        on: "surrogate" for one random map, or the name of a run. All layers of the run get the
-            same circuit and angles.
-        n_qubits: Number of qubits of the circuits, equal to the size of the map.
-        engine: Name of the simulator of the circuits.
-        seed: Seed of the map and of the inputs.
-
     Raises:
         Refusal: If the run does not exist, or its bottleneck size differs from `n_qubits`.
     """

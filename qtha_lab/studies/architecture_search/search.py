@@ -111,15 +111,7 @@ def search(
 def finetune(
     circuit: Circuit, angles: Tensor, cost: Cost, steps: int, learning_rate: float
 ) -> Tensor:
-    """Train the angles of one circuit with Adam and return them.
-
-    Args:
-        circuit: Circuit that the angles belong to.
-        angles: Initial angles, in radians; this tensor is not changed.
-        cost: Cost to minimise.
-        steps: Number of Adam steps.
-        learning_rate: Learning rate of Adam.
-    """
+    """Train the angles of one circuit with Adam and return them."""
     angles = angles.detach().clone().requires_grad_()
     adam = torch.optim.Adam([angles], learning_rate)
     for _ in range(steps):

@@ -35,10 +35,6 @@ NAMED = 3  # most runs named in a sentence; the rest are counted
 def check_edit(comparison: Comparison, study: ComparisonStudy) -> None:
     """Refuse an edited comparison that would invalidate runs or trials in its folder.
 
-    Args:
-        comparison: Comparison to run.
-        study: Study in the folder, possibly with an earlier description.
-
     Raises:
         Refusal: If trained runs or ended trials no longer count. The message names each change and
             the number of runs and trials lost.

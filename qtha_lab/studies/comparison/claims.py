@@ -97,11 +97,6 @@ def against_the_first(
     """Compare each method to the first of its (model, task) pair.
 
     Methods need three seeds in common. All claims form one Bonferroni family.
-
-    Args:
-        entries: Entries of all runs.
-        items: Test rows by run id, for the runs that have them.
-        margin: Largest difference that counts as equivalent.
     """
     model_tasks = by_model_task(entries)
     pairs = {model_task: pairs_to_first(of) for model_task, of in model_tasks.items()}
@@ -233,14 +228,7 @@ def _losses(
 def losses_of_pair(
     entries: Sequence[dict[str, Any]], pair: Sequence[str], items: Mapping[str, TestItems]
 ) -> PairedLosses | None:
-    """Return the losses of two methods at their common seeds; None if any is missing.
-
-    Args:
-        entries: Entries of runs on one (model, task) pair, at the best learning rate of their
-            method.
-        pair: Two labels without learning rate.
-        items: Test rows by run id.
-    """
+    """Return the losses of two methods at their common seeds; None if any is missing."""
     return paired_losses(*_shared(entries, pair), items, measure_of(entries))
 
 
@@ -291,12 +279,6 @@ def shared_rates(
     """Yield the difference of each pair at each rate with at least three common seeds.
 
     Rates at which a run of either method diverged are omitted.
-
-    Args:
-        entries: Entries of ended runs on one (model, task) pair.
-        pairs: Pairs of labels without learning rate.
-        items: Test rows by run id.
-        margin: Largest difference that counts as equivalent.
     """
     rates = sorted({rate for entry in entries if (rate := entry.get("learning_rate"))})
     for pair in pairs:

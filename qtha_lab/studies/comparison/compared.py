@@ -94,10 +94,6 @@ class Compared:
     def of_runs(cls, chosen: Sequence[Run], names: str = "short") -> Compared:
         """Compute the contents of runs of any launch, each method at its best learning rate.
 
-        Args:
-            chosen: Runs.
-            names: "short" names methods by their distinctive options, "full" by all.
-
         Raises:
             Refusal: If `names` is neither.
         """

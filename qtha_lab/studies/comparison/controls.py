@@ -139,13 +139,7 @@ def against_controls(
     items: Mapping[str, TestItems] | None = None,
     margin: float = MARGIN,
 ) -> list[Claim]:
-    """Compare each method to its own controls, as one Bonferroni family.
-
-    Args:
-        entries: Entries of all runs of a comparison.
-        items: Test rows by run id, for the runs that have them.
-        margin: Largest difference that counts as equivalent.
-    """
+    """Compare each method to its own controls, as one Bonferroni family."""
     pairs = control_pairs(entries)
     return claims(entries, pairs, items or {}, len(pairs), margin)
 

@@ -137,12 +137,7 @@ def differences(compared: Compared) -> Finding:
 
 
 def forest_of(claims: Sequence[Mapping[str, Any]], name_of: Callable[[str], str] = str) -> Figure:
-    """Draw claims against the first method as a forest.
-
-    Args:
-        claims: Claims as plain data.
-        name_of: Function that returns the name of a method label in the figure.
-    """
+    """Draw claims against the first method as a forest."""
     rows = [{**claim, "label": shown(name_of(claim["first"]))} for claim in claims]
     return _forest(rows, shown(name_of(claims[0]["second"])))
 

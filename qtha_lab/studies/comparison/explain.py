@@ -104,10 +104,6 @@ def findings_of(
     """Return one sentence per compared pair of methods, and the claims behind them.
 
     Each method is compared to the first one, and to its own control.
-
-    Args:
-        entries: Entries of runs that differ in method, seed, learning rate, model and task only.
-        items: Test rows by run id, for the runs that have them.
     """
     entries = [dict(each) for each in entries]
     to_first, of_controls = against_the_first(entries, items), control_pairs(entries)
@@ -297,12 +293,7 @@ def _few_seeds(best: Sequence[Mapping[str, Any]], name: str, first: str, place: 
 
 
 def _live(runs: Sequence[Run], running: bool) -> list[str]:
-    """State the evaluation losses of two methods at their last common step.
-
-    Args:
-        runs: Runs of which some have no result.
-        running: True if any run goes on.
-    """
+    """State the evaluation losses of two methods at their last common step."""
     by_label: dict[str, dict[int, float]] = {}
     for run in runs:
         losses = {

@@ -88,13 +88,7 @@ def _plain(table: Table) -> dict[str, Any]:
 
 
 def as_page(title: str, findings: Sequence[Finding], written_by: str) -> str:
-    """Return a self-contained HTML page of findings.
-
-    Args:
-        title: Heading of the page.
-        findings: Findings in order.
-        written_by: Text of the footer that names the software.
-    """
+    """Return a self-contained HTML page of findings."""
     template = _templates().get_template("page.html")
     return template.render(title=title, findings=findings, written_by=written_by)
 

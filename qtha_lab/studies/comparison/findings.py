@@ -196,11 +196,6 @@ def _file_name(name: str) -> str:
 def draw_finding(name: str, sources: Iterable[str | Path | Run], **options: Any) -> Figure:
     """Draw a finding on any runs.
 
-    Args:
-        name: Name of the finding, from `PAGE`.
-        sources: Ids, directories, folders of runs, or runs.
-        options: Options of the finding (`PAGE[name].options`).
-
     Raises:
         Refusal: If the finding is unknown or does not apply to these runs.
 

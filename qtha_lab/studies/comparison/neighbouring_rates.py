@@ -53,11 +53,7 @@ def at_neighbours(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def neighbouring_rates(entries: Sequence[Entry]) -> dict[str, float]:
-    """Return the neighbouring rate of each method that has one, on one (model, task) pair.
-
-    Args:
-        entries: Entries of ended runs at all rates.
-    """
+    """Return the neighbouring rate of each method that has one, on one (model, task) pair."""
     found = {
         name: second_within_noise(_losses(entries, name), best)
         for name, best in best_rates(entries).items()
@@ -68,15 +64,7 @@ def neighbouring_rates(entries: Sequence[Entry]) -> dict[str, float]:
 def second_within_noise(
     losses: Mapping[Choice, Mapping[int, float]], best: Choice
 ) -> Choice | None:
-    """Return the second-best choice if the losses cannot tell it from the best one.
-
-    Args:
-        losses: Evaluation losses by choice and seed, without choices that diverged.
-        best: Choice with the lowest mean.
-
-    Returns:
-        None if the best choice is clear, or has fewer than three seeds.
-    """
+    """Return the second-best choice if the losses cannot tell it from the best one."""
     chosen = losses.get(best, {})
     others = {c: of for c, of in losses.items() if c != best and len(of) == len(chosen)}
     if not others or len(chosen) < LEAST_SEEDS:
@@ -105,11 +93,6 @@ def trial_sentence(
     name: str, best: Choice, losses: Mapping[Choice, Mapping[int, float]]
 ) -> str | None:
     """State that a tuned method's second-best choice is within the noise of trials.
-
-    Args:
-        name: Label of the method.
-        best: Choice of the tuning.
-        losses: Evaluation losses of the trials by choice and seed, without diverged trials.
 
     Returns:
         None if the choice is clear, or has fewer than three trial seeds.
@@ -147,13 +130,7 @@ def _losses(entries: Sequence[Entry], name: str) -> dict[float, dict[int, float]
 def with_neighbours(
     difference: PairedDifference, neighbours: Sequence[AtNeighbour], were_run: bool
 ) -> PairedDifference:
-    """Return a difference that knows if it is shown at the neighbouring rates.
-
-    Args:
-        difference: Difference with each method at its best rate.
-        neighbours: The same at neighbouring rates; empty if the choice of both rates is clear.
-        were_run: True if both methods ran at several rates.
-    """
+    """Return a difference that knows if it is shown at the neighbouring rates."""
     if not were_run:
         return replace(difference, neighbour="not run")
     if not neighbours:
@@ -164,11 +141,7 @@ def with_neighbours(
 
 
 def robustness_sentences(claims: Sequence[Any]) -> Iterator[str]:
-    """Yield the differences at neighbouring rates, and the claims without such runs.
-
-    Args:
-        claims: Claims, see `claims.Claim`.
-    """
+    """Yield the differences at neighbouring rates, and the claims without such runs."""
     shown = [claim for claim in claims if claim.difference.excludes_zero]
     words = {"holds": "shown there too", "fails": "not shown there, so inconclusive"}
     for claim in shown:

@@ -71,12 +71,7 @@ def _stated(notes: Iterable[Note], finished: list[dict[str, Any]]) -> list[str]:
 
 
 def tuning_of(entries: list[dict[str, Any]], rates_from: str = "") -> list[str]:
-    """Describe the selection of learning rates, or state that there was none.
-
-    Args:
-        entries: Entries of the runs of one (model, task) pair.
-        rates_from: Source of the stated learning rates; "" if the comparison names none.
-    """
+    """Describe the selection of learning rates, or state that there was none."""
     finished = [entry for entry in entries if entry["state"] == "finished"]
     sentence = tuning.rates_sentence(entries) or learning_rates(finished, rates_from)
     return [sentence] if sentence else []

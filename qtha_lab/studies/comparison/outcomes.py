@@ -130,9 +130,6 @@ class OutlyingSeed(NamedTuple):
 def outlying_seeds(entries: Sequence[dict[str, Any]]) -> list[OutlyingSeed]:
     """Return the outlying seed of each method on one (model, task) pair that has one.
 
-    Args:
-        entries: Entries of ended runs; each method is read at its best learning rate.
-
     Source:
         Grubbs 1950, Annals of Mathematical Statistics 21, 27-58 (two-sided, one outlier).
     """

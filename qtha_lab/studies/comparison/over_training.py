@@ -84,13 +84,7 @@ def curves(
 def history_of(
     events: Iterable[Mapping[str, Any]], x: str, y: str
 ) -> tuple[list[float], list[float]]:
-    """Return one recorded quantity of a run against steps, seconds or tokens.
-
-    Args:
-        events: Valid events of one run.
-        x: "step", "seconds" (of training steps, without evaluations) or "tokens".
-        y: Name of the quantity, from `OVER_TRAINING`.
-    """
+    """Return one recorded quantity of a run against steps, seconds or tokens."""
     kind, field = OVER_TRAINING[y]
     seconds, along, up, tokens = 0.0, [], [], None
     for event in sorted(events, key=lambda event: (event.get("step", 0), event["kind"] != "train")):

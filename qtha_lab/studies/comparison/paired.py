@@ -197,16 +197,6 @@ def paired_difference(
 
     Rows of one key are not independent: their differences are averaged before the interval.
 
-    Args:
-        first: Losses of the first method, (seeds,) or (seeds, rows).
-        second: Losses of the second method, with the same seeds and test rows in the same order.
-        keys: Key of each test row, such as its conversation; None takes rows as independent.
-        weights: Labels of each row over their mean, if losses are contributions to a mean over
-            labels (see `row_losses.TestItems`); None weighs rows equally.
-        key_name: Name of one key in sentences.
-        claims: Number of claims whose intervals hold simultaneously with 95 % (Bonferroni).
-        margin: Largest difference that counts as equivalent.
-
     Raises:
         Refusal: If the shapes differ, a number is not finite, there are fewer than three seeds, or
             rows and keys differ in number.
@@ -262,11 +252,6 @@ def per_key(
     A mean over labels, or over rows of keys of different sizes, is a ratio. It is linearised: a
     long key counts by its deviation from the mean difference, not by its length.
 
-    Args:
-        gaps: Contributions of the rows.
-        keys: Key of each row; None takes each row as a key.
-        weights: Labels of each row over their mean; None weighs rows equally.
-
     Example:
         >>> per_key(np.array([[1.0, 3.0, 5.0, 7.0]]), keys=["a", "a", "b", "b"])
         array([[2., 6.]])
@@ -315,14 +300,6 @@ def errors(
 def half_width(seed_error: Any, row_error: Any, seeds: float, rows: int, level: float) -> Any:
     """Return the half-width of an interval with a separate Student's t per error.
 
-    Args:
-        seed_error: Part of the standard error by seeds, estimated with seeds - 1 degrees of
-            freedom.
-        row_error: Part by rows, estimated with rows - 1 degrees of freedom.
-        seeds: Number of seeds.
-        rows: Number of test rows.
-        level: Error probability, two-sided.
-
     Source:
         Banerjee 1960, Sankhyā 22, 357-358 (a t for each part of a variance, never too narrow for
         independent parts); `python -m tools.coverage` measures its error and power here.
@@ -362,13 +339,6 @@ def verdict_sentence(
     first: str, second: str, difference: PairedDifference, measure: str = "", unit: str = "nat"
 ) -> str:
     """Write a paired difference as a sentence with its verdict.
-
-    Args:
-        first: Name of the method whose result stands first.
-        second: Name of the method that is subtracted.
-        difference: Their difference, first minus second.
-        measure: Name of the result; "" omits it.
-        unit: Unit of both results.
 
     Example:
         >>> difference = PairedDifference(0.03, -0.01, 0.07, 0.11, seeds=5, items=1, spread=0.02)

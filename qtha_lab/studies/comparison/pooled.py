@@ -126,13 +126,7 @@ def pool(
 def pool_by_method(
     claims: Mapping[tuple[str, Any], Record], reference: str, margin: float = MARGIN
 ) -> list[PooledDifference]:
-    """Pool the claims of each method with claims on at least two (model, task) pairs.
-
-    Args:
-        claims: Records of claims by method and pair.
-        reference: Name of the subtracted method.
-        margin: Largest difference that counts as equivalent.
-    """
+    """Pool the claims of each method with claims on at least two (model, task) pairs."""
     by_method: dict[str, list[Record]] = {}
     for (method, _), claim in claims.items():
         by_method.setdefault(method, []).append(claim)

@@ -32,13 +32,7 @@ Record = dict[str, Any]
 def protocol_sentences(
     comparison: Comparison, contenders: Sequence[Record], entries: Iterable[dict[str, Any]]
 ) -> dict[ModelTask, list[str]]:
-    """Return the sentences on matching and tuning, by (model, task) pair.
-
-    Args:
-        comparison: Comparison that was run.
-        contenders: Records of the contenders (see `contenders.records`).
-        entries: Entries of the runs that have ended.
-    """
+    """Return the sentences on matching and tuning, by (model, task) pair."""
     runs = by_model_task(entries)
     return {
         model_task: [
@@ -137,11 +131,7 @@ def tuning(
 
 
 def choices_within_noise(contenders: Iterable[Record]) -> list[str]:
-    """Name the tuned methods whose second-best point is within the noise of the trials.
-
-    Args:
-        contenders: Records of tuned contenders; those without losses by trial seed are omitted.
-    """
+    """Name the tuned methods whose second-best point is within the noise of the trials."""
     from qtha_lab.studies.comparison.neighbouring_rates import trial_sentence
 
     sentences = []

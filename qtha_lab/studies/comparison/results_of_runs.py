@@ -32,14 +32,6 @@ def summary_of(
 ) -> dict[str, Any]:
     """Compute the summary of a comparison.
 
-    Args:
-        comparison: Comparison that was run.
-        contenders: Records of the contenders (see `contenders.records`).
-        entries: Entries of the runs that have ended (see `Run.outcome`).
-        ended: The ended runs, which may have test losses per row.
-        repeats: Entries of runs with 1-ulp perturbations of the initial weights.
-        expected: Number of planned runs.
-
     Returns:
         `comparison`, as plain data; the contenders, `runs` and `expected` as above; `notes`,
         sentences on results and limits; `claims`, `controls` and `decomposition`, the differences

@@ -23,12 +23,7 @@ Entry = dict[str, Any]
 def at_best_rates(
     experiments: Sequence[Experiment], entries: Mapping[int, Entry]
 ) -> list[Experiment]:
-    """Return the experiments to repeat: finished runs at the best learning rates.
-
-    Args:
-        experiments: Experiments of the comparison.
-        entries: Entries of their ended runs, by index of the experiment.
-    """
+    """Return the experiments to repeat: finished runs at the best learning rates."""
     best = {entry["run_id"] for entry in at_their_best(list(entries.values()))}
     return [experiments[place] for place in sorted(entries) if entries[place]["run_id"] in best]
 
@@ -41,10 +36,6 @@ def repeats_of(repeats: Sequence[Entry], entries: Sequence[Entry]) -> dict[str, 
 
     The repeats use the learning rate at which the method is compared. Older comparisons repeated
     the first rate of the file; for them the rate with most repeats counts.
-
-    Args:
-        repeats: Entries of runs of one seed with 1-ulp perturbations of the initial weights.
-        entries: Entries of the compared runs.
     """
     best, model_tasks = _rates(entries), len(by_model_task([*entries, *repeats]))
     by_rate: dict[tuple[ModelTask, str], dict[float, list[Entry]]] = {}

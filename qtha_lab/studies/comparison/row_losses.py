@@ -104,14 +104,7 @@ def paired_losses(
     items: Mapping[str, TestItems],
     measure: str,
 ) -> PairedLosses | None:
-    """Return the losses of two methods; None if any is missing.
-
-    Args:
-        first: Entries of the first method's runs, by seed.
-        second: Entries of the second method's runs, with the same seeds.
-        items: Test items by run id.
-        measure: See `losses_of`.
-    """
+    """Return the losses of two methods; None if any is missing."""
     losses = losses_of([*first, *second], items, measure)
     if losses is None:
         return None
@@ -127,11 +120,6 @@ def losses_of(
 
     Columns are the test items if all runs have the same items. Otherwise there is one column with
     `measure`. The result is None if a run lacks it.
-
-    Args:
-        entries: Entries of the runs, in the order of the rows.
-        items: Test items by run id, for the runs that have them.
-        measure: Measure to use, such as `eval_loss`; test items are used for `test_loss` only.
     """
     if tested := _common_rows(entries, items, measure):
         return np.stack([test.losses for test in tested])

@@ -88,11 +88,6 @@ def folder_of(comparison: Comparison, contender: Contender, out: Path) -> Path:
 
     The folder is the same as long as its trials can be extended, for example with more trials or
     axis values.
-
-    Args:
-        comparison: Comparison with its tuning.
-        contender: Contender of one (model, task) pair.
-        out: Folder of the comparison.
     """
     described = comparison.sweep_of(contender).model_dump(exclude={"trials"})
     described["axes"] = sorted(described["axes"])  # more values per axis are allowed

@@ -71,11 +71,6 @@ Rounds = Callable[[Parties, int], dict[str, Tensor]]
 def parties(federation: Federation, experiment: Experiment, out: Path) -> Parties:
     """Return the run directories of one experiment of a federation; create missing ones.
 
-    Args:
-        federation: Description of the federation.
-        experiment: Experiment of the server.
-        out: Folder of the federation.
-
     Raises:
         Refusal: If an existing client has another description, or plugins that were changed.
     """

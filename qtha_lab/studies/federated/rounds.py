@@ -50,12 +50,6 @@ def train_rounds(
 ) -> None:
     """Train the remaining rounds of one method and seed.
 
-    Args:
-        federation: Description of the federation.
-        of: Run directories of server and clients.
-        work: Work of this process, which reports the server's run.
-        rounds: Function that runs a round in other processes; None trains the clients here.
-
     Raises:
         Refusal: If a run diverged or a stop was requested.
     """

@@ -17,11 +17,6 @@ from qtha_lab.experiment import Comparison, Sweep
 def confirmation(described: Sweep, best: Mapping[str, TrialRecord], n_seeds: int = 3) -> Comparison:
     """Describe a comparison of each method's best trial, with seeds unused in trials.
 
-    Args:
-        described: Sweep that produced the trials.
-        best: Best trial of each method, by the label of the method.
-        n_seeds: Number of seeds, from the first integer above the seeds of the trials.
-
     Raises:
         Refusal: If a method has no complete trial, the best trials differ in training, rows or
             model, or `n_seeds` is below 1.

@@ -208,12 +208,7 @@ STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FAI
 
 
 def read_trials(file: Path, sweep: Sweep) -> list[TrialRecord]:
-    """Return all trials of a sweep, ordered by method and then by beginning.
-
-    Args:
-        file: Journal of the trials.
-        sweep: Description of the sweep.
-    """
+    """Return all trials of a sweep, ordered by method and then by beginning."""
     labels = {f"{n} {method.meaning}": method.label for n, method in enumerate(sweep.methods)}
     records = []
     with quiet_optuna():
