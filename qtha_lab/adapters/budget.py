@@ -1,4 +1,4 @@
-"""Size an adapter to a parameter budget, and warn if it or its first step is larger than LoRA's.
+"""Size an adapter to a parameter budget, with warnings of size and first step.
 
 On small models the authors' waist of 256 costs more than LoRA, so waist, bond dimension and r are
 searched.

@@ -127,11 +127,7 @@ class WeightGenerator:
         )
         if self.mapping == "mps":
             weight = tensors["core_last"]
-            return (
-                contracted_cores(tensors, values),
-                weight,
-                weight.new_zeros(self.chunk),
-            )
+            return (contracted_cores(tensors, values), weight, weight.new_zeros(self.chunk))
         if states is None:
             states = torch.arange(self.n_chunks, device=values.device)
         bits = basis_states.signs_of_bits(states, self.n_qubits, values.dtype)

@@ -1,7 +1,8 @@
-"""Groups of an adapter's tensors (A, B, cores, angles, others), and counts of a config on a model.
+"""Groups of an adapter's tensors, and counts of a config on a model.
 
-Groups have separate learning rates and training phases. Counts allocate no weights: the adapters
-are added to a copy of the model on the meta device.
+The groups are A, B, cores, angles and others. They have separate learning rates and training
+phases. Counts allocate no weights: the adapters are added to a copy of the model on the meta
+device.
 """
 
 from __future__ import annotations

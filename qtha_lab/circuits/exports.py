@@ -22,10 +22,7 @@ class SampleValues:
     """
 
     def __init__(
-        self,
-        circuit: CircuitLike,
-        inputs: Sequence[float] | None,
-        params: Sequence[float] | None,
+        self, circuit: CircuitLike, inputs: Sequence[float] | None, params: Sequence[float] | None
     ):
         self.circuit = circuit
         self.inputs = _numbers("inputs", inputs, circuit.n_inputs)

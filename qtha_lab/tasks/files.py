@@ -252,13 +252,7 @@ def _keyed(reader: RowReader, rows: list[dict], held_out: HeldOut, options: OwnD
     rows = list(itertools.islice(places, len(rows)))
     held_out = HeldOut(*(side and list(itertools.islice(places, len(side))) for side in held_out))
     return OwnRows(
-        kind,
-        key,
-        rows,
-        held_out,
-        shape=reader.shape.name,
-        columns=reader.parts,
-        notes=tuple(notes),
+        kind, key, rows, held_out, shape=reader.shape.name, columns=reader.parts, notes=tuple(notes)
     )
 
 

@@ -25,15 +25,7 @@ from qtha_lab.tasks.files import (
 from qtha_lab.tasks.folders import check_folder
 from qtha_lab.tasks.own_data import OwnData, number_of
 from qtha_lab.tasks.registry import TASKS, TaskInfo
-from qtha_lab.tasks.splits import (
-    Sides,
-    apart,
-    first_rows,
-    memorised,
-    normalised,
-    ordered,
-    split,
-)
+from qtha_lab.tasks.splits import Sides, apart, first_rows, memorised, normalised, ordered, split
 from qtha_lab.tasks.task import Task, label_texts
 
 log = logging.getLogger(__name__)

@@ -41,10 +41,7 @@ def test_a_wide_readout_leaves_r_dimensions_and_the_published_one_does_not(reado
     assert rank(through_x) <= 3  # one token's Jacobian still passes r numbers
 
 
-@pytest.mark.parametrize(
-    ("readout", "m"),
-    [("z+zz", 4 * 5 // 2), ("probs", 2**4)],
-)
+@pytest.mark.parametrize(("readout", "m"), [("z+zz", 4 * 5 // 2), ("probs", 2**4)])
 def test_a_wide_readout_trains_what_its_formula_says(readout, m):
     narrow = QthaConfig(size="paper", r=4, n_layers=1).n_parameters(3584, 512)
     wide = QthaConfig(size="paper", r=4, n_layers=1, readout=readout).n_parameters(3584, 512)

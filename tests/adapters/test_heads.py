@@ -212,11 +212,7 @@ def experiment(head, method="none", **changes):
 def trained(tmp_path_factory):
     """Runs that ended, by head and method."""
     folder = tmp_path_factory.mktemp("heads")
-    asked = [
-        ("linear", "none"),
-        ("circuit(n=2)", "none"),
-        ("circuit(n=2)", "lora(r=1)"),
-    ]
+    asked = [("linear", "none"), ("circuit(n=2)", "none"), ("circuit(n=2)", "lora(r=1)")]
     return {one: finished(experiment(*one), folder) for one in asked}
 
 

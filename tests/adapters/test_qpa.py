@@ -194,11 +194,7 @@ def test_the_update_stays_within_rank_r():
         ({"hidden": (8, 0)}, "hidden", "(8, 0)"),
         ({"hidden": "(8,)"}, "hidden", "'(8,)'"),
         ({"engine": "gpu"}, "engine", "'gpu'"),
-        (
-            {"generator": "quantum"},
-            "generator",
-            "'quantum'",
-        ),
+        ({"generator": "quantum"}, "generator", "'quantum'"),
     ],
 )
 def test_impossible_settings_are_refused(options, setting, value):

@@ -254,20 +254,10 @@ def test_every_ansatz_can_be_inside(ansatz):
 @pytest.mark.parametrize(
     ("options", "setting", "value", "rule"),
     [
-        (
-            {"r": 1},
-            "r",
-            "1",
-            "",
-        ),
+        ({"r": 1}, "r", "1", ""),
         ({"ansatz": "qhta"}, "ansatz", "'qhta'", ""),
         ({"engine": "gpu9"}, "engine", "'gpu9'", ""),
-        (
-            {"init": "zero"},
-            "init",
-            "'zero'",
-            "",
-        ),
+        ({"init": "zero"}, "init", "'zero'", ""),
         ({"alpha": 0}, "alpha", "0", ""),
         ({"dropout": 1.5}, "dropout", "1.5", ""),
         (
@@ -299,11 +289,7 @@ def test_one_qubit_is_enough_without_a_ring():
     [
         ({"in_dims": (4, 4)}, "in_dims", "(4, 4) (16)"),
         ({"in_dims": [8, 4]}, "in_dims", "(8, 4)"),
-        (
-            {"out_dims": (4, 2, 2, 2)},
-            "out_dims",
-            "(4, 2, 2, 2) (32)",
-        ),
+        ({"out_dims": (4, 2, 2, 2)}, "out_dims", "(4, 2, 2, 2) (32)"),
     ],
 )
 def test_factors_are_held_against_the_sizes_that_will_be_adapted(options, setting, value):

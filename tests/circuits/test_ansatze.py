@@ -68,16 +68,8 @@ def test_without_entanglers_each_output_depends_on_its_own_input_only(name):
         (("qhta", 3, 1), "ansatz", "'qhta'"),
         (("qtha", 1, 1), "Ansatz 'qtha'", "1"),
         (("qtha", 3, 0), "Ansatz 'qtha'", "0"),
-        (
-            ("qtha", 3, 1, True, "amplitude"),
-            "reupload",
-            "True",
-        ),
-        (
-            ("qtha", 3, 1, True, "basis"),
-            "embedding",
-            "'basis'",
-        ),
+        (("qtha", 3, 1, True, "amplitude"), "reupload", "True"),
+        (("qtha", 3, 1, True, "basis"), "embedding", "'basis'"),
         (("qtha", 3.0, 1), "Ansatz 'qtha'", "3.0"),
     ],
 )
@@ -98,12 +90,7 @@ def test_unknown_options_get_the_nearest_name():
     [
         ("brickwork", {"block": "su4"}, "block", "'su4'"),
         ("block_diagonal", {"n_blocks": 3}, "n_qubits", "5"),
-        (
-            "block_diagonal",
-            {"n_blocks": 0},
-            "n_blocks",
-            "0",
-        ),
+        ("block_diagonal", {"n_blocks": 0}, "n_blocks", "0"),
         ("block_diagonal", {"inner": "qtah"}, "ansatz", "'qtah'"),
         (
             "block_diagonal",

@@ -247,18 +247,8 @@ def test_every_ansatz_fits_every_chip(name, chip):
 @pytest.mark.parametrize(
     ("circuit", "chip", "setting", "value"),
     [
-        (
-            Circuit(2, []),
-            "torus",
-            "topology",
-            "'torus'",
-        ),
-        (
-            Circuit(2, []),
-            "grid:0x3",
-            "topology",
-            "'grid:0x3'",
-        ),
+        (Circuit(2, []), "torus", "topology", "'torus'"),
+        (Circuit(2, []), "grid:0x3", "topology", "'grid:0x3'"),
         (Circuit(21, []), "grid", "topology", "20 in 'grid'"),
         (Circuit(5, []), "grid:2x2", "topology", "4 in 'grid:2x2'"),
         (Circuit(2, [], "amplitudes"), "line", "A circuit for a chip", "a start in amplitudes"),

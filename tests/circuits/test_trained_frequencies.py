@@ -87,9 +87,7 @@ def test_rows_of_gates_have_the_value_of_the_product():
 def test_a_product_is_the_angle_itself(x, p, scale):
     product = Circuit(1, [Gate("RY", 0, Angle.product([0], scale, 0.3, weights=[0]))])
     values = expval_z(
-        product,
-        torch.tensor([[x]], dtype=torch.float64),
-        torch.tensor([p], dtype=torch.float64),
+        product, torch.tensor([[x]], dtype=torch.float64), torch.tensor([p], dtype=torch.float64)
     )
     assert values.item() == pytest.approx(np.cos(scale * x * p + 0.3), abs=1e-12)
 

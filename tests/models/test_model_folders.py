@@ -177,10 +177,7 @@ def test_an_index_that_names_a_file_outside_its_folder_is_refused(tmp_path):
 def test_a_file_that_is_no_safetensors_is_refused_by_name(tmp_path, content):
     file = tmp_path / "x.safetensors"
     file.write_bytes(content)
-    with (
-        refused("x.safetensors", rule="a whole safetensors file"),
-        open_tensors(file),
-    ):
+    with refused("x.safetensors", rule="a whole safetensors file"), open_tensors(file):
         pass
 
 

@@ -206,11 +206,7 @@ def test_every_method_starts_at_the_rounded_base_to_the_last_bit(call):
     base = logits(tiny(call))
     assert not torch.equal(base, logits(tiny()))
     assert (base - logits(tiny())).norm() / base.norm() < 0.2
-    for name, options in (
-        ("lora", {"r": 2}),
-        ("prequant", {}),
-        ("quanta", {"n_axes": 3}),
-    ):
+    for name, options in (("lora", {"r": 2}), ("prequant", {}), ("quanta", {"n_axes": 3})):
         model = tiny(call)
         config = get_method(name).make_config("CAUSAL_LM", ["q_proj", "v_proj"], **options)
         adapted = add_adapter(model, config)
@@ -451,11 +447,7 @@ def test_prequant_refuses_a_base_of_other_bits_than_it_is_told():
         return resolve(Experiment(method="prequant(fraction=0.01,w=4)", quantization=quantization))
 
     check_base(of("outliers(w=4)"))
-    for quantization, base in (
-        ("none", "an unquantised one"),
-        ("round(w=3)", "3"),
-        ("int8", "8"),
-    ):
+    for quantization, base in (("none", "an unquantised one"), ("round(w=3)", "3"), ("int8", "8")):
         with pytest.raises(
             Refusal,
             match=(

@@ -15,12 +15,7 @@ from support.refusals import refused
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout, ansatze, to_pennylane
 from qtha_lab.core import call_syntax
-from qtha_lab.simulators import (
-    check_engine,
-    expval,
-    expval_z,
-    probs,
-)
+from qtha_lab.simulators import check_engine, expval, expval_z, probs
 from qtha_lab.simulators.device import engine as device_engine
 from qtha_lab.simulators.device.options import parse_engine
 

@@ -12,14 +12,7 @@ from support.random_circuits import assert_agree, circuits
 from support.refusals import refused
 
 from qtha_lab.circuits import Angle, Circuit, Gate, ansatze, z_pairs
-from qtha_lab.simulators import (
-    check_engine,
-    estimate,
-    expval,
-    expval_z,
-    probs,
-    state,
-)
+from qtha_lab.simulators import check_engine, estimate, expval, expval_z, probs, state
 from qtha_lab.simulators.lightning import engine
 from qtha_lab.simulators.lightning.engine import working_bytes
 

@@ -329,10 +329,7 @@ FINDINGS = {
     # name: labels, parts of the finding
     "spelling": (lambda i: ["Good", "good ", "bad"][i % 3], ("'Good' and 'good '", "merge_labels")),
     "SNLI": (lambda i: i % 4 - 1, ("'-1'", "unlabelled=-1")),
-    "dash": (
-        lambda i: ["yes", "no", "-"][i % 3],
-        ("'-'", "unlabelled=-"),
-    ),
+    "dash": (lambda i: ["yes", "no", "-"][i % 3], ("'-'", "unlabelled=-")),
     "null": (lambda i: ["yes", "no", "null"][i % 3], ("'null'", "unlabelled='null'")),
     "many": (lambda i: f"name {i % 20}", ("20 labels", "a tenth of the 60 rows", "label=COLUMN")),
     "many numbers": (lambda i: i % 20, ("20 labels", "labels=numbers")),

@@ -16,12 +16,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from qtha_lab import tasks
 from qtha_lab.core.paths import data_dir
-from qtha_lab.tasks.splits import (
-    in_evaluation_pool,
-    in_pretraining_pool,
-    in_test_pool,
-    normalised,
-)
+from qtha_lab.tasks.splits import in_evaluation_pool, in_pretraining_pool, in_test_pool, normalised
 
 NAMES = tasks.task_names()
 LANGUAGE = [name for name in NAMES if tasks.task_info(name).kind == "lm"]

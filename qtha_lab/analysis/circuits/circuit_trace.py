@@ -6,7 +6,7 @@ Engines are faster, but fuse gates.
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -177,9 +177,6 @@ def parity_signs(n_qubits: int, wires: tuple[int, ...]) -> np.ndarray:
     """
     mask = sum(1 << (n_qubits - 1 - wire) for wire in wires)
     return 1.0 - 2.0 * (np.bitwise_count(np.arange(2**n_qubits) & mask) % 2)
-
-
-Numbers = Sequence[float] | np.ndarray
 
 
 def gate_rows(

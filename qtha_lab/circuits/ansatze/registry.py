@@ -45,12 +45,7 @@ class AnsatzInfo:
 
 
 def ansatz(
-    name: str,
-    *,
-    summary: str,
-    source: str,
-    n_params: Callable[..., int],
-    min_qubits: int = 1,
+    name: str, *, summary: str, source: str, n_params: Callable[..., int], min_qubits: int = 1
 ) -> Callable:
     """Register the decorated function as an ansatz.
 

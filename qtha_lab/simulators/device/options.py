@@ -33,7 +33,7 @@ PRESETS = {
         "depolarizing_2q": 0.1,
         "readout_0to1": 0.05,
         "readout_1to0": 0.1,
-    },
+    }
 }
 
 
@@ -53,8 +53,7 @@ class DeviceOptions:
         None, "Preset of shots, basis and noise; options given beside it win."
     )
     basis: Literal["u3_cz"] | None = setting(
-        None,
-        "Rewrite the circuit in U3 and CZ, one U3 between two CZ, before noise is added.",
+        None, "Rewrite the circuit in U3 and CZ, one U3 between two CZ, before noise is added."
     )
     depolarizing_1q: float = setting(
         0.0, "Chance that a one-qubit gate leaves its qubit fully mixed.", ge=0.0, le=1.0
