@@ -1,9 +1,11 @@
-// A tile in JupyterLab's launcher that opens the workbench in a notebook and runs it, and a patch of ipywidgets.
+// A tile in JupyterLab's launcher that opens the workbench in a notebook and runs it, a sentence after a cut of the
+// connection, and a patch of ipywidgets.
 // Written by hand in the format of a prebuilt extension, so that nothing has to be built.
 (() => {
   const COMMAND = "qtha-lab:open-workbench", NAME = "workbench.ipynb";
   const ICON = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><g fill="none" stroke="#0b63b5"
     stroke-width="2"><path d="M2 7h7M15 7h7M2 17h20"/><rect x="9" y="3" width="6" height="8" rx="1"/><circle cx="12" cy="17" r="3"/></g></svg>`;
+  const CUT = "The connection to the kernel was interrupted. Reload the page if a control or a figure does not follow.";
   const CELL = ["from qtha_lab.widgets import Workbench\n", "\n", "Workbench()"];
 
   const notebook = () => ({
@@ -52,9 +54,25 @@
     }
   }
 
+  // ipywidgets may lose messages in a cut: the change of a control, or the end of its transfer, without which the
+  // control sends nothing more. A page with our widgets then offers a reload, after which it shows the kernel's state.
+  function offerReload(panel, { Notification }) {
+    let connected = false, status = "", shown;
+    panel.sessionContext.statusChanged.connect((_, now) => { if (now !== "unknown") status = now; });
+    panel.sessionContext.connectionStatusChanged.connect((_, now) => {
+      const cut = connected && now !== "connected" && !/start|dead/.test(status);
+      connected = now === "connected";
+      if (!cut || !panel.node.querySelector(".qtha-page, .qtha-figure")) return;
+      if (shown) Notification.dismiss(shown);
+      const reload = () => panel.context.save().catch(console.warn).finally(() => location.reload());
+      shown = Notification.warning(CUT, { autoClose: false, actions: [{ label: "Reload", callback: reload }] });
+    });
+  }
+
   async function extension() {
     lookAgain().catch(console.warn);
-    const [launcher, ui] = await Promise.all([load("@jupyterlab/launcher"), load("@jupyterlab/ui-components")]);
+    const names = ["@jupyterlab/launcher", "@jupyterlab/ui-components", "@jupyterlab/notebook", "@jupyterlab/apputils"];
+    const [launcher, ui, notebooks, apputils] = await Promise.all(names.map(load));
     const icon = ui && new ui.LabIcon({ name: "qtha-lab:workbench", svgstr: ICON });
     const plugin = {
       id: "qtha-lab:launcher",
@@ -72,7 +90,14 @@
         tiles?.add({ command: COMMAND, category: "Notebook", rank: 1, kernelIconUrl });
       },
     };
-    return () => ({ __esModule: true, default: plugin });
+    const reload = notebooks && apputils && {
+      id: "qtha-lab:reload",
+      description: "A sentence with a button after a cut of the connection.",
+      autoStart: true,
+      optional: [notebooks.INotebookTracker],
+      activate: (_, tracker) => tracker?.widgetAdded.connect((_, panel) => offerReload(panel, apputils)),
+    };
+    return () => ({ __esModule: true, default: [plugin, reload].filter(Boolean) });
   }
 
   globalThis._JUPYTERLAB = globalThis._JUPYTERLAB ?? {};
