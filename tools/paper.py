@@ -25,7 +25,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.description import ModelTask
 from qtha_lab.studies.comparison.claims import Claim, claims
 from qtha_lab.studies.comparison.compared import Compared
-from qtha_lab.studies.comparison.conditions import Conditions
+from qtha_lab.studies.comparison.contenders import Conditions
 from qtha_lab.studies.comparison.row_losses import read_items
 from tools.measurements import FILES, PACKED, PAGES, RESULTS, ROOT, SMALL, unpack
 from tools.registered import registered

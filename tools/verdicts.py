@@ -21,7 +21,7 @@ from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.studies.comparison.claims import claims
 from qtha_lab.studies.comparison.compared import Compared
-from qtha_lab.studies.comparison.conditions import Conditions
+from qtha_lab.studies.comparison.contenders import Conditions
 from qtha_lab.studies.comparison.pooled import LEAST_PAIRS, PooledDifference, pool
 from qtha_lab.studies.comparison.row_losses import read_items
 from tools.measurements import CLAIMS, FILES, OUT, PAGES, RESULTS

@@ -21,18 +21,11 @@ __all__ = ["app", "main"]
 
 LONGEST = 300  # characters of a sentence
 COMMANDS = (
-    "bench",
     "compare",
     "course",
-    "evaluate",
-    "explain",
-    "export",
     "federate",
-    "plot",
-    "check_data",
     "setup",
     "members",
-    "map",
     "parameters",
     "plugins",
     "report",

@@ -1,19 +1,22 @@
-"""`qtha-lab predict`: predict a text or the rows of a file with a trained adapter."""
+"""`qtha-lab predict`, `evaluate` and `export`: uses of a trained run."""
 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qtha_lab.cli.output import app, csv_line, print_json
-from qtha_lab.cli.run import Json
+from qtha_lab.cli.output import app, csv_line, print_json, print_table
+from qtha_lab.cli.run import Json, RunId
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import at_line, csv_cell, show, table_rows, table_suffix
+from qtha_lab.core.io import at_line, csv_cell, shortened, show, table_rows, table_suffix
+from qtha_lab.runs.export import KINDS
 
 if TYPE_CHECKING:
     from qtha_lab.runs.prediction import Prediction, Predictor
@@ -127,3 +130,116 @@ def _sentence(prediction: Prediction) -> str:
     text = f"{prediction[main]:.6g}" if main == "number" else str(prediction[main])
     details = [f"{name} {prediction[name]:.3g}" for name in others]
     return f"{text} ({', '.join(details)})" if details else text
+
+
+@app.command()
+def evaluate(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A finished run.")],
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another engine, such as device:default.qubit(shots=1000); may be repeated."
+        ),
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="A task in place of the run's own; may be repeated.")
+    ] = None,
+    side: Annotated[str, typer.Option(help="Rows: test, eval or train.")] = "test",
+    rows: Annotated[int, typer.Option(help="The most rows.", min=1)] = 128,
+    cut: Annotated[
+        str, typer.Option(help="Parts to set to zero, one at a time: W_q, W_c, angles.")
+    ] = "",
+    figure: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help=(
+                "Also draw it, to a .pdf, .svg, .png, .html, .csv, .tex, .md or .py; may be"
+                " repeated."
+            )
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Evaluate a run's adapter as trained, in variants, without parts, and at its start."""
+    from qtha_lab.figures.machinery.export import FORMATS
+    from qtha_lab.figures.machinery.provenance import Provenance
+    from qtha_lab.runs.run import attach
+    from qtha_lab.studies.comparison.run_data import commits
+    from qtha_lab.training import evaluation_variants
+
+    if side not in ("test", "eval", "train"):
+        raise Refusal(f"side must be test, eval or train, got {shortened(repr(side))}.")
+    for path in figure or ():
+        if path.suffix.removeprefix(".").lower() not in FORMATS:
+            raise Refusal(
+                f"format must be one of {', '.join(FORMATS)}, got {shortened(repr(path.name))}."
+            )
+    cuts = [name.strip() for name in cut.split(",") if name.strip()]
+    run = attach(run_id)
+    variants = list(
+        evaluation_variants.evaluate_variants(
+            run.files,
+            engine=engine,
+            task=task,
+            side=side,
+            rows=rows,
+            cuts=cuts,
+            start=True,
+        )
+    )
+    for path in figure or ():
+        origin = Provenance(runs=[run.id], commits=commits([run]))
+        show(evaluation_variants.draw(variants).export(path, origin=origin), to=sys.stderr)
+    if json:
+        print_json([asdict(variant) for variant in variants])
+        return
+    for on in dict.fromkeys(variant.on for variant in variants):
+        group = [variant for variant in variants if variant.on == on]
+        show(f"{on}:")
+        print_table(
+            [
+                ("adapter", "rows", "loss", "difference"),
+                *(
+                    (
+                        v.name,
+                        str(v.rows),
+                        f"{v.scores['loss']:.4f}",
+                        f"{v.scores['loss'] - group[0].scores['loss']:+.4f}",
+                    )
+                    for v in group
+                ),
+            ]
+        )
+
+
+@app.command("export")
+def export_run(
+    run_id: RunId,
+    kind: Annotated[str | None, typer.Argument(help=f"One of: {', '.join(KINDS)}.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A new folder or file; default one in the run's folder.")
+    ] = None,
+    r: Annotated[int | None, typer.Option(min=1, help="Rank of a plain LoRA. Default: 8.")] = None,
+    offset: Annotated[
+        bool | None, typer.Option(help="Offset of a plain LoRA. Default: if it helps.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Export a run: its adapter, a plain LoRA, a merged model, card, or description."""
+    from qtha_lab.core.errors import Refusal
+    from qtha_lab.runs import export
+    from qtha_lab.runs.run import attach
+
+    run = attach(run_id)
+    if kind is None:
+        print_table([("kind", "description"), *((name, k.summary) for name, k in KINDS.items())])
+        return
+    options = {n: v for n, v in (("r", r), ("offset", offset)) if v is not None}
+    if options and kind != "lora":
+        name = next(iter(options))
+        raise Refusal(f"--{name} must be empty for {kind!r}, since it is that of a plain LoRA.")
+    result = export.export_run(run, kind, to, **options)
+    if json:
+        print_json({"path": str(result.path), "message": result.message})
+    else:
+        show(f"{result.path}: {result.message}")

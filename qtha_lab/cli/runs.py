@@ -89,7 +89,7 @@ def list_(
 
     With any option, print a table of settings and results.
     """
-    from qtha_lab.experiment.run_directory.trash import trash_of
+    from qtha_lab.experiment.run_directory.annotations import trash_of
     from qtha_lab.runs.run import attach, list_runs
 
     folder = trash_of(paths.runs_dir()) if deleted else paths.runs_dir()
@@ -160,7 +160,7 @@ def pin(
 @runs.command()
 def delete(run_ids: RunIds = None, where: Where = "", json: Json = False) -> None:
     """Move runs to the trash, from which `qtha-lab runs restore` restores them."""
-    from qtha_lab.experiment.run_directory.trash import delete
+    from qtha_lab.experiment.run_directory.annotations import delete
 
     names = []
     for run in _picked(run_ids, where):
@@ -175,7 +175,7 @@ def delete(run_ids: RunIds = None, where: Where = "", json: Json = False) -> Non
 @runs.command()
 def restore(run_ids: RunIds = None, where: Where = "", json: Json = False) -> None:
     """Restore runs from the trash."""
-    from qtha_lab.experiment.run_directory.trash import restore, trash_of
+    from qtha_lab.experiment.run_directory.annotations import restore, trash_of
 
     folder = paths.runs_dir()
     names = _picked_names(run_ids, where, trash_of(folder))
@@ -193,12 +193,12 @@ def trash_(
     json: Json = False,
 ) -> None:
     """List the deleted runs and their disk usage, or erase them."""
-    from qtha_lab.experiment.run_directory import trash
+    from qtha_lab.experiment.run_directory import annotations
     from qtha_lab.experiment.run_directory.disk import bytes_used
 
     folder = paths.runs_dir()
-    names, size = trash.list_trash(folder), bytes_used(trash.trash_of(folder)) / 2**20
-    listed = trash.empty_trash(folder) if empty else names
+    names, size = annotations.list_trash(folder), bytes_used(annotations.trash_of(folder)) / 2**20
+    listed = annotations.empty_trash(folder) if empty else names
     if json:
         return print_json({"runs": list(listed), "erased": empty, "mib": size})
     for name in listed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from qtha_lab.core import memory_reservations, paths
+from qtha_lab.core import paths, processes
 from qtha_lab.core.errors import Refusal
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def check_memory(needed: Mapping[str, int]) -> None:
     Raises:
         Refusal: With both numbers, and the largest purpose.
     """
-    others = memory_reservations.reservations(paths.runs_dir() / ".slots")
+    others = processes.reservations(paths.runs_dir() / ".slots")
     free, total = _free_alone(others), sum(needed.values())
     if total > free:
         largest = max(needed, key=needed.__getitem__)
@@ -53,7 +53,7 @@ def check_memory(needed: Mapping[str, int]) -> None:
         )
 
 
-def _free_alone(others: Iterable[memory_reservations.Reservation]) -> int:
+def _free_alone(others: Iterable[processes.Reservation]) -> int:
     """Return the bytes that would be free without other runs."""
     from qtha_lab.simulators.engine_selection import free_bytes
 
@@ -65,9 +65,7 @@ def _free_alone(others: Iterable[memory_reservations.Reservation]) -> int:
     return free_bytes(place) + sum(run.taken for run in others)
 
 
-def lacking(
-    needed: Mapping[str, int], others: Iterable[memory_reservations.Reservation]
-) -> str | None:
+def lacking(needed: Mapping[str, int], others: Iterable[processes.Reservation]) -> str | None:
     """Describe why bytes do not fit beside other runs; None if they fit.
 
     Also None if no other run exists.

@@ -1,7 +1,7 @@
 """Plot of perplexity against bits per weight, one line per quantisation scheme.
 
 Each seed is a dot, and the unquantised model a horizontal line. Takes numbers, such as those of
-`qtha_lab.reproductions.machinery.points.rounded_of`.
+`qtha_lab.reproductions.machinery.listing.rounded_of`.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """Plot of accuracy against the CNOT count of a circuit, by search method and seed.
 
-Takes circuits as numbers, such as those of `qtha_lab.reproductions.machinery.points.searches_of`.
+Takes circuits as numbers, such as those of `qtha_lab.reproductions.machinery.listing.searches_of`.
 Runs no circuit.
 """
 

@@ -1,7 +1,7 @@
 """Plot of energy errors of initial states against bond dimension, and gradient trends.
 
 Shows the error before and after training, and the fall of squared gradients with the number of
-qubits. Takes numbers, such as those of `qtha_lab.reproductions.machinery.points.energies_of`. Runs
+qubits. Takes numbers, such as those of `qtha_lab.reproductions.machinery.listing.energies_of`. Runs
 no circuit.
 """
 

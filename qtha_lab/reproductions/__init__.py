@@ -37,10 +37,10 @@ A function of `(arm, seed, quick)` instead returns an `Experiment`, which is tra
 fine-tuning run.
 """
 
-from qtha_lab.reproductions.machinery.log import Log as Log
 from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS as REPRODUCTIONS
 from qtha_lab.reproductions.machinery.registry import PaperClaim as PaperClaim
 from qtha_lab.reproductions.machinery.registry import reproduction as reproduction
 from qtha_lab.reproductions.machinery.reproduction_study import reproduce as reproduce
+from qtha_lab.reproductions.machinery.training_loop import Log as Log
 from qtha_lab.reproductions.machinery.verdicts import Verdict as Verdict
 from qtha_lab.reproductions.machinery.verdicts import verdicts as verdicts

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import Log
 from qtha_lab.simulators import expval_z
 from qtha_lab.studies.architecture_search import SearchBudget, SearchResult, Space, search
 from qtha_lab.studies.architecture_search.supernet import Cost

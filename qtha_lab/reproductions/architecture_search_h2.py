@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Gate
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import Log
 from qtha_lab.simulators import state
 from qtha_lab.studies.architecture_search import (
     SearchBudget,

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from qtha_lab.adapters.heads import head_named
 from qtha_lab.reproductions.machinery.classification import classify, principal
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import Log
 from qtha_lab.tasks.problems.digits import PIXELS, digits
 
 QUBITS = (2, 3, 5)

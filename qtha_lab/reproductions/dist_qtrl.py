@@ -20,9 +20,8 @@ from qtha_lab.adapters import GeneratedNet, generate_into
 from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.settings import setting
 from qtha_lab.reproductions.machinery.agents import AgentConfig, Play, playing
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
-from qtha_lab.reproductions.machinery.training_loop import count_trained
+from qtha_lab.reproductions.machinery.training_loop import Log, count_trained
 from qtha_lab.tasks.problems.environments import environments, goal_of
 
 SIDE_BY_SIDE = 4  # parallel episodes of an agent

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qtha_lab.circuits import Circuit, ansatze
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.reproductions.machinery.training_loop import (
+    Log,
     classifier_scores,
     count_trained,
     minimise,

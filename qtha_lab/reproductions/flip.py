@@ -20,9 +20,8 @@ from qtha_lab.adapters.initialisation.angles.pretraining import (
     train_angle_model,
 )
 from qtha_lab.circuits import Angle, Circuit, Gate
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
-from qtha_lab.reproductions.machinery.training_loop import minimised_costs
+from qtha_lab.reproductions.machinery.training_loop import Log, minimised_costs
 from qtha_lab.simulators import expval
 from qtha_lab.tasks.problems.hamiltonians import Graph, random_graph
 

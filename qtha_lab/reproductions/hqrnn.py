@@ -15,9 +15,8 @@ from torch.nn import functional
 
 from qtha_lab.adapters.heads import head_named
 from qtha_lab.core.settings import setting
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
-from qtha_lab.reproductions.machinery.training_loop import count_trained, minimise
+from qtha_lab.reproductions.machinery.training_loop import Log, count_trained, minimise
 from qtha_lab.tasks.problems.engines import (
     CAP,
     N_SENSORS,

@@ -14,8 +14,8 @@ from qtha_lab.core.settings import setting
 from qtha_lab.models.quantisation import calibration, clip_training
 from qtha_lab.models.quantisation.calibration import blocks_of
 from qtha_lab.models.quantisation.schemes import Rounding, rounding_named
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import Log
 from qtha_lab.tasks.messages import render
 
 WAYS = {  # step counts are filled in; per channel, as in the paper's weight-only table

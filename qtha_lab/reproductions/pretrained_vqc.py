@@ -19,9 +19,8 @@ from qtha_lab.reproductions.machinery.classification import (
     mapped,
     principal,
 )
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
-from qtha_lab.reproductions.machinery.training_loop import batch_loss, minimise
+from qtha_lab.reproductions.machinery.training_loop import Log, batch_loss, minimise
 from qtha_lab.tasks.problems.digits import Digits, digits
 
 QUBITS = (2, 4, 6, 8)

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from qtha_lab.adapters import generate_into
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.reproductions.machinery.training_loop import (
+    Log,
     classifier_scores,
     count_trained,
     minimise,

@@ -11,8 +11,8 @@ from torch import nn
 
 from qtha_lab.adapters import generate_into
 from qtha_lab.reproductions.machinery.classification import classify
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import Log
 from qtha_lab.tasks.problems.digits import PIXELS, digits
 
 N_CLASSES, HIDDEN, SMALL_HIDDEN = 10, 32, 7

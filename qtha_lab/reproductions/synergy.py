@@ -14,9 +14,8 @@ from torch import Tensor
 from qtha_lab.adapters.initialisation.angles.mps import decompose
 from qtha_lab.circuits import Angle, Circuit, general_two_qubit
 from qtha_lab.circuits.ansatze import build_without_inputs
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
-from qtha_lab.reproductions.machinery.training_loop import minimised_costs
+from qtha_lab.reproductions.machinery.training_loop import Log, minimised_costs
 from qtha_lab.simulators import expval
 from qtha_lab.tasks.problems.hamiltonians import (
     check_installed,

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qtha_lab.circuits import Angle, Circuit, Gate
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.reproductions.machinery.training_loop import (
+    Log,
     batch_loss,
     classifier_scores,
     minimise,

@@ -21,14 +21,13 @@ from qtha_lab.core.settings import nearest
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir, checkpoints, disk, exit_status, queue
-from qtha_lab.experiment.run_directory.annotations import annotate
+from qtha_lab.experiment.run_directory.annotations import annotate, delete
 from qtha_lab.experiment.run_directory.events import RESUMABLE, Status, history, read_events
 from qtha_lab.experiment.run_directory.files import check_disk_space
 from qtha_lab.experiment.run_directory.index import list_records
 from qtha_lab.experiment.run_directory.plugins import check_plugins
 from qtha_lab.experiment.run_directory.record import LOG_LOST, Record, facts, flaw, stamp
 from qtha_lab.experiment.run_directory.record import read_record as read_record
-from qtha_lab.experiment.run_directory.trash import delete
 from qtha_lab.runs.kill import KILL, record_kill, send_signal
 from qtha_lab.runs.process_start import start_workers
 from qtha_lab.runs.remote import RemoteBackend, send

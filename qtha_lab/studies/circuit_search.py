@@ -98,7 +98,7 @@ class CircuitSearchStudy(Study):
 
     def _searched(self, described: CircuitSearch) -> list[dict[str, Any]]:
         from qtha_lab.studies.architecture_search import SearchBudget, search, space_of
-        from qtha_lab.studies.architecture_search.objective import costs_of
+        from qtha_lab.studies.architecture_search.search import costs_of
 
         space, seed = space_of(described.space), described.seed
         train, validate = costs_of(described.on, space.n_qubits, described.engine, seed)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import ReadCounts, at_line, shortened, table_rows
-from qtha_lab.core.io.read_counts import count_values
+from qtha_lab.core.io.files import count_values
 from qtha_lab.core.libraries import require_extra
 from qtha_lab.tasks.folders import TextFile, check_folder, check_sizes, folder_files, text_record
 from qtha_lab.tasks.messages import unused_fields

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from qtha_lab.core import memory_reservations
+from qtha_lab.core import processes
 from qtha_lab.core.io import read
 from qtha_lab.experiment import memory
 from qtha_lab.experiment.run_directory.queue import Queue
@@ -42,15 +42,15 @@ def wait_for_memory(session: Session, needed: Mapping[str, int]) -> None:
 
     def take() -> int | None:
         nonlocal is_reported
-        why = memory.lacking(needed, memory_reservations.reservations(folder))
+        why = memory.lacking(needed, processes.reservations(folder))
         if why is None:
-            return memory_reservations.reserve(folder, sum(needed.values()))
+            return processes.reserve(folder, sum(needed.values()))
         if not is_reported:
             session.report("queued", why)
         is_reported = True
         return None
 
-    queue = Queue(folder / memory_reservations.FOLDER)
+    queue = Queue(folder / processes.FOLDER)
     if queue.wait_in_line(session.run.path.name, take, session.stop_requested) is None:
         raise Interrupted
 

@@ -39,7 +39,7 @@ EVENTS = (
 
 def operations(folder: Path) -> dict[str, Callable[[], object]]:
     """Actions of a person on the run of a folder."""
-    from qtha_lab.experiment.run_directory import trash
+    from qtha_lab.experiment.run_directory import annotations
     from qtha_lab.experiment.run_directory.annotations import annotate
     from qtha_lab.runs.run import Run, attach
 
@@ -47,10 +47,10 @@ def operations(folder: Path) -> dict[str, Callable[[], object]]:
         return attach(RUN, folder)
 
     return {
-        "delete": lambda: trash.delete(run().files),
+        "delete": lambda: annotations.delete(run().files),
         "resume": lambda: run().resume(),
-        "restore": lambda: trash.restore(RUN, folder),
-        "empty": lambda: trash.empty_trash(folder),
+        "restore": lambda: annotations.restore(RUN, folder),
+        "empty": lambda: annotations.empty_trash(folder),
         "rename": lambda: annotate(run().files, name="a name"),
         "tag": lambda: annotate(run().files, add=["tag"]),
     }
@@ -95,13 +95,13 @@ def force(first: str, second: str, call: int, scratch: Path) -> Outcome:
     """Run two operations, the first stopped at a system call until the second has ended."""
     folder = scratch / f"{first}-{second}-{call}"
     os.environ["QTHA_LAB_RUNS"] = str(folder)
-    from qtha_lab.experiment.run_directory import trash
+    from qtha_lab.experiment.run_directory import annotations
 
     files = _stopped(folder)
     before = files.events.read_bytes()
     if first in IN_TRASH:
-        (folder / trash.NAME).mkdir()
-        files.path.rename(folder / trash.NAME / RUN)
+        (folder / annotations.NAME).mkdir()
+        files.path.rename(folder / annotations.NAME / RUN)
     begin = time.monotonic()
     ops = operations(folder)
     hold, go = os.pipe()
@@ -187,11 +187,11 @@ def _wait(pid: int) -> None:
 
 def _flaws(folder: Path, before: bytes, done: set[str]) -> list[str]:
     """Return the faults afterwards: the run must be whole in one place, and usable."""
-    from qtha_lab.experiment.run_directory import RunDir, queue, trash
+    from qtha_lab.experiment.run_directory import RunDir, annotations, queue
     from qtha_lab.runs.run import Run, list_runs
 
     flaws = []
-    here, there = folder / RUN, folder / trash.NAME / RUN
+    here, there = folder / RUN, folder / annotations.NAME / RUN
     for run in list_runs(folder, unreadable=True):
         run.wait(PATIENCE)
     places = [place for place in (here, there) if place.exists()]
@@ -214,9 +214,9 @@ def _flaws(folder: Path, before: bytes, done: set[str]) -> list[str]:
         flaws.append("a process holds the lock of the run")
     if not flaws and whole:
         again = (
-            (lambda: trash.restore(RUN, folder))
+            (lambda: annotations.restore(RUN, folder))
             if there.exists()
-            else (lambda: trash.delete(RunDir(here)))
+            else (lambda: annotations.delete(RunDir(here)))
         )
         outcome = attempt(again, once=True)
         if outcome.kind != "value":

@@ -59,7 +59,7 @@ REVERTS = (
     ),
     Revert(
         "rows of a table are not limited",
-        "qtha_lab/core/io/read_counts.py",
+        "qtha_lab/core/io/files.py",
         "if self.rows > MOST_ROWS:",
         "if self.rows > 2**62:",
         "tests/core/test_read_limits.py -k counted_together",

@@ -10,7 +10,7 @@ from benchmarks.imports import bench_imports
 from benchmarks.imports import tables as tables_of_imports
 from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
 from benchmarks.step import bench_step, tables
-from qtha_lab.cli import app, bench  # noqa: F401  (registers the commands)
+from qtha_lab.cli import app, parameters  # noqa: F401  (registers the commands)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from benchmarks.contenders import TOLERANCE, Contender, Problem, checked_rows
 from benchmarks.peers import PEERS
 from benchmarks.simulators import Grid, Timing, bench_simulators, next_samples, tables
 from qtha_lab.circuits.ansatze import build
-from qtha_lab.cli import app, bench  # noqa: F401  (registers the commands)
+from qtha_lab.cli import app, parameters  # noqa: F401  (registers the commands)
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval_z
 

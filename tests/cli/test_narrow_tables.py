@@ -16,10 +16,10 @@ from support.command_line import (
 from support.refusals import refused
 
 from qtha_lab.cli.compare import print_comparison
-from qtha_lab.cli.map import print_cells
 from qtha_lab.cli.output import print_table
 from qtha_lab.cli.report import print_verdicts
 from qtha_lab.cli.run import print_state
+from qtha_lab.cli.search import print_cells
 from qtha_lab.cli.sweep import print_result
 from qtha_lab.core.paths import data_dir
 from qtha_lab.runs.run import list_runs

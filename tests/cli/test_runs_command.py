@@ -11,7 +11,7 @@ from support.run_folders import run_folder, status, train, write
 from qtha_lab import runs_table
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.run_directory import trash, write_json
+from qtha_lab.experiment.run_directory import annotations, write_json
 from qtha_lab.runs import run
 
 
@@ -97,7 +97,7 @@ def test_runs_go_to_the_bin_and_come_back():
     said("runs", "restore", "--where", "seed = 0")
     assert len(run.list_runs()) == 2
     assert "1 run erased" in said("runs", "trash", "--empty")
-    assert trash.list_trash(paths.runs_dir()) == []
+    assert annotations.list_trash(paths.runs_dir()) == []
     assert len(names) == 3
 
 

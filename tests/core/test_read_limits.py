@@ -16,7 +16,7 @@ from support.refusals import refused
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_arrays, table_rows
-from qtha_lab.core.io.read_counts import MOST_ROWS, ReadCounts
+from qtha_lab.core.io.files import MOST_ROWS, ReadCounts
 from qtha_lab.core.io.tables import LARGEST_JSON
 from qtha_lab.tasks import load_task
 

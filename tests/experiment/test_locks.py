@@ -12,7 +12,7 @@ from support.run_folders import run_folder, status, write
 from support.waiting import wait_until
 
 from qtha_lab.core import locks
-from qtha_lab.experiment.run_directory import queue, trash
+from qtha_lab.experiment.run_directory import annotations, queue
 
 RESUME = """
 import logging, sys
@@ -59,11 +59,11 @@ def refusal_of(process) -> str:
 
 def test_a_run_that_is_deleted_between_check_and_lock_leaves_no_ghost_directory(resuming):
     run, process, go = resuming
-    trash.delete(run.files)
+    annotations.delete(run.files)
     go()
     assert "is not in its folder. Restore it from the trash." in refusal_of(process)
     assert not run.path.exists()
-    trash.restore(run.id, run.path.parent)
+    annotations.restore(run.id, run.path.parent)
     assert run.status().state == "stopped"
 
 

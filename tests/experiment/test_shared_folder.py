@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.trained_runs import finished
 
-from qtha_lab.core import locks, memory_reservations
+from qtha_lab.core import locks, processes
 from qtha_lab.core.io import append_shared, make_folder, open_shared
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
@@ -37,12 +37,12 @@ def queue_and_train(runs):
     held = Queue(folder).wait_in_line(
         "run", lambda: take([(queue_places(folder), 1)]), lambda: False
     )
-    memory = Queue(folder / memory_reservations.FOLDER).wait_in_line(
-        "run", lambda: memory_reservations.reserve(folder, 10), lambda: False
+    memory = Queue(folder / processes.FOLDER).wait_in_line(
+        "run", lambda: processes.reserve(folder, 10), lambda: False
     )
     run = RunDir.create(Experiment(method="lora"), runs)
     EventLog(run.events).append("status", state="running", step=0, message="")
-    reservations = memory_reservations.reservations(folder)
+    reservations = processes.reservations(folder)
     return [
         str(folder),
         len(held or ()),
@@ -180,32 +180,32 @@ def test_foreign_names_and_contents_in_the_folder_of_memory_refuse_nothing(tmp_p
         "queue",
         f"{host}-²",
     ]
-    memory = tmp_path / memory_reservations.FOLDER
+    memory = tmp_path / processes.FOLDER
     memory.mkdir()
     for name in names:
         (memory / name).write_text(content)
     held = locks.hold(memory / f"{host}-{os.getpid()}")
     (memory / f"{host}-{os.getpid()}").write_text(content)
-    assert memory_reservations.reservations(tmp_path) == []
+    assert processes.reservations(tmp_path) == []
     assert held is not None
     os.close(held)
     assert {name for name in names if not (memory / name).exists()} == set()
 
 
 def test_a_stale_reservation_in_a_folder_that_cannot_be_written_to_is_ignored(tmp_path):
-    memory = tmp_path / memory_reservations.FOLDER
+    memory = tmp_path / processes.FOLDER
     memory.mkdir()
     stale = memory / f"{socket.gethostname()}-999999999"
     stale.write_text(
         json.dumps({"pid": 999_999_999, "host": socket.gethostname(), "needs": 1, "resident": 1})
     )
     memory.chmod(0o555)
-    memory_reservations.reservations(tmp_path / "nothing")
+    processes.reservations(tmp_path / "nothing")
     if os.geteuid() == 0:
         top = tmp_path.rename(tempfile.mkdtemp(prefix="stale"))
         top.chmod(0o755)
-        assert as_user(SECOND, memory_reservations.reservations, top) == []
+        assert as_user(SECOND, processes.reservations, top) == []
         stale = top / stale.relative_to(tmp_path)
     else:
-        assert memory_reservations.reservations(tmp_path) == []
+        assert processes.reservations(tmp_path) == []
     assert stale.exists()

@@ -22,8 +22,7 @@ from qtha_lab.figures.circuit_diagram import circuit_diagram
 from qtha_lab.figures.forest import forest
 from qtha_lab.figures.loss_curves import loss_curves
 from qtha_lab.figures.machinery import provenance
-from qtha_lab.figures.machinery.browser import find_browser, render
-from qtha_lab.figures.machinery.export import export_figure
+from qtha_lab.figures.machinery.export import export_figure, find_browser, render
 from qtha_lab.figures.machinery.figure import figure_functions
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.provenance import Provenance

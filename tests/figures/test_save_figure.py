@@ -9,7 +9,7 @@ from support.refusals import refused
 
 from qtha_lab.figures.loss_against_rate import loss_against_rate
 from qtha_lab.figures.loss_curves import loss_curves
-from qtha_lab.figures.machinery import browser
+from qtha_lab.figures.machinery import export
 from qtha_lab.figures.machinery.export import export_figure
 from qtha_lab.figures.machinery.figure import figure_functions
 from qtha_lab.figures.machinery.legends import dashes_of, labels_in, short_names
@@ -132,7 +132,7 @@ def test_a_table_is_written_as_csv_latex_and_markdown(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["pdf", "svg"])
 @pytest.mark.browser
-@pytest.mark.skipif(browser.find_browser() is None, reason="no Chromium on this machine")
+@pytest.mark.skipif(export.find_browser() is None, reason="no Chromium on this machine")
 def test_a_picture_has_one_title_and_the_names_that_were_chosen(form, tmp_path):
     import pypdf
 
@@ -149,7 +149,7 @@ def test_a_picture_has_one_title_and_the_names_that_were_chosen(form, tmp_path):
     else:
         assert b"Low rank" in data
     export_figure(figure, tmp_path / f"b.{form}", page_style=page_style)
-    assert browser._start.cache_info().misses == 1  # one browser for all of them
+    assert export._start.cache_info().misses == 1  # one browser for all of them
 
 
 # ---- the panel

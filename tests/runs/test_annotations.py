@@ -14,7 +14,7 @@ from support.waiting import wait_until
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import RunDir, record, trash
+from qtha_lab.experiment.run_directory import RunDir, annotations, record
 from qtha_lab.experiment.run_directory.annotations import Annotations, annotate, read_annotations
 from qtha_lab.runs.launch import launch
 from qtha_lab.runs.run import Run, attach, list_runs
@@ -67,8 +67,8 @@ def test_any_other_attribute_of_a_run_is_refused(tmp_path, attribute, value):
 def test_a_deleted_run_is_in_the_trash(tmp_path):
     run = a_run(tmp_path)
     run.delete()
-    assert (list_runs(tmp_path), trash.list_trash(tmp_path)) == ([], [run.id])
-    assert run.path.parent == trash.trash_of(tmp_path)
+    assert (list_runs(tmp_path), annotations.list_trash(tmp_path)) == ([], [run.id])
+    assert run.path.parent == annotations.trash_of(tmp_path)
     with pytest.raises(Refusal, match="in the trash"):
         run.delete()
 
@@ -162,16 +162,16 @@ def test_a_deleted_run_comes_back_as_it_was(tmp_path):
     run, other = a_run(tmp_path), a_run(tmp_path)
     annotate(run.files, name="my best")
     before = content(run.path)
-    trash.delete(run.files)
+    annotations.delete(run.files)
     assert [r.id for r in list_runs(tmp_path)] == [other.id]
-    assert trash.list_trash(tmp_path) == [run.id]
-    assert [r.record.annotations for r in list_runs(trash.trash_of(tmp_path))] == [
+    assert annotations.list_trash(tmp_path) == [run.id]
+    assert [r.record.annotations for r in list_runs(annotations.trash_of(tmp_path))] == [
         {"name": "my best"}
     ]
-    trash.restore(run.id, tmp_path)
+    annotations.restore(run.id, tmp_path)
     assert content(run.path) == before
     assert {r.id for r in list_runs(tmp_path)} == {run.id, other.id}
-    assert trash.list_trash(tmp_path) == []
+    assert annotations.list_trash(tmp_path) == []
 
 
 @pytest.mark.slow
@@ -179,39 +179,39 @@ def test_a_run_at_work_is_not_deleted(tmp_path):
     run = launch(Experiment(method="lora(r=2)", training={"steps": 5000}), tmp_path)
     try:
         with pytest.raises(Refusal, match=r"must not be running, got .*\. Stop it first"):
-            trash.delete(run.files)
+            annotations.delete(run.files)
         assert run.path.is_dir()
     finally:
         run.stop(soft_seconds=0, term_seconds=5)
     wait_until(lambda: not run.alive)
-    trash.delete(run.files)
-    assert trash.list_trash(tmp_path) == [run.id]
+    annotations.delete(run.files)
+    assert annotations.list_trash(tmp_path) == [run.id]
 
 
 def test_what_would_lose_a_run_is_refused(tmp_path):
     run = a_run(tmp_path)
-    trash.delete(run.files)
+    annotations.delete(run.files)
     with refused("deleted run", "'../x'"):
-        trash.restore("../x", tmp_path)
+        annotations.restore("../x", tmp_path)
     with refused("A run to delete", rule="be in the trash"):
-        trash.delete(RunDir(trash.trash_of(tmp_path) / run.id))
+        annotations.delete(RunDir(annotations.trash_of(tmp_path) / run.id))
     with refused(value="No such file or directory"):
-        trash.delete(run.files)  # by a second person
+        annotations.delete(run.files)  # by a second person
     assert not run.path.exists()
     run.path.mkdir()
     with pytest.raises(Refusal, match=f"must have no run {run.id}, got one"):
-        trash.restore(run.id, tmp_path)
+        annotations.restore(run.id, tmp_path)
 
 
 def test_the_bin_is_emptied_of_whole_runs_and_of_what_a_kill_left(tmp_path):
     run, other = a_run(tmp_path), a_run(tmp_path)
     for deleted in (run, other):
-        trash.delete(deleted.files)
-    place = trash.trash_of(tmp_path)
-    (place / trash.DOOMED).mkdir()
-    (place / run.id).rename(place / trash.DOOMED / run.id)  # an emptying was killed here
-    assert trash.list_trash(tmp_path) == [other.id]
-    assert trash.empty_trash(tmp_path) == [other.id]
+        annotations.delete(deleted.files)
+    place = annotations.trash_of(tmp_path)
+    (place / annotations.DOOMED).mkdir()
+    (place / run.id).rename(place / annotations.DOOMED / run.id)  # an emptying was killed here
+    assert annotations.list_trash(tmp_path) == [other.id]
+    assert annotations.empty_trash(tmp_path) == [other.id]
     assert [path for path in place.iterdir() if path.is_dir()] == []
 
 
@@ -239,11 +239,11 @@ def test_a_kill_while_runs_are_deleted_and_restored_leaves_each_whole_in_one_pla
         time.sleep(chance.uniform(0, 0.02))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        places = [p for p in (run.path, trash.trash_of(tmp_path) / run.id) if p.exists()]
+        places = [p for p in (run.path, annotations.trash_of(tmp_path) / run.id) if p.exists()]
         assert len(places) == 1
         assert content(places[0]) == before
         if places[0] != run.path:
-            trash.restore(run.id, tmp_path)
+            annotations.restore(run.id, tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -251,5 +251,5 @@ def test_a_folder_that_cannot_be_written_to_refuses_in_a_sentence(tmp_path):
     run = a_run(tmp_path)
     tmp_path.chmod(0o500)
     with pytest.raises(Refusal, match=r"cannot be moved \(Permission denied"):
-        trash.delete(run.files)
+        annotations.delete(run.files)
     tmp_path.chmod(0o700)

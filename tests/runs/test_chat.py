@@ -20,9 +20,8 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.runs.chat import Decoding
 from qtha_lab.runs.chat.client import Client
-from qtha_lab.runs.chat.held_out_prompts import held_out
-from qtha_lab.runs.chat.mixture import mixture
-from qtha_lab.runs.chat.shared_weights import shared_weights_copy
+from qtha_lab.runs.chat.mixture import mixture, shared_weights_copy
+from qtha_lab.runs.chat.models import held_out
 from qtha_lab.runs.generation.stream import Stream
 from qtha_lab.tasks.messages import render
 

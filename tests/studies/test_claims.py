@@ -11,8 +11,8 @@ from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.controls import PARTS, decompose
 from qtha_lab.studies.comparison.explain import findings_of
 from qtha_lab.studies.comparison.results_of_runs import summary_of
-from qtha_lab.studies.comparison.rounding_noise import noise_sentence, repeats_of
 from qtha_lab.studies.comparison.row_losses import TestItems, losses_of, read_items
+from qtha_lab.studies.comparison.tuning import noise_sentence, repeats_of
 
 WHOLE = "qtha(r=4,waist=16,n_layers=1)"
 

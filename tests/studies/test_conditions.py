@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from qtha_lab.experiment import Comparison
-from qtha_lab.studies.comparison.conditions import Conditions
+from qtha_lab.studies.comparison.contenders import Conditions
 
 CLAIM = {
     "first": "qtha_gradient(r=4)",

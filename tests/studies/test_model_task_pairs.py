@@ -30,10 +30,9 @@ from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import protocol_sentences
 from qtha_lab.studies.comparison.results_of_runs import summarise_runs
-from qtha_lab.studies.comparison.rounding_noise import repeats_of
 from qtha_lab.studies.comparison.table import numbers, rows
 from qtha_lab.studies.comparison.tuned_methods import first_trials, folder_of, winner
-from qtha_lab.studies.comparison.tuning import at_their_best
+from qtha_lab.studies.comparison.tuning import at_their_best, repeats_of
 from qtha_lab.studies.sweep import TrialRecord
 
 RATES = {"learning_rate": [0.003, 0.01, 0.03]}

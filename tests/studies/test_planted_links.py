@@ -21,7 +21,7 @@ from qtha_lab import Comparison, Sweep
 from qtha_lab.core.io import write_json
 from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.experiment import Federation
-from qtha_lab.experiment.run_directory import queue, trash
+from qtha_lab.experiment.run_directory import annotations, queue
 from qtha_lab.experiment.run_directory.index import list_records
 from qtha_lab.lessons.copying import copy_notebooks
 from qtha_lab.lessons.kit.assignment import write_assignments
@@ -107,7 +107,9 @@ def test_no_operation_on_a_run_writes_into_a_linked_folder(received, victim, nam
 def test_a_trash_that_is_a_link_is_not_emptied(received, victim):
     finish(run_folder(victim / "own", steps=1))
     before = plant(received.path.parent / ".trash", victim, "own")
-    assert attempt(lambda: trash.empty_trash(received.path.parent), received.path.parent / ".trash")
+    assert attempt(
+        lambda: annotations.empty_trash(received.path.parent), received.path.parent / ".trash"
+    )
     assert state_of(victim) == before
 
 

@@ -19,7 +19,7 @@ from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.controls import PARTS, decompose
 from qtha_lab.studies.comparison.report import Report
-from qtha_lab.studies.comparison.rounding_noise import at_best_rates
+from qtha_lab.studies.comparison.tuning import at_best_rates
 from tools import measurements, one_rate, verdicts
 
 FILES = sorted((data_dir() / "measurements").glob("*.yaml"))

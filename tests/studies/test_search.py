@@ -13,8 +13,7 @@ from qtha_lab.circuits import ansatze
 from qtha_lab.core.io import write_json
 from qtha_lab.simulators import expval_z
 from qtha_lab.studies.architecture_search import SearchBudget, Space, Supernet, search, space_of
-from qtha_lab.studies.architecture_search.objective import costs_of
-from qtha_lab.studies.architecture_search.search import _bred, _draw
+from qtha_lab.studies.architecture_search.search import _bred, _draw, costs_of
 from qtha_lab.studies.architecture_search.supernet import n_cnots
 from qtha_lab.studies.circuit_search import CircuitSearch, CircuitSearchStudy
 from qtha_lab.studies.launch import launch, study_in

@@ -4,7 +4,7 @@ from importlib.abc import MetaPathFinder
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import write_json
-from qtha_lab.experiment.run_directory import index, trash
+from qtha_lab.experiment.run_directory import annotations, index
 from qtha_lab.experiment.run_directory.annotations import annotate
 from qtha_lab.experiment.run_directory.disk import Spare
 from qtha_lab.experiment.run_directory.events import EventLog
@@ -102,9 +102,9 @@ ON_FOLDERS = {
     "tensorboard": (resume, begin),
     "exports": (lambda run: export_run(run, "yaml"), lambda run: export_run(run, "python")),
     "../.trash": (
-        lambda run: trash.delete(run.files),
-        lambda run: trash.restore("file", run.path.parent),
-        lambda run: trash.empty_trash(run.path.parent),
+        lambda run: annotations.delete(run.files),
+        lambda run: annotations.restore("file", run.path.parent),
+        lambda run: annotations.empty_trash(run.path.parent),
     ),
 }
 

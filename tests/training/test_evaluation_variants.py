@@ -12,7 +12,7 @@ from support.refusals import refused
 from typer.testing import CliRunner
 
 from qtha_lab import launch
-from qtha_lab.cli import app, evaluate, run  # noqa: F401  (they add their commands)
+from qtha_lab.cli import app, predict, run  # noqa: F401  (they add their commands)
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.runs.run import attach

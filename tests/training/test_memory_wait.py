@@ -11,7 +11,7 @@ import pytest
 from support.refusals import refused
 from support.waiting import wait_until
 
-from qtha_lab.core import memory_reservations
+from qtha_lab.core import processes
 from qtha_lab.experiment import Experiment, memory
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
@@ -81,7 +81,7 @@ def test_a_run_that_does_not_fit_beside_another_waits_until_that_has_ended(
     other.kill()
     waiting.join(timeout=60)
     assert not waiting.is_alive()
-    assert [run.needs for run in memory_reservations.reservations(tmp_path)] == [2 * GIB]
+    assert [run.needs for run in processes.reservations(tmp_path)] == [2 * GIB]
     assert len(read_events(session.run.events)[0]) == 1
 
 
@@ -89,17 +89,15 @@ def test_what_fits_beside_others_goes_in_at_once_and_alone_nobody_waits(
     tmp_path, four_gib, run_beside
 ):
     run_beside(GIB)
-    assert memory.lacking({"weights": 3 * GIB}, memory_reservations.reservations(tmp_path)) is None
+    assert memory.lacking({"weights": 3 * GIB}, processes.reservations(tmp_path)) is None
     assert memory.lacking({"weights": 99 * GIB}, []) is None
     run_beside(2 * GIB)
-    assert (
-        memory.lacking({"weights": 2 * GIB}, memory_reservations.reservations(tmp_path)) is not None
-    )
+    assert memory.lacking({"weights": 2 * GIB}, processes.reservations(tmp_path)) is not None
 
 
 def test_what_a_run_has_taken_already_is_not_counted_twice(tmp_path, run_beside):
     run_beside(GIB, taken=GIB // 4)
-    (run,) = memory_reservations.reservations(tmp_path)
+    (run,) = processes.reservations(tmp_path)
     # measured against what was resident before, of which a few pages may have gone since
     assert GIB // 5 < run.taken < GIB // 2
     assert run.to_come == GIB - run.taken
@@ -110,7 +108,7 @@ def test_a_run_that_waits_for_memory_can_be_stopped(tmp_path, four_gib, run_besi
     looks = iter([False, False, True])
     with pytest.raises(Interrupted):
         wait_for_memory(session_of(tmp_path, lambda: next(looks, True)), {"weights": 2 * GIB})
-    assert [run.needs for run in memory_reservations.reservations(tmp_path)] == [3 * GIB]
+    assert [run.needs for run in processes.reservations(tmp_path)] == [3 * GIB]
 
 
 def test_only_what_would_not_fit_alone_is_refused(tmp_path, four_gib, run_beside, monkeypatch):
@@ -130,5 +128,5 @@ def test_the_dead_leave_nothing_behind(tmp_path, run_beside):
     other = run_beside(GIB)
     other.kill()
     other.communicate()
-    assert memory_reservations.reservations(tmp_path) == []
-    assert list((tmp_path / memory_reservations.FOLDER).iterdir()) == []
+    assert processes.reservations(tmp_path) == []
+    assert list((tmp_path / processes.FOLDER).iterdir()) == []

@@ -14,13 +14,7 @@ from support.run_folders import make_runs, run_folder, status, train, write
 from support.waiting import wait_until
 from support.workbench_page import button, unnamed, violations
 
-from qtha_lab.experiment.run_directory import (
-    RunDir,
-    exit_status,
-    queue,
-    trash,
-    write_json,
-)
+from qtha_lab.experiment.run_directory import RunDir, annotations, exit_status, queue, write_json
 from qtha_lab.experiment.run_directory.annotations import read_annotations
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -122,7 +116,7 @@ def test_ten_thousand_runs_are_found_marked_deleted_and_restored(jupyter, tmp_pa
         button(panel, "Delete").click()
         expect(row_of(panel, best)).to_have_count(0)
         expect(row_of(other, best)).to_have_count(0)
-        assert len(trash.list_trash(folder)) == 2
+        assert len(annotations.list_trash(folder)) == 2
         page.reload()
         panel = shown(page)
         expect(panel.get_by_text("9,998 runs · 3,998 rows shown")).to_be_visible()
@@ -136,7 +130,7 @@ def test_ten_thousand_runs_are_found_marked_deleted_and_restored(jupyter, tmp_pa
         expect(panel.get_by_role("status")).to_have_text("2 runs restored.")
         panel.get_by_role("button", name="Show trash").click()
         expect(row_of(panel, best)).to_contain_text("my best")
-        assert trash.list_trash(folder) == []
+        assert annotations.list_trash(folder) == []
         assert lab.complaints == []
 
 
@@ -168,7 +162,7 @@ def test_running_runs_are_followed_and_a_dead_one_shows_its_log(jupyter, tmp_pat
         wait_until(lambda: read_annotations(run.files).pinned)
         page.keyboard.press("Delete")
         expect(row_of(panel, run.id)).to_have_count(0)
-        assert trash.list_trash(folder) == [run.id]
+        assert annotations.list_trash(folder) == [run.id]
         assert lab.complaints == []
 
 

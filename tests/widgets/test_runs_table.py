@@ -8,12 +8,7 @@ from support.refusals import refused
 from support.run_folders import make_runs, run_folder, status, train, watched, write
 from support.workbench_kernel import Wire
 
-from qtha_lab.experiment.run_directory import (
-    exit_status,
-    queue,
-    record,
-    trash,
-)
+from qtha_lab.experiment.run_directory import annotations, exit_status, queue, record
 from qtha_lab.experiment.run_directory.annotations import annotate
 from qtha_lab.runs import run
 from qtha_lab.runs.table.listing import Listing
@@ -195,7 +190,7 @@ def test_ticked_runs_are_tagged_deleted_and_restored(table, folder):
     assert list(table.shown["tags"])[:3] == [["best"], ["best"], []]
     delete.click()
     assert two[0] not in ids(table)
-    assert set(trash.list_trash(folder)) == set(two)
+    assert set(annotations.list_trash(folder)) == set(two)
     assert table.ticked == ()
     table.binned = True
     assert set(ids(table)) == set(two)
@@ -204,7 +199,7 @@ def test_ticked_runs_are_tagged_deleted_and_restored(table, folder):
     table.wait()
     table.binned = False
     assert two[0] in ids(table)
-    assert trash.list_trash(folder) == [two[1]]
+    assert annotations.list_trash(folder) == [two[1]]
     assert (remove.disabled, clear.disabled) == (True, True)
 
 

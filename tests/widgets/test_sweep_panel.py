@@ -10,7 +10,7 @@ from support.waiting import PATIENCE, wait_until
 from qtha_lab import attach, launch, list_runs
 from qtha_lab.experiment import Sweep
 from qtha_lab.experiment.run_directory import queue
-from qtha_lab.experiment.run_directory.trash import delete
+from qtha_lab.experiment.run_directory.annotations import delete
 from qtha_lab.studies.sweep import SweepStudy
 from widgets.kit import boxes
 from widgets.workbench.sweep_watch import SweepWatch

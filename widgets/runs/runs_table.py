@@ -19,7 +19,7 @@ import traitlets
 
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.run_directory import RunDir, trash
+from qtha_lab.experiment.run_directory import RunDir, annotations
 from qtha_lab.experiment.run_directory.annotations import annotate
 from qtha_lab.experiment.run_directory.disk import bytes_used
 from qtha_lab.figures.machinery.table import Table
@@ -196,7 +196,7 @@ class RunsTable(StaticOutput, ipw.VBox):
 
     def _open(self) -> None:
         folder = Path(self.folder)
-        folder = trash.trash_of(folder) if self.binned else folder
+        folder = annotations.trash_of(folder) if self.binned else folder
         disk = needs_disk(self.where, self.sort, *self.columns)
         self.listing = Listing(folder.resolve(), disk)
         self.listing.read()
@@ -303,7 +303,7 @@ class RunsTable(StaticOutput, ipw.VBox):
         refused = []
         for name in ids:
             try:
-                trash.delete(RunDir(self.listing.folder / name))
+                annotations.delete(RunDir(self.listing.folder / name))
             except Refusal as reason:
                 refused.append(str(reason))
         gone = [name for name in ids if not (self.listing.folder / name).exists()]
@@ -314,12 +314,12 @@ class RunsTable(StaticOutput, ipw.VBox):
 
     def _restore(self, ids: Sequence[str]) -> None:
         for name in ids:
-            trash.restore(name, Path(self.folder))
+            annotations.restore(name, Path(self.folder))
         self.ticked = ()
         self._after(f"{_runs(len(ids))} restored.", [])
 
     def _empty(self) -> None:
-        names = trash.empty_trash(Path(self.folder))
+        names = annotations.empty_trash(Path(self.folder))
         self.ticked = ()
         self._after(f"{_runs(len(names))} erased.", [])
 
@@ -467,7 +467,10 @@ class RunsTable(StaticOutput, ipw.VBox):
         def answer(_button: Any) -> None:
             folder = Path(self.folder)
             if button.description.startswith("Empty"):
-                names, size = trash.list_trash(folder), bytes_used(trash.trash_of(folder)) / 2**20
+                names, size = (
+                    annotations.list_trash(folder),
+                    bytes_used(annotations.trash_of(folder)) / 2**20,
+                )
                 button.description = f"Erase {_runs(len(names))}, {size:,.1f} MiB, for good"
             else:
                 button.description = "Empty trash …"

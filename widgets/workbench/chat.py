@@ -18,7 +18,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.runs.chat import Decoding
 from qtha_lab.runs.chat.client import COMMAND, Client
-from qtha_lab.runs.chat.held_out_prompts import HeldOutPrompt, held_out
+from qtha_lab.runs.chat.models import HeldOutPrompt, held_out
 from qtha_lab.runs.run import attach
 
 from ..kit import boxes

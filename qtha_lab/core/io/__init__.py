@@ -9,6 +9,7 @@ from qtha_lab.core.io.arrays import load_arrays as load_arrays
 from qtha_lab.core.io.arrays import load_tensors as load_tensors
 from qtha_lab.core.io.arrays import open_tensors as open_tensors
 from qtha_lab.core.io.arrays import tensor_shapes as tensor_shapes
+from qtha_lab.core.io.files import ReadCounts as ReadCounts
 from qtha_lab.core.io.files import digest as digest
 from qtha_lab.core.io.files import open_file as open_file
 from qtha_lab.core.io.files import read as read
@@ -31,7 +32,6 @@ from qtha_lab.core.io.folders import sync_tree as sync_tree
 from qtha_lab.core.io.json_lines import at_line as at_line
 from qtha_lab.core.io.json_lines import packed_records as packed_records
 from qtha_lab.core.io.json_lines import records as records
-from qtha_lab.core.io.read_counts import ReadCounts as ReadCounts
 from qtha_lab.core.io.signed import keyed_digest as keyed_digest
 from qtha_lab.core.io.signed import read_pickle as read_pickle
 from qtha_lab.core.io.signed import secret_key as secret_key

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io.files import open_file, read_bytes
-from qtha_lab.core.io.read_counts import MOST_LINES
+from qtha_lab.core.io.files import MOST_LINES, open_file, read_bytes
 from qtha_lab.core.io.text import shortened
 
 LONGEST_LINE = 2**20  # bytes; a model reads some thousand tokens of a row

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io.files import open_file
-from qtha_lab.core.io.read_counts import ReadCounts
+from qtha_lab.core.io.files import ReadCounts, open_file
 from qtha_lab.core.io.strict_json import parse_json
 from qtha_lab.core.io.text import shortened
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io.files import MOST_BYTES, MOST_ROWS, MOST_VALUES, ReadCounts
 from qtha_lab.core.io.json_lines import LONGEST_LINE, at_line, records, records_in
 from qtha_lab.core.io.parquet import parquet_rows
-from qtha_lab.core.io.read_counts import MOST_BYTES, MOST_ROWS, MOST_VALUES, ReadCounts
 from qtha_lab.core.io.strict_json import parse_json
 from qtha_lab.core.io.text import shortened
 from qtha_lab.core.io.unpacked import is_packed, open_unpacked, text_lines, whole_text

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io.files import open_file
+from qtha_lab.core.io.files import MOST_LINES, ReadCounts, open_file
 from qtha_lab.core.io.json_lines import LONGEST_LINE, at_line, likely_encoding
-from qtha_lab.core.io.read_counts import MOST_LINES, ReadCounts
 from qtha_lab.core.io.text import shortened
 
 PART = 2**20

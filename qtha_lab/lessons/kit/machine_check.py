@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qtha_lab.figures.machinery.browser import find_browser
+from qtha_lab.figures.machinery.export import find_browser
 from qtha_lab.lessons.kit.executed import executed_pages, lesson_measurements
 from qtha_lab.lessons.kit.lesson_page import LessonPage
 from qtha_lab.lessons.kit.markup import NEEDED

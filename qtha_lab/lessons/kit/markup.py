@@ -16,12 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtha_lab.core.io import make_folder, scratch_folder, staged, write_atomically
 from qtha_lab.core.libraries import require_extra
-from qtha_lab.figures.machinery.browser import (
-    HOW_TO,
-    PATIENCE_SECONDS,
-    NoBrowserError,
-    find_browser,
-)
+from qtha_lab.figures.machinery.export import HOW_TO, PATIENCE_SECONDS, NoBrowserError, find_browser
 from qtha_lab.lessons.kit.lesson_page import LessonCell
 
 if TYPE_CHECKING:

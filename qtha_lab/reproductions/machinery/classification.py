@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.training_loop import (
+    Log,
     batch_loss,
     classifier_scores,
     count_trained,

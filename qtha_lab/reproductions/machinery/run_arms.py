@@ -17,8 +17,8 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog
-from qtha_lab.reproductions.machinery.log import Log, Stopped
 from qtha_lab.reproductions.machinery.registry import Reproduction
+from qtha_lab.reproductions.machinery.training_loop import Log, Stopped
 from qtha_lab.runs.process_start import taken_over
 from qtha_lab.runs.run import Run, Status, list_runs
 from qtha_lab.studies.work import Work

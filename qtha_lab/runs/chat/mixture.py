@@ -6,6 +6,8 @@ adds tensors instead. That is not meaningful for an adapter whose change is not 
 tensors, such as a circuit's.
 """
 
+import copy
+import itertools
 import math
 from collections.abc import Mapping
 from numbers import Real
@@ -18,7 +20,6 @@ from torch import Tensor, nn
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import unknown
-from qtha_lab.runs.chat.shared_weights import shared_weights_copy
 
 Model = TypeVar("Model", bound=nn.Module)
 PREFIX = "base_model.model."  # prefix of a module's name inside a PeftModel
@@ -98,3 +99,19 @@ def check_weights(weights: Mapping[str, float], names: Mapping[str, object]) -> 
             )
     if missing := [name for name in names if name not in weights]:
         raise Refusal(f"Adapter {missing[0]!r} has no weight. 0 excludes it.")
+
+
+def shared_weights_copy(model: Model) -> Model:
+    """Copy a model's modules, but share its tensors.
+
+    Modules of the copy can be replaced without effect on the original. A write to a tensor of one
+    model changes the other, so merge nothing into a copy.
+
+    Example:
+        >>> first = nn.Sequential(nn.Linear(2, 2))
+        >>> second = shared_weights_copy(first)
+        >>> second[0] is first[0], second[0].weight is first[0].weight
+        (False, True)
+    """
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})

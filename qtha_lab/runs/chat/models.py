@@ -1,6 +1,6 @@
 """Chat models: base models, the runs adapted from them, and their mixture.
 
-The weights of a base are loaded once.
+The weights of a base are loaded once. Prompts are rows that no run was trained on.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from torch import nn
 
 from qtha_lab import adapters, models
 from qtha_lab.core.errors import Refusal
-from qtha_lab.runs.chat.held_out_prompts import HeldOutPrompt, held_out
-from qtha_lab.runs.chat.mixture import check_weights, mixture
-from qtha_lab.runs.chat.shared_weights import shared_weights_copy
+from qtha_lab.experiment.description import RunDescription
+from qtha_lab.experiment.plan import resolve
+from qtha_lab.runs.chat.mixture import check_weights, mixture, shared_weights_copy
 from qtha_lab.runs.generation.decoding import Decoding
 from qtha_lab.runs.generation.stream import Stream
 from qtha_lab.runs.run import Run, attach
 from qtha_lab.runs.trained_model import adapter_of, plan_of
 from qtha_lab.tasks.messages import render
+from qtha_lab.tasks.task import asked_and_answer
 
 MIX = "mix"
 BaseKey = tuple[str, str, str]  # model, quantization, precision
@@ -174,3 +175,46 @@ def _title(key: BaseKey) -> str:
     """Return the display name of a base: `base tiny`, `base smollm2-135m in int8`."""
     model, quantization, _ = key
     return f"base {model}" if quantization == "none" else f"base {model} in {quantization}"
+
+
+COUNT = 10
+
+
+@dataclass(frozen=True)
+class HeldOutPrompt:
+    """A held-out prompt, with the answer in the data set.
+
+    Attributes:
+        messages: The conversation up to the answer; each message has a "role" and a "content".
+    """
+
+    task: str
+    messages: tuple[dict[str, str], ...]
+    reference: str
+
+    @property
+    def prompt(self) -> str:
+        """The content of the last message."""
+        return self.messages[-1]["content"]
+
+
+def held_out(experiment: RunDescription, count: int = COUNT) -> list[HeldOutPrompt]:
+    """Return the first evaluation rows of an experiment; their answers were not trained on.
+
+    Raises:
+        Refusal: If its task has no answers, as a classification.
+
+    Example:
+        >>> from qtha_lab import Experiment
+        >>> len(held_out(Experiment(task="qa")))
+        10
+    """
+    training = experiment.training.replace(eval_rows=None)
+    task = resolve(experiment.replace(training=training)).task
+    if not task.has_answers:
+        raise Refusal(
+            f"task must have written answers for a chat, got {task.name}, a task of kind "
+            f"{task.kind}."
+        )
+    asked = map(asked_and_answer, task.eval[:count])
+    return [HeldOutPrompt(task.name, tuple(messages), answer) for messages, answer in asked]

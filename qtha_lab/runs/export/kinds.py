@@ -1,7 +1,4 @@
-"""The kinds of export by name, and the function `export_run`.
-
-Each kind is a function in this package.
-"""
+"""Kinds of export by name, those of a description or of saved files, and `export_run`."""
 
 from __future__ import annotations
 
@@ -12,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import make_folder, staged
+from qtha_lab.core.io import copy, make_folder, refuse_links, staged, write_atomically
 from qtha_lab.core.paths import as_path
 from qtha_lab.core.settings import unknown
+from qtha_lab.experiment.prediction_settings import FILE, PredictionSettings
+from qtha_lab.runs.trained_model import adapter_of, plan_of
 
 if TYPE_CHECKING:
     from qtha_lab.runs.run import Run
@@ -55,15 +54,13 @@ class Kind:
 
 
 KINDS = {
-    "adapter": Kind(
-        "saved_files:save_adapter", "the adapter with its model card, as PEFT loads it"
-    ),
+    "adapter": Kind("kinds:save_adapter", "the adapter with its model card, as PEFT loads it"),
     "lora": Kind("matrices:fit_lora", "the best plain LoRA to it, for people without qtha-lab"),
     "merged": Kind("matrices:merge", "base and adapter in one model, where the mathematics allows"),
-    "card": Kind("saved_files:copy_card", "the model card alone", ".md"),
-    "notebook": Kind("description:write_notebook", "a notebook that repeats the run", ".ipynb"),
-    "yaml": Kind("description:write_yaml", "the experiment as a file for `qtha-lab run`", ".yaml"),
-    "python": Kind("description:write_python", "the experiment as Python", ".py"),
+    "card": Kind("kinds:copy_card", "the model card alone", ".md"),
+    "notebook": Kind("kinds:write_notebook", "a notebook that repeats the run", ".ipynb"),
+    "yaml": Kind("kinds:write_yaml", "the experiment as a file for `qtha-lab run`", ".yaml"),
+    "python": Kind("kinds:write_python", "the experiment as Python", ".py"),
 }
 
 
@@ -106,3 +103,85 @@ def _check_free(place: Path, kind: Kind) -> None:
         raise Refusal(f"The output {place} must not exist yet. Choose another name.")
     if place.is_file() or (place.is_dir() and any(place.iterdir())):
         raise Refusal(f"The output folder {place} must be empty. Choose another.")
+
+
+def write_yaml(run: Run, file: Path) -> str:
+    """Write the experiment as a YAML file."""
+    write_atomically(file, run.experiment.to_yaml())
+    return f"qtha-lab run {file.name} repeats it"
+
+
+def write_python(run: Run, file: Path) -> str:
+    """Write the experiment as Python code."""
+    write_atomically(file, run.experiment.to_python())
+    return f"python {file.name} repeats it"
+
+
+def write_notebook(run: Run, file: Path) -> str:
+    """Write a notebook that launches the experiment and shows its results."""
+    write_atomically(file, run.experiment.to_notebook())
+    return "Run All repeats it"
+
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md")
+PREDICTION_FILES = (
+    FILE,
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+)
+START_FILE = "start.safetensors"  # as `adapters.initialisation.lora.FILE`
+
+
+def save_adapter(run: Run, folder: Path) -> str:
+    """Copy the adapter and its model card.
+
+    For an unfinished run, these are the files of the newest checkpoint.
+    """
+    source, note = adapter_of(run.files)
+    make_folder(folder)
+    for name in (*ADAPTER_FILES, *PREDICTION_FILES, START_FILE):
+        refuse_links(source / name, run.path)
+    for name in (*ADAPTER_FILES, *PREDICTION_FILES):
+        if (source / name).is_file():
+            copy(source / name, folder / name, inside=run.path)
+    if (
+        source / START_FILE
+    ).is_file():  # a checkpoint whose initialisation was subtracted from the base's weights
+        from qtha_lab.adapters import save_whole
+
+        save_whole(source, folder)
+    if not (source / FILE).is_file():  # a checkpoint, or a run of an earlier version
+        _save_settings(run, folder)
+    return ", ".join(
+        filter(None, ["loads with qtha_lab.load_adapter or PEFT (see its card)", note])
+    )
+
+
+def _save_settings(run: Run, folder: Path) -> None:
+    """Save the settings of predictions from the run's task and the files of its base."""
+    from qtha_lab.models.catalogue import folder_of
+    from qtha_lab.models.config_files import load_config
+    from qtha_lab.models.tokenizers import load_tokenizer
+
+    settings = PredictionSettings.of(plan_of(run.files))
+    base = folder_of(run.experiment.model)
+    tokenizer, config = load_tokenizer(base), load_config(base, settings.n_labels)
+    config.pad_token_id = tokenizer.pad_token_id
+    settings.save(folder, config, tokenizer)
+
+
+def copy_card(run: Run, file: Path) -> str:
+    """Copy the model card.
+
+    Raises:
+        Refusal: If the run has not finished, because the card is written at the end.
+    """
+    card = run.files.adapter / "README.md"
+    if not card.is_file():
+        raise Refusal(
+            f"A run with a model card must be finished, got {run.status().state} for {run.id}."
+        )
+    copy(card, file, inside=run.path)
+    return "the card that stands beside the adapter"

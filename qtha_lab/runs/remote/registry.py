@@ -1,5 +1,7 @@
-"""The registry of remote backends, and their protocol.
+"""The registry of remote backends, their protocol, and the sending of a run.
 
+`machine.lock` in the run's directory is held here until the remote job has ended. This includes the
+loss of a machine and the retry on another. So the run does not count as dead.
 The worker dies with the process that waits for it, so a lost job can be retried on another machine.
 """
 

@@ -1,4 +1,4 @@
-"""Circuit search from supernet to fine-tuned circuit, with controls.
+"""Circuit search from supernet to fine-tuned circuit, with controls and objectives.
 
 The steps are supernet training, ranking and fine-tuning of the best circuit. Random search gets
 the same number of cost evaluations as the search.
@@ -15,8 +15,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from qtha_lab.adapters.bottleneck_regression import (
+    SAMPLES,
+    Surrogate,
+    silu_surrogate,
+    surrogates_of_run,
+)
 from qtha_lab.circuits import Circuit
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.libraries import require_extra
+from qtha_lab.simulators import expval_z
 from qtha_lab.studies.architecture_search.supernet import Cost, Point, Space, Supernet, n_cnots
 
 STARTS = 8  # among which a control divides the evaluations of the search
@@ -199,3 +207,35 @@ def _bred(net: Supernet, validate: Cost, plan: SearchBudget) -> Point:
     study.optimize(objective, n_trials=plan.candidates)
     best = min(study.best_trials, key=lambda trial: tuple(trial.values))
     return points[best.number]
+
+
+def costs_of(on: str, n_qubits: int, engine: str, seed: int = 0) -> tuple[Cost, Cost]:
+    """Return the training cost and the validation cost of a search.
+
+    Each cost is the mean over all maps; the two use disjoint halves of the inputs.
+
+    Raises:
+        Refusal: If the run does not exist, or its bottleneck size differs from `n_qubits`.
+    """
+    if on == "surrogate":
+        tasks = [silu_surrogate(n_qubits, seed, 2 * SAMPLES)]
+    else:
+        tasks = list(surrogates_of_run(on, seed, 2 * SAMPLES))
+        if tasks[0].inputs.shape[1] != n_qubits:
+            raise Refusal(
+                f"n_qubits must equal the bottleneck r={tasks[0].inputs.shape[1]} of run "
+                f"{on!r}, got {n_qubits}."
+            )
+    halves = [
+        [Surrogate(task.inputs[part], task.targets[part]) for task in tasks]
+        for part in (slice(None, SAMPLES), slice(SAMPLES, None))
+    ]
+    return _mean(halves[0], engine), _mean(halves[1], engine)
+
+
+def _mean(tasks: list[Surrogate], engine: str) -> Cost:
+    def cost(circuit: Circuit, angles: Tensor) -> Tensor:
+        losses = [task.loss(expval_z(circuit, task.inputs, angles, engine)) for task in tasks]
+        return sum(losses[1:], losses[0]) / len(losses)
+
+    return cost

@@ -20,10 +20,10 @@ from qtha_lab.studies.comparison.contenders import timed
 from qtha_lab.studies.comparison.protocol import open_sealed_pool
 from qtha_lab.studies.comparison.report import report
 from qtha_lab.studies.comparison.results_of_runs import Results, summarise_runs
-from qtha_lab.studies.comparison.rounding_noise import at_best_rates
 from qtha_lab.studies.comparison.run_data import described
 from qtha_lab.studies.comparison.table import numbers
 from qtha_lab.studies.comparison.tuned_methods import folder_of, tuned
+from qtha_lab.studies.comparison.tuning import at_best_rates
 from qtha_lab.studies.study import StageProgress, Study
 from qtha_lab.studies.sweep.sweep_study import SweepStudy
 from qtha_lab.studies.work import OnProgress, Work

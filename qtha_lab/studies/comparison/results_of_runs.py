@@ -40,14 +40,14 @@ def summary_of(
         several (model, task) pairs `pooled`, the pooled differences.
     """
     # imported here, since lists of runs do not need NumPy and SciPy
-    from qtha_lab.studies.comparison import rounding_noise
+    from qtha_lab.studies.comparison import tuning
     from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
     from qtha_lab.studies.comparison.controls import against_controls, decompose
     from qtha_lab.studies.comparison.neighbouring_rates import robustness_sentences
     from qtha_lab.studies.comparison.row_losses import read_items
 
     items = read_items(ended)
-    rounding = rounding_noise.losses(rounding_noise.repeats_of(repeats, entries))
+    rounding = tuning.losses(tuning.repeats_of(repeats, entries))
     claims = against_the_first(entries, items, comparison.margin)
     parts = decompose(entries, items, comparison.margin)
     of_parts = {(row.claim.first, row.claim.second) for row in parts}
@@ -55,7 +55,7 @@ def summary_of(
     sentences = [claim.sentence for claim in claims]
     sentences += robustness_sentences(claims)
     sentences += [lacking.sentence for lacking in without_a_loss(entries)]
-    sentences += [rounding_noise.noise_sentence(rounding, len(comparison.seeds)) or ""]
+    sentences += [tuning.noise_sentence(rounding, len(comparison.seeds)) or ""]
     summary: dict[str, Any] = {
         "comparison": comparison.model_dump(),
         "contenders": list(contenders),
@@ -77,7 +77,7 @@ def summary_of(
 
 def _with_conditions(comparison: Comparison, claim: dict[str, Any]) -> dict[str, Any]:
     """Return the record of a claim with all its conditions and their sentence."""
-    from qtha_lab.studies.comparison.conditions import Conditions
+    from qtha_lab.studies.comparison.contenders import Conditions
 
     of = Conditions.of(comparison, claim)
     return claim | {"conditions": {**vars(of), "sentence": of.sentence}}
