@@ -15,7 +15,7 @@ from qtha_lab.experiment import Experiment, Training, memory
 from qtha_lab.experiment.cost.preview import preview
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.models.catalogue import locate
-from qtha_lab.simulators import engine_costs
+from qtha_lab.simulators import engine_costs, engine_selection
 from qtha_lab.simulators.cpu import engine
 from qtha_lab.simulators.engine_selection import _free_in_group
 
@@ -112,7 +112,7 @@ def test_a_waist_that_no_optimiser_holds_is_refused():
 
 def test_circuits_that_do_not_fit_are_refused_before_one_is_run(monkeypatch):
     # about 24 GiB are needed, which large machines have
-    monkeypatch.setattr(simulators.memory, "free_bytes", lambda device: 8 * GIB)
+    monkeypatch.setattr(engine_selection, "free_bytes", lambda device: 8 * GIB)
     experiment = Experiment(method="qtha(r=24,waist=32,bond_dim=2,n_layers=2)")
     for refuses in (experiment.check, lambda: preview(experiment)):
         with refused(remedy="GiB for circuits"):

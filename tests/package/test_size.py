@@ -9,11 +9,11 @@ from tools.stats import TARGETS, sizes
 
 # measured by `make stats`; tests rose for sessions of random delays, cuts and reloads in a browser
 LIMITS = {
-    "lines with JavaScript and CSS": 109_330,
-    "code lines": 69_120,
-    "files": 700,
-    "tokens": 667_140,
-    "lines of tests": 61_260,
+    "lines with JavaScript and CSS": 109_120,
+    "code lines": 69_000,
+    "files": 680,
+    "tokens": 666_420,
+    "lines of tests": 61_240,
 }
 
 

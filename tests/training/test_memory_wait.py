@@ -24,9 +24,9 @@ GIB = 2**30
 HOLDS = """
 import sys
 from pathlib import Path
-from qtha_lab.core import memory_reservations as reserved
+from qtha_lab.core import processes
 
-assert reserved.reserve(Path(sys.argv[1]), int(sys.argv[2])) is not None
+assert processes.reserve(Path(sys.argv[1]), int(sys.argv[2])) is not None
 taken = b"x" * int(sys.argv[3])
 print("held", flush=True)
 sys.stdin.read()
