@@ -8,15 +8,18 @@ import os
 import statistics
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from benchmarks.machine import conditions
 from benchmarks.reporting import Show, Table, unseen
 
 ROOT = Path(__file__).resolve().parent.parent
 AIMS = {"panels": 150, "opening": 2.0}  # milliseconds, seconds
+MOST_BYTES = 1.2e9  # of server and kernel with an idle page
 SOURCES = """import torch
 from widgets import AnsatzPair, BudgetBar, Chip, CircuitExplorer, DataPath, FigureBench
 from widgets import FoolingMachine, Landscape, MethodMap, MpoExplorer, RateCurve, UpdateExplorer
@@ -126,7 +129,7 @@ def _moves(page: Any, panel: Any, control: str, rounds: int) -> list[float]:
 
 
 def bench_opening(rounds: int = 5, show: Show = unseen) -> dict[str, Any]:
-    """Time the workbench in new kernels, from Run to its form.
+    """Time the workbench in new kernels, from Run to its form, and measure its memory.
 
     Args:
         rounds: Counted kernels; the first one in a home folder is apart.
@@ -147,7 +150,22 @@ def bench_opening(rounds: int = 5, show: Show = unseen) -> dict[str, Any]:
                 lab.page.keyboard.press("Control+Enter")
                 seconds.append(lab.page.evaluate("() => window.opened"))
                 lab.page.wait_for_timeout(3000)  # work of the panel after the form
-    return {"benchmark": "opening", **before, "first": seconds[0], "seconds": seconds[1:]}
+            memory = {
+                "server and kernel": _memory("python", "jupyter"),
+                "browser": _memory("chrom"),
+            }
+    times = {"first": seconds[0], "seconds": seconds[1:]}
+    return {"benchmark": "opening", **before, **times, "memory": memory}
+
+
+def _memory(*names: str) -> int:
+    """Return the bytes of all processes below this one with such a name, shared pages in parts."""
+    total = 0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.name().startswith(names):
+                total += process.memory_full_info().pss
+    return total
 
 
 def tables(figures: dict[str, Any]) -> list[Table]:
@@ -161,7 +179,13 @@ def tables(figures: dict[str, Any]) -> list[Table]:
             ("from Run to the form", f"{middle:.1f}", span, "yes" if middle <= aim else "no"),
             ("the first time in a home folder", f"{figures['first']:.1f}", "", ""),
         ]
-        return [(f"headless Chromium, {len(times)} kernels", rows)]
+        memory = [("idle page", "GB", f"within {MOST_BYTES / 1e9:g} GB")]
+        for name, held in figures["memory"].items():
+            memory.append((name, f"{held / 1e9:.2f}", "yes" if held <= MOST_BYTES else "no"))
+        return [
+            (f"headless Chromium, {len(times)} kernels", rows),
+            ("memory, shared pages in parts", memory),
+        ]
     rows = [("control", "median, ms", "quartiles", f"within {aim} ms")]
     for entry in figures["controls"]:
         times = entry["milliseconds"]

@@ -9,11 +9,12 @@ from benchmarks.notebooks import bench_opening, bench_panels, tables
 
 def test_the_table_of_the_workbench_has_the_median_and_the_first_time_apart():
     figures = {"benchmark": "opening", "seconds": [1.0, 3.0, 2.5], "first": 9.0}
-    ((_, rows),) = tables(figures)
+    (_, rows), (_, memory) = tables(figures | {"memory": {"kernel": 900e6, "browser": 1.4e9}})
     assert rows[1:] == [
         ("from Run to the form", "2.5", "1.0 to 3.0", "no"),
         ("the first time in a home folder", "9.0", "", ""),
     ]
+    assert memory[1:] == [("kernel", "0.90", "yes"), ("browser", "1.40", "no")]
 
 
 def test_the_table_of_the_panels_has_the_median_and_the_aim_of_each_control():
@@ -33,7 +34,7 @@ def test_the_form_appears_in_new_kernels():
     figures = bench_opening(1, lambda *at: shown.append(at))
     assert shown == [(0, 2), (1, 2)]
     assert len(figures["seconds"]) == 1
-    assert min(figures["first"], *figures["seconds"]) > 0
+    assert min(figures["first"], *figures["seconds"], *figures["memory"].values()) > 0
     assert json.loads(json.dumps(figures)) == figures
 
 
