@@ -14,7 +14,7 @@ from qtha_lab.core.errors import describe_error
 from qtha_lab.lessons import grading, guard, saved_answers
 from qtha_lab.lessons.builds import BUILDS, BuildTask
 from qtha_lab.lessons.generic_mistakes import generic_reason, value_fact
-from qtha_lab.lessons.known_mistakes import combined_reason, known_reason
+from qtha_lab.lessons.known_mistakes import changed_reason, combined_reason, known_reason
 from qtha_lab.lessons.registry import EXERCISES, Exercise, get
 from qtha_lab.lessons.time_limit import SECONDS as LIMIT_SECONDS
 from qtha_lab.lessons.time_limit import (
@@ -175,7 +175,7 @@ def _fault(exercise: Exercise, answer: Any) -> WrongSentence | None:
 
 def _cause(exercise: Exercise, answer: Any) -> str | None:
     """Return the first cause with the answer's values, within an own time limit."""
-    for find in (known_reason, _generic_reason, combined_reason):
+    for find in (known_reason, _generic_reason, combined_reason, changed_reason):
         try:
             with guard.unchanged_state(), guard.limited_output(), time_limit(CAUSE_SECONDS):
                 if found := find(exercise, answer):

@@ -1,4 +1,4 @@
-"""Declared mistakes of an exercise, alone, in pairs, and with a changed result."""
+"""Declared mistakes of an exercise, alone, in pairs and with a changed result; small changes."""
 
 import functools
 import itertools
@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from qtha_lab.lessons import grading
+from qtha_lab.lessons.changed_solutions import changed_solutions
 from qtha_lab.lessons.registry import Exercise, get
+from qtha_lab.lessons.time_limit import AnswerTimeout, time_limit
 from qtha_lab.lessons.value_facts import SCALED
 
 log = logging.getLogger(__name__)
 Results = list[np.ndarray]
+SECONDS = 0.2  # of processor time for one changed solution, whose loop may be endless
 
 
 def known_reason(exercise: Exercise, answer: Any) -> str | None:
@@ -38,24 +41,55 @@ def combined_reason(exercise: Exercise, answer: Any) -> str | None:
     return f"two faults: {sentence}" if sentence else None
 
 
+def changed_reason(exercise: Exercise, answer: Any) -> str | None:
+    """Return the small change of the solution that gives the same wrong values, if any.
+
+    The sentence is true of the values, however the answer computes them.
+    """
+    grader = exercise.grader
+    if not isinstance(grader, grading.Function) or (values := _values(exercise, answer)) is None:
+        return None
+    names: dict[str, Any] = {}
+    exec(exercise.setup, names)
+    for code, sentence in changed_solutions(exercise.solution):
+        try:
+            with np.errstate(all="ignore"), time_limit(SECONDS):
+                exec(code, names)
+                changed = names[exercise.answer]
+                pairs = zip(values, grader.cases, strict=True)
+                if all(_agree(grader, [v], [_result(changed, given)]) for v, (given, _) in pairs):
+                    return sentence
+        except (Exception, AnswerTimeout) as problem:  # the change may raise anything
+            log.debug("%s: a change is left out: %r", exercise.number, problem)
+    return None
+
+
 def _first(
     exercise: Exercise, answer: Any, mistakes: Iterator[tuple[Results | None, str]]
 ) -> str | None:
     """Return the sentence of the first mistake with the values of an answer."""
     grader = exercise.grader
     assert isinstance(grader, grading.Function)
-    try:
-        values = _results(grader, answer)
-    except Exception as reason:  # the answer may raise anything
-        log.debug("%s has no values: %r", exercise.number, reason)
+    if (values := _values(exercise, answer)) is None:
         return None
     agreeing = (why for results, why in mistakes if results and _agree(grader, values, results))
     return next(agreeing, None)
 
 
-def _results(grader: grading.Function, function: Any) -> Results:
-    calls = (grading.call_on_copies(function, arguments) for arguments, _ in grader.cases)
-    return [grading.as_array(result) for result in calls]
+def _values(exercise: Exercise, answer: Any) -> Results | None:
+    try:
+        return _results(exercise.grader, answer)
+    except Exception as reason:  # the answer may raise anything
+        log.debug("%s has no values: %r", exercise.number, reason)
+        return None
+
+
+def _results(grader: Any, function: Any) -> Results:
+    return [_result(function, arguments) for arguments, _ in grader.cases]
+
+
+def _result(function: Any, arguments: tuple) -> np.ndarray:
+    return grading.as_array(grading.call_on_copies(function, arguments))
 
 
 def _agree(grader: grading.Function, values: Results, others: Results) -> bool:

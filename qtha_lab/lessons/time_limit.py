@@ -84,6 +84,7 @@ def time_limit(seconds: float = SECONDS) -> Iterator[None]:
     Time in which numba compiles, Python imports or an `uncounted` function runs does not count, and
     is not interrupted: an interrupted import leaves modules half loaded.
     The main thread is interrupted by a signal where the system has them, also while it sleeps.
+    A limit inside of another one stops only its own block.
     Other threads are interrupted between two steps of Python, by the clock alone.
 
     Raises:
@@ -139,11 +140,11 @@ def _by_signal(budget: _Budget, tick: float) -> Iterator[None]:
             raise AnswerTimeout
 
     before = signal.signal(signal.SIGALRM, on_tick)
-    signal.setitimer(signal.ITIMER_REAL, tick, tick)
+    _, outer_tick = signal.setitimer(signal.ITIMER_REAL, tick, tick)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, outer_tick, outer_tick)
         signal.signal(signal.SIGALRM, before)
 
 

@@ -13,6 +13,7 @@ import torch
 from qtha_lab.lessons import answers, check, exercises, get, grading
 from qtha_lab.lessons.generic_mistakes import generic_reason
 from qtha_lab.lessons.object_graders import Construction
+from qtha_lab.lessons.time_limit import AnswerTimeout, time_limit
 from qtha_lab.lessons.value_facts import value_facts
 
 WAVES = grading.Function(
@@ -270,3 +271,18 @@ def test_two_faults_at_once_are_named_and_an_argument_that_is_not_used():
     verdict = check("9.2", get("9.2").answer_of(both))
     assert verdict.message.startswith("two faults: the variance of the seeds divides by n")
     assert "depend on phi" in check("3.3", lambda theta, x, phi: torch.cos(theta + x)).message
+
+
+def test_a_small_change_of_the_solution_is_the_cause_of_its_values():
+    answer = get("3.3").answer_of("def one_qubit(a, b, c):\n    return torch.tanh(a + b + c)")
+    expected = "a right answer has these values with `torch.tanh` in place of `torch.cos`"
+    assert check("3.3", answer).message == expected
+
+
+def test_a_limit_inside_of_another_one_stops_its_own_block_alone():
+    with pytest.raises(AnswerTimeout), time_limit(0.3):
+        with pytest.raises(AnswerTimeout), time_limit(0.05):
+            while True:
+                pass
+        while True:
+            pass
