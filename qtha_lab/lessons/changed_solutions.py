@@ -63,7 +63,7 @@ def changed_solutions(code: str) -> Iterator[tuple[str, str]]:
 
 
 def _other_nodes(place: Place, old: Any, names: "Names") -> Iterator[tuple[Any, str]]:
-    """Yield nodes in place of a node, each with words where its code does not show the change."""
+    """Yield nodes in place of a node; words state what code does not show."""
     yield from ((new, "") for new in _other_code(old, names))
     variables = [ast.Name(name, ast.Load()) for name in names.variables]
     if isinstance(old, ast.Name) and isinstance(old.ctx, ast.Load) and old.id in names.variables:
@@ -191,7 +191,7 @@ def _get(parent: ast.AST, field: str, place: int | None) -> Any:
 
 
 def _code_with(tree: ast.AST, places: list[Place], new: ast.AST | None) -> str | None:
-    """Return the code with a new node at places, or without them; None where it is no code."""
+    """Return the code with a new node at places; None where invalid."""
     if new is None and any(place is None for _, _, place in places):
         return None
     olds = [_get(*place) for place in places]
