@@ -65,6 +65,7 @@ NOTES = (
 PLACEMENT = (
     *NOTES,
     "target_modules",
+    "target_parameters",
     "exclude_modules",
     "layers_to_transform",
     "layers_pattern",

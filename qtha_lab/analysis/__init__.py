@@ -25,7 +25,7 @@ from qtha_lab.analysis.circuits.trainability import gradient_variance_of, gradie
 from qtha_lab.analysis.live import snapshot
 from qtha_lab.analysis.networks.bonds import adapter_bonds, bonds_of, truncate
 from qtha_lab.analysis.networks.decomposed import Decomposed
-from qtha_lab.analysis.networks.factorisation import alternatives, truncation_curve
+from qtha_lab.analysis.networks.factorisation import truncation_curve
 from qtha_lab.analysis.updates.activations import capture_inputs
 from qtha_lab.analysis.updates.jacobians import jacobians_of
 from qtha_lab.analysis.updates.nonlinearity import linear_fit, share_curve
@@ -46,7 +46,6 @@ __all__ = [
     "Decomposed",
     "Spectrum",
     "adapter_bonds",
-    "alternatives",
     "bonds_of",
     "capture_inputs",
     "compare_subspaces",

@@ -21,6 +21,7 @@ from qtha_lab.adapters import (
     load_adapter,
     unadapted_experts_note,
 )
+from qtha_lab.adapters.peft.registration import OUR_METHODS
 from qtha_lab.core.errors import Refusal, Unsupported
 from qtha_lab.experiment import MethodChoice
 
@@ -164,7 +165,7 @@ def test_options_without_a_counterpart_are_refused_with_a_remedy(option, value):
         QthaConfig(**SMALL, **{option: value})
     with pytest.raises(Refusal, match=sentence):
         get_method("qtha").check({option: value})
-    assert not hasattr(QthaConfig(**SMALL, **{option: None}), option)
+    assert not getattr(QthaConfig(**SMALL, **{option: None}), option, None)
 
 
 def test_defaults_of_lora_are_accepted():
@@ -187,12 +188,16 @@ def test_uses_that_sum_or_swap_tensors_are_refused_in_a_sentence(tmp_path):
         get_peft_model(make("llama"), QthaConfig(**SMALL), mixed=True)
 
 
+def mixtral():
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "vocab_size": 64}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 4}
+    return MixtralForCausalLM(MixtralConfig(**sizes, **heads)).eval()
+
+
 @pytest.mark.parametrize("targets", [["q_proj"], "all-linear"])
 def test_routed_experts_without_adapters_are_named(targets, caplog):
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "vocab_size": 32}
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 4}
-    model = MixtralForCausalLM(MixtralConfig(**sizes, **heads))
+    model = mixtral()
     experts = sum(p.numel() for n, p in model.named_parameters() if ".experts." in n)
     share = f"{experts / model.num_parameters():.0%}"
     with caplog.at_level("WARNING"):
@@ -202,6 +207,42 @@ def test_routed_experts_without_adapters_are_named(targets, caplog):
     reached = LoraConfig(target_modules=[], target_parameters=["experts.gate_up_proj"])
     assert unadapted_experts_note(get_peft_model(model, reached)) == ""
     assert unadapted_experts_note(make("llama")) == ""
+
+
+LINEAR_FORMS = [
+    (name, form)
+    for name, method in OUR_METHODS.items()
+    for form, options in method.examples.items()
+    if method.config_class.change_class.is_linear(
+        method.config_class(**method.config_options(dict(options)))
+    )
+]
+
+
+@pytest.mark.parametrize(("name", "form"), LINEAR_FORMS)
+def test_linear_methods_adapt_routed_experts(name, form, tmp_path):
+    method, plain = get_method(name), mixtral()
+    parameters = ["experts.gate_up_proj", "experts.down_proj"]
+    options = method.config_options(dict(method.examples[form])) | {"target_parameters": parameters}
+    unchanged = get_peft_model(mixtral(), method.config_class(**options))
+    torch.testing.assert_close(logits(unchanged), logits(plain))
+    model = get_peft_model(mixtral(), method.config_class(**options, init_weights=False)).eval()
+    model(input_ids=torch.arange(8).view(2, 4)).logits.square().sum().backward()
+    trained = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
+    assert trained
+    assert all(grad is not None for grad in trained.values())
+    assert unadapted_experts_note(model) == ""
+    model.save_pretrained(tmp_path)
+    loaded = PeftModel.from_pretrained(mixtral(), str(tmp_path)).eval()
+    torch.testing.assert_close(logits(loaded), logits(model))
+    merged = loaded.merge_and_unload()
+    assert not any("base_layer" in name for name in merged.state_dict())
+    torch.testing.assert_close(logits(merged), logits(model))
+    assert all(not torch.equal(*p) for p in zip(*map(expert_weights, (merged, plain)), strict=True))
+
+
+def expert_weights(model):
+    return [parameter for n, parameter in model.named_parameters() if ".experts." in n]
 
 
 def test_adapters_of_two_methods_stand_side_by_side_without_a_mixed_model():

@@ -24,10 +24,12 @@ SIZES = {
     32: "hidden_size d_model n_embd dim embedding_size word_embed_proj_dim lru_width",
     16: "head_dim global_head_dim d_kv attention_head_size kv_lora_rank q_lora_rank v_head_dim",
     8: "qk_rope_head_dim qk_nope_head_dim rotary_dim state_size mamba_d_state",
-    4: "num_local_experts n_routed_experts num_experts moe_num_experts",
+    4: "n_head num_local_experts n_routed_experts num_experts moe_num_experts",
+    1: "attn_layer_offset",
     2: "num_hidden_layers num_layers n_layer n_layers encoder_layers decoder_layers "
-    "num_decoder_layers num_attention_heads n_head n_heads num_heads encoder_attention_heads "
+    "num_decoder_layers num_attention_heads n_heads num_heads encoder_attention_heads "
     "decoder_attention_heads num_key_value_heads num_experts_per_tok moe_topk n_group topk_group "
+    "moe_k moe_top_k num_experts_per_token num_expert_group attn_layer_period "
     "n_groups mamba_n_groups mamba_expand expand",
 }
 SIZE_OF = {name: size for size, names in SIZES.items() for name in names.split()}
@@ -49,7 +51,11 @@ def shrunk(model_type: str) -> hf.PreTrainedConfig:
         elif name.endswith("token_id") and type(value) is int and value >= WORDS:
             options[name] = 0
         elif name.endswith("layer_types") and value:
-            options[name] = value[:2]
+            options[name] = [value[0], value[-1]]  # of both kinds, where there are two
+        elif name == "default_language":
+            options[name] = "en_XX"
+    if "qk_rope_head_dim" in options:  # the size of the rotated part
+        options.pop("head_dim", None)
     return config_class(**options)
 
 

@@ -59,6 +59,9 @@ class AdapterConfig(PeftConfig):
     exclude_modules: list[str] | set[str] | str | None = setting(
         None, "Names of modules that are not adapted."
     )
+    target_parameters: list[str] | None = setting(
+        None, "Names of stacked matrices of routed experts to adapt, for linear methods."
+    )
     layers_to_transform: list[int] | int | None = setting(None, "Only adapt these layer indices.")
     layers_pattern: list[str] | str | None = setting(
         None, "Name of the list of layers, where it is not the usual one."
@@ -90,6 +93,9 @@ class AdapterConfig(PeftConfig):
         if self.bias not in ("none", "all", only):
             raise Refusal(f"bias must be one of none, all, {only}, got {self.bias!r}.")
         self.target_modules = all_linear_or(self.target_modules)
+        if self.target_parameters:
+            self._check_experts()
+            self.target_modules = self.target_modules or set()
         if isinstance(self.target_modules, list):
             self.target_modules = set(self.target_modules)
         if isinstance(self.exclude_modules, list):
@@ -103,6 +109,14 @@ class AdapterConfig(PeftConfig):
                     )
         if self.layers_pattern and self.layers_to_transform is None:
             raise Refusal("layers_pattern cannot be used without layers_to_transform.")
+
+    def _check_experts(self) -> None:
+        if not self.change_class.is_linear(self) or self.dropout:
+            raise Refusal(
+                "target_parameters must be empty for this method, got "
+                f"{self.target_parameters!r:.80}. Use a linear method without dropout, or PEFT's "
+                "LoraConfig, for experts that are parameters."
+            )
 
     def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
         """Save the config under a type that names this package, and write the model card.

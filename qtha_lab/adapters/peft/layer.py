@@ -8,8 +8,9 @@ The layers of PEFT's LoRA hold two matrices, A and B, and no other tensors.
 """
 
 import contextlib
+import functools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 
 import torch
@@ -139,8 +140,11 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             if shared:
                 change.initialise_shared({name: tensors[name] for name in shared})
             own = {name: tensors[name] for name in change.tensors()}
-            change.initialise(own)
-            change.start_from_weight(own, lambda: self.base_matrix(torch.float32))
+            self._initialise(change, own)
+
+    def _initialise(self, change: Change, own: dict[str, Tensor]) -> None:
+        change.initialise(own)
+        change.start_from_weight(own, lambda: self.base_matrix(torch.float32))
 
     def _store(self, name: str, trainable: bool, infix: str) -> nn.ParameterDict | BufferDict:
         """Return the store of a tensor name, one entry per adapter; create it if missing."""
@@ -298,10 +302,19 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         device = self._device_and_dtype()[0]
         with without_autocast(device.type):
             tensors = {name: t.to(device, dtype) for name, t in tensors.items()}
-            if check_zeros:
-                self._check_not_affine(adapter, tensors)
-            base = Base(lambda: self.base_matrix(dtype), lambda: self.base_matrix(dtype).mT)
-            return self._scaled(adapter, self.changes[adapter].matrix(tensors, base))
+            weight = functools.partial(self.base_matrix, dtype)
+            return self._scaled(adapter, self._matrix_of(adapter, tensors, weight, check_zeros))
+
+    def _matrix_of(
+        self,
+        adapter: str,
+        tensors: Mapping[str, Tensor],
+        weight: Callable[[], Tensor],
+        check_zeros: bool,
+    ) -> Tensor:
+        if check_zeros:
+            self._check_not_affine(adapter, tensors, weight)
+        return self.changes[adapter].matrix(tensors, Base(weight, lambda: weight().mT))
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """Compute the change of weight in the layout of the base weight (PEFT's interface)."""
@@ -323,12 +336,14 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 f"Adapter {adapter!r} cannot be merged: {change.nonlinear_reason(change.config)}"
             )
 
-    def _check_not_affine(self, adapter: str, tensors: Mapping[str, Tensor]) -> None:
+    def _check_not_affine(
+        self, adapter: str, tensors: Mapping[str, Tensor], weight: Callable[[], Tensor]
+    ) -> None:
         """Refuse a change with a nonzero output at zero input."""
         some = next(iter(tensors.values()))
         zeros = torch.zeros(1, self.in_features, dtype=some.dtype, device=some.device)
         nothing = torch.zeros(1, self.out_features, dtype=some.dtype, device=some.device)
-        base = Base(lambda: self.base_matrix(some.dtype), lambda: nothing)
+        base = Base(weight, lambda: nothing)
         change = self.changes[adapter].output(tensors, zeros, base)
         if change.isfinite().all() and change.any():  # PEFT reports non-finite values
             raise Unsupported(

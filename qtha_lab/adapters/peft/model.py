@@ -17,6 +17,7 @@ from torch import nn
 
 from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.peft.config import AdapterConfig, block_of, layer_sizes
+from qtha_lab.adapters.peft.experts import WRAPPER, ExpertLayer, expert_sizes
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.shared_products import hold_products
 from qtha_lab.core.errors import Unsupported
@@ -43,7 +44,7 @@ def unadapted_experts_note(model: nn.Module) -> str:
         return ""
     return (
         f"Routed experts have {without / total:.0%} of the parameters and no adapter: they are no "
-        "linear layers. PEFT's LoraConfig reaches them by target_parameters."
+        "linear layers. Linear methods reach them by target_parameters, as PEFT's LoraConfig."
     )
 
 
@@ -73,8 +74,8 @@ class AdapterModel(BaseTuner):
         self._n_blocks = max((b for b in blocks if b is not None), default=-1) + 1
         self._sizes = self._sizes_by_name(peft_config, model)
         vars(peft_config).update(vars(peft_config.sized_for(tuple(self._sizes.values()))))
-        is_skeleton = any(p.is_meta for p in model.parameters())
-        if (note := unadapted_experts_note(model)) and not is_skeleton:
+        is_silent = peft_config.target_parameters or any(p.is_meta for p in model.parameters())
+        if not is_silent and (note := unadapted_experts_note(model)):
             log.warning("%s", note)
         self._owners: dict[str, AdapterLayer] = {}  # for the adapter that is being added
 
@@ -91,7 +92,8 @@ class AdapterModel(BaseTuner):
                     inside = (*inside, f"{name}.")
                 if self._check_target_module_exists(config, name):
                     modules[name] = module
-        return {name: layer_sizes(_base_of(module), name) for name, module in modules.items()}
+        sizes = {name: layer_sizes(_base_of(module), name) for name, module in modules.items()}
+        return sizes | expert_sizes(model, peft_config)
 
     def _create_and_replace(
         self,
@@ -101,6 +103,7 @@ class AdapterModel(BaseTuner):
         target_name: str,
         parent: nn.Module,
         current_key: str,
+        parameter_name: str | None = None,
         **_: Any,
     ) -> None:
         sizes = self._sizes
@@ -114,16 +117,28 @@ class AdapterModel(BaseTuner):
             index=list(sizes).index(current_key),
             sizes=tuple(sizes.values()),
         )
-        if isinstance(target, self.tuner_layer_cls):
+        name_of_target = getattr(target, "parameter_name", None)
+        if isinstance(target, self.tuner_layer_cls) and name_of_target == parameter_name:
             target.update_layer(adapter_name, peft_config, layer, self._owners)
             return
         quantisation = get_quantization_kwargs(self)
-        new = self.tuner_layer_cls(
-            target, adapter_name, peft_config, layer, self._owners, **quantisation
-        )
+        layer_class: Any = self.tuner_layer_cls
+        if parameter_name:
+            layer_class = getattr(layer_class, WRAPPER)
+            quantisation["parameter_name"] = parameter_name
+        new = layer_class(target, adapter_name, peft_config, layer, self._owners, **quantisation)
         if adapter_name not in self.active_adapters:
             new.requires_grad_(False)
         self._replace_module(parent, target_name, new, target)
+
+    def _replace_module(
+        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
+    ) -> None:
+        """Replace a module; unwrapped experts have no weight that PEFT would set."""
+        if isinstance(child, ExpertLayer) and not isinstance(new_module, BaseTunerLayer):
+            setattr(parent, child_name, new_module)
+        else:
+            super()._replace_module(parent, child_name, new_module, child)
 
     def _cast_adapter_dtype(self, adapter_name: str, autocast_adapter_dtype: bool = True) -> None:
         """Keep adapters in float32 over a half-precision base.

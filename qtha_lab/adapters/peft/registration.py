@@ -13,12 +13,8 @@ from peft.utils import register_peft_method
 
 from qtha_lab.adapters.change import Change, Layer
 from qtha_lab.adapters.method import NOTES, PLACEMENT, Control, Method
-from qtha_lab.adapters.peft.config import (
-    AdapterConfig,
-    RankConfig,
-    declared_settings,
-    saved_type,
-)
+from qtha_lab.adapters.peft.config import AdapterConfig, RankConfig, declared_settings, saved_type
+from qtha_lab.adapters.peft.experts import WRAPPER, ExpertLayer
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.model import AdapterModel
 from qtha_lab.core.errors import Refusal
@@ -32,8 +28,9 @@ NAMES = {"lora_alpha": "alpha", "lora_dropout": "dropout", "init_lora_weights": 
 """Our names of LoRA's settings."""
 
 USE_LORA = "Use PEFT's LoraConfig."
+EXPERTS = "target_parameters"
 REMEDIES = {
-    "target_parameters": "Use PEFT's LoraConfig for experts that are parameters.",
+    EXPERTS: "Use a linear method, or PEFT's LoraConfig, for experts that are parameters.",
     "trainable_token_indices": "Use modules_to_save with the embedding, or PEFT's LoraConfig.",
     "layer_replication": "Replicate the layers of the model first, or use PEFT's LoraConfig.",
     "ensure_weight_tying": "Name one of the tied modules only, or use PEFT's LoraConfig.",
@@ -44,7 +41,7 @@ REMEDIES = {
 WITHOUT_COUNTERPART = {
     name: default
     for name, default in vars(LoraConfig()).items()
-    if name not in {*RankConfig.__dataclass_fields__, *PLACEMENT, *NAMES, "r"}
+    if name not in {*RankConfig.__dataclass_fields__, *PLACEMENT, *NAMES, "r"} - {EXPERTS}
 }
 """Options of LoRA that only a method which declares them has, and their defaults."""
 
@@ -234,6 +231,9 @@ def register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
     prefix, title = f"{name}_", name.title().replace("_", "")
     # "Linear" in the name: PEFT recognises already adapted layers for "all-linear" by it.
     layer_class = type(f"{title}Linear", (AdapterLayer,), {"prefix": prefix, "__module__": MODULE})
+    expert_class = type(WRAPPER, (ExpertLayer, layer_class), {"__module__": MODULE})
+    expert_class.__qualname__ = f"{layer_class.__name__}.{WRAPPER}"
+    setattr(layer_class, WRAPPER, expert_class)
     model_class = type(
         f"{title}Model",
         (AdapterModel,),

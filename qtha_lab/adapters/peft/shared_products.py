@@ -181,7 +181,10 @@ class Scope:
     def __contains__(self, layer: "AdapterLayer") -> bool:
         if self.layers is None:
             tuned = (m for m in self.model.modules() if isinstance(m, BaseTunerLayer))
-            self.layers = cast("list[AdapterLayer]", [m for m in tuned if hasattr(m, "changes")])
+            self.layers = cast(
+                "list[AdapterLayer]",
+                [m for m in tuned if hasattr(m, "changes") and not hasattr(m, "parameter_name")],
+            )
             self._members = set(self.layers)
         return layer in self._members
 

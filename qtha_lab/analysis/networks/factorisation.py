@@ -6,9 +6,8 @@ counts operations. `bonds` analyses the bonds.
 
 import bisect
 import dataclasses
-import itertools
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import opt_einsum
@@ -19,7 +18,6 @@ from qtha_lab.analysis.networks.bonds import Bond, bonds_of, truncate
 from qtha_lab.analysis.updates.spectrum import as_matrix
 from qtha_lab.core.errors import Refusal
 from qtha_lab.tensor_networks import mpo
-from qtha_lab.tensor_networks.factors import factorise
 from qtha_lab.tensor_networks.mpo import MpoShape
 
 LARGEST = 2048  # smaller side above which a matrix is cut first
@@ -109,59 +107,6 @@ def _point(cut: tuple, order: tuple[int, ...], whole: float, loss: float) -> Fac
         relative_error=error / whole if whole else 0.0,
         flops_per_token=contraction_flops(shape, 1),
     )
-
-
-def alternatives(
-    matrix: Float[Tensor, "rows cols"],
-    n_parameters: int,
-    n_sites: Collection[int] = (2, 3, 4),
-    *,
-    orders: bool = True,
-    most: int = 24,
-) -> list[Factorised]:
-    """Search factors and site orders within a budget, the smallest error first.
-
-    For each number of sites, the candidates are the balanced factors in each order along the index.
-    With `orders`, each order of the digits along the chain is tried too, without mirror images.
-    Bonds are chosen as in `factorise_in_order`. The search covers nothing else. A difference of a
-    few per cent may be chance: compare several weights.
-
-    Args:
-        matrix: Matrix to decompose; rows are outputs, columns inputs.
-        n_parameters: Maximum number of parameters.
-        n_sites: Numbers of sites to try.
-        orders: Allow other orders of digits than that of the index.
-        most: Maximum candidates per number of sites, sampled evenly from all.
-
-    Raises:
-        Refusal: If no alternative fits the budget.
-    """
-    matrix = as_matrix(matrix)
-    points = []
-    for sites in n_sites:
-        candidates = list(_candidates((len(matrix), matrix.shape[1]), sites, orders))
-        step = max(1, math.ceil(len(candidates) / most))
-        for out_dims, in_dims, order in candidates[::step]:
-            if sum(o * i for o, i in zip(out_dims, in_dims, strict=True)) <= n_parameters:
-                points.append(factorise_in_order(matrix, out_dims, in_dims, order, n_parameters))
-    if not points:
-        raise Refusal(
-            f"n_parameters must allow a factorisation with bonds of 1, got {n_parameters}."
-        )
-    return sorted(points, key=lambda point: point.relative_error)
-
-
-def _candidates(size: tuple[int, int], n_sites: int, orders: bool) -> Iterator[tuple]:
-    """Yield (out_dims, in_dims, order) with the balanced factors in every order."""
-    outs, ins = (factorise(side, n_sites) for side in size)
-    straight = tuple(range(n_sites))
-    for out_dims in dict.fromkeys(itertools.permutations(outs)):
-        for in_dims in dict.fromkeys(itertools.permutations(ins)):
-            yield out_dims, in_dims, straight
-    if orders:
-        for order in itertools.permutations(straight):
-            if order[0] < order[-1] and order != straight:
-                yield outs, ins, order
 
 
 def factorise_in_order(

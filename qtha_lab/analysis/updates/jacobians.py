@@ -58,11 +58,6 @@ class Jacobians:
         missing = self.missing / math.sqrt(len(self.cores))
         return self._spectrum(self.cores.mean(0), (len(self.left), self.right.shape[1]), missing)
 
-    def mean_svd(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Compute singular vectors and values of the mean Jacobian, largest first."""
-        u, values, vh = torch.linalg.svd(self.cores.mean(0), full_matrices=False)
-        return self.left @ u, values, vh @ self.right
-
     def stacked_spectrum(self, by: str = "rows") -> Spectrum:
         """Compute the singular values of all Jacobians, stacked by "rows" or "columns".
 
@@ -92,12 +87,6 @@ class Jacobians:
         if whole == 0:
             return 0.0
         return float((self.cores - self.cores.mean(0)).square().sum()) / whole
-
-    @property
-    def relative_spread(self) -> float:
-        """Root mean square of ‖J_t - J̄‖_F over ‖J̄‖_F; infinite where the mean is zero."""
-        share = self.token_dependence
-        return math.sqrt(share / (1 - share)) if share < 1 else math.inf
 
     def _spectrum(self, matrix: Tensor, shape: tuple[int, int], missing: float) -> Spectrum:
         values = torch.linalg.svdvals(matrix).numpy()

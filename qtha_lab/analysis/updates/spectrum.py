@@ -168,25 +168,6 @@ def factored_spectrum(*factors: Float[Tensor, "rows cols"]) -> Spectrum:
     return Spectrum(values, shape, float(np.linalg.norm(values)))
 
 
-def factored_svd(
-    *factors: Float[Tensor, "rows cols"],
-) -> tuple[Float[Tensor, "rows k"], Float[Tensor, " k"], Float[Tensor, "k cols"]]:
-    """Compute singular vectors and values of a product of factors.
-
-    Their number k is the smallest inner size.
-
-    Example:
-        >>> left, values, right = factored_svd(torch.eye(5)[:, :2], torch.eye(2, 4))
-        >>> left.shape, values.tolist(), right.shape
-        (torch.Size([5, 2]), [1.0, 1.0], torch.Size([2, 4]))
-    """
-    first, *_, last = [as_matrix(factor) for factor in factors]
-    core, _ = _core(factors)
-    left, right = torch.linalg.qr(first).Q, torch.linalg.qr(last.mT).Q
-    u, values, vh = torch.linalg.svd(core, full_matrices=False)
-    return left @ u, values, vh @ right.mT
-
-
 def _core(factors: tuple) -> tuple[Float[Tensor, "k k"], tuple[int, int]]:
     """Return the product of first triangle, middle factors and last triangle, and the shape."""
     if len(factors) < 2:

@@ -10,10 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.analysis.updates.jacobians import jacobians_of
 from qtha_lab.analysis.updates.sketch import leading_svd
-from qtha_lab.analysis.updates.spectrum import THRESHOLD, as_matrix, factored_svd
-from qtha_lab.analysis.updates.update import Update
+from qtha_lab.analysis.updates.spectrum import as_matrix
 from qtha_lab.core.errors import Refusal
 
 Vectors = tuple[Float[Tensor, "out k"], Float[Tensor, " k"], Float[Tensor, "k in"]]
@@ -64,36 +62,6 @@ def _cosines(first: Tensor, second: Tensor) -> Float[Tensor, " min_k_m"]:
         )
     product = torch.linalg.qr(first).Q.mT @ torch.linalg.qr(second).Q
     return torch.linalg.svdvals(product).clamp_max(1)
-
-
-def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
-    """Return at most k leading singular vectors of an update, up to its numerical rank.
-
-    They are those of its linear path or, without one, of its mean Jacobian at the tokens x. The
-    rest of a non-linear update is not shown.
-
-    Args:
-        update: Update of one layer, from `updates_of`.
-        k: Maximum number of vectors on each side.
-        x: Layer inputs, (tokens, in_features); required without a linear path.
-
-    Raises:
-        Refusal: If a non-linear update without linear path has no tokens.
-    """
-    if update.factors is not None:
-        triple = factored_svd(*update.factors)
-    elif (path := update.linear_path()) is not None:
-        triple = leading_svd(path, k)
-    elif x is not None:
-        triple = jacobians_of(update.delta, x).mean_svd()
-    else:
-        raise Refusal(
-            f"x must be given for {update.name}, whose update has no linear path. Pass tokens x."
-        )
-    left, values, right = triple
-    real = int((values > THRESHOLD * values[0]).sum()) if values[0] > 0 else 0
-    keep = min(k, real)
-    return left[:, :keep], values[:keep], right[:keep]
 
 
 @dataclasses.dataclass(frozen=True)
