@@ -7,13 +7,14 @@ import pytest
 
 from tools.stats import TARGETS, sizes
 
-# measured by `make stats`; tests rose for sessions of random delays, cuts and reloads in a browser
+# measured by `make stats`; tests rose for sessions of random delays, cuts and reloads in a browser,
+# code for small changes of a solution as causes of wrong answers, and for routed experts
 LIMITS = {
-    "lines with JavaScript and CSS": 109_120,
-    "code lines": 69_000,
-    "files": 680,
-    "tokens": 666_420,
-    "lines of tests": 61_240,
+    "lines with JavaScript and CSS": 109_460,
+    "code lines": 69_280,
+    "files": 682,
+    "tokens": 669_420,
+    "lines of tests": 61_280,
 }
 
 
