@@ -77,20 +77,20 @@ class RunRow(ipw.HBox):
 
     def offers(self, label: str) -> bool:
         """Return True if a button is shown and enabled."""
-        button = self.buttons.get(label)
-        return button is not None and button in self.children and not button.disabled
+        return label in self.buttons and not self.buttons[label].disabled
 
     def _offer(self, labels: list[str]) -> None:
-        """Show buttons; each is built when it is first offered."""
-        for label in labels:
-            if label not in self.buttons:
-                icon, answer = self.answers[label]
-                button = boxes.button(label, icon=icon, tooltip=f"{label} {self.title}")
-                button.on_click(answer)
-                self.buttons[label] = button
-        children = (*self.parts, *(self.buttons[label] for label in labels))
-        if self.children != children:
-            self.children = children
+        """Show these buttons; the others are closed."""
+        if labels != [*self.buttons]:
+            buttons = {name: self.buttons.get(name) or self._button(name) for name in labels}
+            self.buttons = buttons
+            boxes.put(self, (*self.parts, *buttons.values()))
+
+    def _button(self, label: str) -> ipw.Button:
+        icon, answer = self.answers[label]
+        button = boxes.button(label, icon=icon, tooltip=f"{label} {self.title}")
+        button.on_click(answer)
+        return button
 
 
 def words(status) -> str:
