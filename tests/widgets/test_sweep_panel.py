@@ -103,7 +103,7 @@ def test_a_grid_that_is_tried_out_is_not_extended_and_the_panel_says_so(killed):
         await settled(panel)
         return panel.error.text
 
-    assert in_a_kernel(work).startswith("A grid to extend must have points left")
+    assert in_a_kernel(work).startswith("The grid has no points left.")
 
 
 @pytest.mark.slow
