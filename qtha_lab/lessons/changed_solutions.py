@@ -5,8 +5,11 @@ A change is an exchange, an omission, or another operation, number, name or func
 
 import ast
 import itertools
+import logging
 from collections.abc import Iterator
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 LONGEST = 60  # characters of code in a sentence
 Place = tuple[ast.AST, str, int | None]  # parent, field and place in a list
@@ -201,7 +204,8 @@ def _code_with(tree: ast.AST, places: list[Place], new: ast.AST | None) -> str |
         code = ast.unparse(tree)
         compile(code, "<changed>", "exec")
         return code
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError) as reason:
+        log.debug("a change is no code: %s", reason)
         return None
     finally:
         for (parent, field, place), old in zip(places, olds, strict=True):
