@@ -13,7 +13,7 @@ LIMITS = {
     "lines with JavaScript and CSS": 109_460,
     "code lines": 69_280,
     "files": 682,
-    "tokens": 669_420,
+    "tokens": 669_440,
     "lines of tests": 61_280,
 }
 
