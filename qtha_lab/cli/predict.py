@@ -164,7 +164,7 @@ def evaluate(
     from qtha_lab.figures.machinery.export import FORMATS
     from qtha_lab.figures.machinery.provenance import Provenance
     from qtha_lab.runs.run import attach
-    from qtha_lab.studies.comparison.run_data import commits
+    from qtha_lab.studies.comparison.found_runs import commits
     from qtha_lab.training import evaluation_variants
 
     if side not in ("test", "eval", "train"):

@@ -111,7 +111,7 @@ def plot(
     from qtha_lab.figures.machinery.export import FORMATS, export_all
     from qtha_lab.figures.machinery.page_style import PageStyle
     from qtha_lab.figures.machinery.provenance import Provenance
-    from qtha_lab.studies.comparison import run_data
+    from qtha_lab.studies.comparison import found_runs
     from qtha_lab.studies.comparison.findings import figures
 
     if unknown := [form for form in forms if form not in FORMATS]:
@@ -119,15 +119,15 @@ def plot(
             f"formats must be of {', '.join(FORMATS)}, got {shortened(', '.join(unknown))}."
         )
     page_style = PageStyle(theme, target, font, points, legend="below")
-    runs = run_data.find_runs(places)
-    for run_id, reason in (problems := run_data.left_out(places)).items():
+    runs = found_runs.find_runs(places)
+    for run_id, reason in (problems := found_runs.left_out(places)).items():
         show(f"left out: {run_id}: unreadable: {reason}", to=sys.stderr)
     every = list(figures(runs, lambda reason: show(reason, to=sys.stderr), names))
     figure_list = _chosen(every, only)
     if list_:
         _list(figure_list, json)
         return
-    origin = Provenance(runs=[run.id for run in runs], commits=run_data.commits(runs))
+    origin = Provenance(runs=[run.id for run in runs], commits=found_runs.commits(runs))
     paths, message = export_all(figure_list, out, forms, page_style=page_style, origin=origin)
     if json:
         print_json(

@@ -12,7 +12,7 @@ from support import command_line
 from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, write_atomically, write_json
-from qtha_lab.studies.comparison import run_data
+from qtha_lab.studies.comparison import found_runs
 from qtha_lab.studies.comparison.circuit_findings import circuits_of
 from qtha_lab.studies.comparison.findings import figures
 from qtha_lab.studies.comparison.table import numbers
@@ -124,10 +124,10 @@ def test_every_page_and_fragment_names_its_runs_and_commits(comparison, tmp_path
 def test_runs_are_named_by_folder_directory_or_id_and_counted_once(comparison, monkeypatch):
     runs = comparison / "runs"
     one = "2026-tiny-qa-lora-s0"
-    assert len(run_data.find_runs([comparison])) == len(run_data.find_runs([runs])) == 4
-    assert [run.id for run in run_data.find_runs([runs / one, runs / one])] == [one]
+    assert len(found_runs.find_runs([comparison])) == len(found_runs.find_runs([runs])) == 4
+    assert [run.id for run in found_runs.find_runs([runs / one, runs / one])] == [one]
     monkeypatch.setenv("QTHA_LAB_RUNS", str(runs))
-    assert [run.id for run in run_data.find_runs([one])] == [one]
+    assert [run.id for run in found_runs.find_runs([one])] == [one]
 
 
 def test_a_folder_without_runs_and_unknown_words_are_refused_in_a_sentence(comparison, tmp_path):
@@ -150,13 +150,13 @@ def test_the_last_record_of_a_step_counts_and_short_ones_are_filled_up():
     def event(step, values):
         return {"kind": "spectrum", "step": step, "layers": {"0.q": values}}
 
-    read = run_data.spectra(
+    read = found_runs.spectra(
         [event(0, [1.0]), event(5, [1.0, 3.0]), event(0, [2.0]), {"kind": "train"}]
     )
     assert read["0.q"].steps == [0, 5]
     assert read["0.q"].values == [[2.0, 0.0], [3.0, 1.0]]
     assert read["0.q"].bonds == {}
-    assert run_data.spectra([{"kind": "spectrum", "step": 1}]) == {}
+    assert found_runs.spectra([{"kind": "spectrum", "step": 1}]) == {}
 
 
 def test_what_a_snapshot_of_a_model_gives_is_what_is_read(tmp_path):
@@ -167,7 +167,7 @@ def test_what_a_snapshot_of_a_model_gives_is_what_is_read(tmp_path):
 
     config = QthaConfig(r=2, waist=8, bond_dim=2, n_layers=1, target_modules=["q_proj"])
     taken = snapshot(get_peft_model(load_model("tiny").model, config))
-    read = run_data.spectra([{"kind": "spectrum", "step": step, **taken} for step in (0, 5)])
+    read = found_runs.spectra([{"kind": "spectrum", "step": step, **taken} for step in (0, 5)])
     layer = next(iter(taken["layers"]))
     assert read[layer].values[1] == taken["layers"][layer]["singular_values"]
     assert read[layer].effective_rank == taken["layers"][layer]["effective_rank"]
@@ -176,7 +176,7 @@ def test_what_a_snapshot_of_a_model_gives_is_what_is_read(tmp_path):
 
 def test_runs_without_spectra_or_circuits_have_the_rest(tmp_path):
     record(tmp_path, "lora", 0, 4.1)
-    names = [figure.name for figure in figures(run_data.find_runs([tmp_path]))]
+    names = [figure.name for figure in figures(found_runs.find_runs([tmp_path]))]
     assert names == ["results", "methods", "seeds_eval_loss", "loss_curves"]
 
 
@@ -196,15 +196,15 @@ def test_recorded_runs_are_small_whole_and_name_no_machine():
 
 
 def test_recorded_runs_are_of_clean_checkouts_and_finished():
-    result = run_data.find_runs([RECORDED])
-    assert all(entry["state"] == "finished" for entry in run_data.entries(result))
-    assert not any("with changes" in commit for commit in run_data.commits(result))
+    result = found_runs.find_runs([RECORDED])
+    assert all(entry["state"] == "finished" for entry in found_runs.entries(result))
+    assert not any("with changes" in commit for commit in found_runs.commits(result))
     assert len({run.experiment.seed for run in result}) == 3
 
 
 def test_the_readme_of_the_data_gives_the_losses_of_the_recorded_runs():
     readme = (data_dir() / "README.md").read_text()
-    table = numbers({"runs": run_data.entries(run_data.find_runs([RECORDED]))})
+    table = numbers({"runs": found_runs.entries(found_runs.find_runs([RECORDED]))})
     for row in table:
         losses = f"{row['eval_loss_start']:.3f} → {row['eval_loss']:.3f}"
         assert f"| `{row['method']}` | 0, 1, 2 | {losses} |" in readme

@@ -21,7 +21,7 @@ from qtha_lab.experiment.run_directory.events import (
 )
 from qtha_lab.figures.loss_curves import from_events
 from qtha_lab.runs import run
-from qtha_lab.studies.comparison import rows, run_data, summarise_runs
+from qtha_lab.studies.comparison import found_runs, rows, summarise_runs
 from qtha_lab.training.summary import measured, wall_seconds
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -147,14 +147,14 @@ def test_a_renamed_run_is_known_by_its_new_name(folder, tmp_path):
     original.path.rename(folder / "my best")
     call("plot", folder, "--out", tmp_path / "out", "--formats", "csv")
     assert (tmp_path / "out" / "loss_curves.csv").exists()
-    (listed,) = run_data.entries(run_data.find_runs([folder]))
+    (listed,) = found_runs.entries(found_runs.find_runs([folder]))
     assert (listed["run_id"], listed["state"], listed["eval_loss"]) == ("my best", "finished", 4.1)
 
 
 def test_a_copied_run_is_a_run_of_its_own(folder, tmp_path):
     original = make(folder)
     shutil.copytree(original.path, folder / "copy")
-    assert {e["run_id"] for e in run_data.entries(run_data.find_runs([folder]))} == {
+    assert {e["run_id"] for e in found_runs.entries(found_runs.find_runs([folder]))} == {
         original.id,
         "copy",
     }
@@ -211,7 +211,7 @@ def read_by_everybody(path):
     last_status(read_tail(path), 10)
     measured(valid)
     wall_seconds(events)
-    run_data.spectra(valid)
+    found_runs.spectra(valid)
     from_events("lora", 0, valid)
     shown = SimpleNamespace(
         id="it", experiment=Experiment(method="lora"), events=lambda at: (valid, 0)

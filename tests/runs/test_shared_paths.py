@@ -8,7 +8,7 @@ from support.command_line import call
 
 from qtha_lab.core import paths
 from qtha_lab.runs.run import list_runs
-from qtha_lab.studies.comparison.run_data import renamed, shared_names
+from qtha_lab.studies.comparison.found_runs import renamed, shared_names
 
 SHARED = ("report.html", "report.json", "report.ipynb", "summary.json", "environment.json")
 

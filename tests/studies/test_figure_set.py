@@ -27,8 +27,8 @@ from qtha_lab.studies.comparison.compared import names_of
 from qtha_lab.studies.comparison.explain import explain
 from qtha_lab.studies.comparison.finding import drawn_seeds
 from qtha_lab.studies.comparison.findings import draw_finding, figures, findings
+from qtha_lab.studies.comparison.found_runs import find_runs
 from qtha_lab.studies.comparison.paired import paired_difference
-from qtha_lab.studies.comparison.run_data import find_runs
 from qtha_lab.studies.comparison.trial_statistics import contenders
 
 SEEDS, ROWS = (10, 11, 12), 8

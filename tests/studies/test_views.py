@@ -21,8 +21,8 @@ from qtha_lab.figures.run_history import run_history, smooth
 from qtha_lab.figures.run_scatter import run_scatter, unbeaten
 from qtha_lab.runs.table.varied import filled, short_labels, varied
 from qtha_lab.studies.comparison.findings import PAGE, draw_finding, figures
+from qtha_lab.studies.comparison.found_runs import find_runs
 from qtha_lab.studies.comparison.over_training import history_of
-from qtha_lab.studies.comparison.run_data import find_runs
 from qtha_lab.studies.comparison.trial_statistics import (
     LEAST_TRIALS,
     Trial,

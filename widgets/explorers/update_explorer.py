@@ -19,7 +19,7 @@ from qtha_lab.figures.spectra import spectra
 from qtha_lab.figures.spectrum_over_training import spectrum_over_training
 from qtha_lab.figures.updates_side_by_side import updates_side_by_side
 from qtha_lab.runs import run
-from qtha_lab.studies.comparison import run_data
+from qtha_lab.studies.comparison import found_runs
 
 from ..kit import boxes
 from ..runs.live_model import Follower
@@ -34,7 +34,7 @@ RANKS = {
 }
 LEADING = (("16", 16), ("64", 64), ("all", None))
 RULE = "Launch with spectrum_every above 0."
-Records = dict[str, run_data.SpectrumHistory]
+Records = dict[str, found_runs.SpectrumHistory]
 
 
 class UpdateModel(Follower, ExplorerModel):
@@ -70,7 +70,7 @@ class UpdateModel(Follower, ExplorerModel):
         self.sources = {key: source for key, _, source in named}
         self.labels = {key: label for key, label, _ in named}
         self.events = {key: list(_events(s)) for key, s in self.sources.items() if not _is_run(s)}
-        self.records = {key: run_data.spectra(events) for key, events in self.events.items()}
+        self.records = {key: found_runs.spectra(events) for key, events in self.events.items()}
         if not self.sources:
             raise Refusal("The explorer has no run.")
         self._follow_all()
@@ -106,7 +106,7 @@ class UpdateModel(Follower, ExplorerModel):
         newest = self.good and self.step == self.offers("step")[-1]
         for key, events in news.items():
             self.events[key] = history([*self.events.get(key, []), *events])
-            self.records[key] = run_data.spectra(self.events[key])
+            self.records[key] = found_runs.spectra(self.events[key])
         if self.good and any(e["kind"] == "spectrum" for events in news.values() for e in events):
             with self.hold_trait_notifications():
                 if newest and self.layer:

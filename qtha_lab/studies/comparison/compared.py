@@ -24,12 +24,12 @@ from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.runs import run
 from qtha_lab.runs.run import Run
 from qtha_lab.runs.table.varied import filled, short_labels
-from qtha_lab.studies.comparison import run_data
+from qtha_lab.studies.comparison import found_runs
 from qtha_lab.studies.comparison.claims import against_the_first, measure_of
+from qtha_lab.studies.comparison.found_runs import described, names_in, renamed, shared_names
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import protocol_sentences
 from qtha_lab.studies.comparison.row_losses import read_items
-from qtha_lab.studies.comparison.run_data import described, names_in, renamed, shared_names
 from qtha_lab.studies.comparison.tuning import at_their_best, family, rates
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Compared:
             Refusal: If `names` is neither.
         """
         before = _summary_beside(chosen)
-        entries = _in_order(run_data.entries(chosen), before)
+        entries = _in_order(found_runs.entries(chosen), before)
         claims = against_the_first(entries, read_items(chosen), _margin(before))
         tuned = any(
             len(by_rate) > 1

@@ -15,12 +15,12 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.runs.run import Run, list_runs
-from qtha_lab.studies.comparison import changes
+from qtha_lab.studies.comparison import edited_comparison
 from qtha_lab.studies.comparison.contenders import timed
+from qtha_lab.studies.comparison.found_runs import described
 from qtha_lab.studies.comparison.protocol import open_sealed_pool
 from qtha_lab.studies.comparison.report import report
 from qtha_lab.studies.comparison.results_of_runs import Results, summarise_runs
-from qtha_lab.studies.comparison.run_data import described
 from qtha_lab.studies.comparison.table import numbers
 from qtha_lab.studies.comparison.tuned_methods import folder_of, tuned
 from qtha_lab.studies.comparison.tuning import at_best_rates
@@ -59,7 +59,7 @@ class ComparisonStudy(Study):
 
     def check_edit(self, described: Comparison) -> None:
         """Refuse an edit that would invalidate runs or trials of the folder."""
-        changes.check_edit(described, self)
+        edited_comparison.check_edit(described, self)
 
     def first_experiments(self) -> list[Experiment]:
         """Return the experiments of a comparison without tuning."""

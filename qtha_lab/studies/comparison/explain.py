@@ -28,12 +28,12 @@ from qtha_lab.studies.comparison.claims import (
     pairs_to_first,
 )
 from qtha_lab.studies.comparison.controls import against_controls, control_pairs
+from qtha_lab.studies.comparison.found_runs import contender_records_of, find_runs
 from qtha_lab.studies.comparison.next_steps import NextStep, Planner, resume_step
 from qtha_lab.studies.comparison.outcomes import outcomes
 from qtha_lab.studies.comparison.paired import what_decides
 from qtha_lab.studies.comparison.protocol import choices_within_noise
 from qtha_lab.studies.comparison.row_losses import TestItems, read_items
-from qtha_lab.studies.comparison.run_data import contender_records_of, find_runs
 from qtha_lab.studies.comparison.tuning import family
 
 NO_EFFECT = {

@@ -28,8 +28,8 @@ from qtha_lab.studies.comparison import (
 )
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.finding import Finding
+from qtha_lab.studies.comparison.found_runs import find_runs
 from qtha_lab.studies.comparison.over_settings import tuned, tuned_rates
-from qtha_lab.studies.comparison.run_data import find_runs
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from qtha_lab.studies.comparison import protocol, tuning
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.differences import missing, stated
 from qtha_lab.studies.comparison.finding import CodeListing, Finding
+from qtha_lab.studies.comparison.found_runs import renamed
 from qtha_lab.studies.comparison.row_losses import read_items
-from qtha_lab.studies.comparison.run_data import renamed
 
 FILE = "comparison.yaml"
 

@@ -19,10 +19,10 @@ from qtha_lab.figures.run_history import Line, run_history
 from qtha_lab.figures.spectra import spectra
 from qtha_lab.figures.spectrum_over_training import spectrum_over_training
 from qtha_lab.figures.updates_side_by_side import updates_side_by_side
-from qtha_lab.studies.comparison import run_data
+from qtha_lab.studies.comparison import found_runs
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.finding import Finding, drawn_seeds, noted
-from qtha_lab.studies.comparison.run_data import SpectrumHistory
+from qtha_lab.studies.comparison.found_runs import SpectrumHistory
 
 ALONG = ("step", "seconds", "tokens")
 OVER_TRAINING: dict[str, tuple[str, str]] = {
@@ -108,7 +108,7 @@ def spectra_at_steps(compared: Compared) -> Figure:
 
     The layer is the one with the largest final singular value.
     """
-    by_run = {run.id: run_data.spectra(compared.events(run)) for run in compared.oldest_first}
+    by_run = {run.id: found_runs.spectra(compared.events(run)) for run in compared.oldest_first}
     largest: dict[str, float] = {}
     for layers in by_run.values():
         for name, of in layers.items():
@@ -130,7 +130,7 @@ def bonds(compared: Compared) -> Figure:
     The run is the newest with recorded bonds; the layer has the highest final entropy.
     """
     for run in reversed(compared.oldest_first):
-        recorded = run_data.spectra(compared.events(run)).values()
+        recorded = found_runs.spectra(compared.events(run)).values()
         if layers := [of for of in recorded if of.bonds]:
             most = max(
                 layers, key=lambda of: sum(value for b in of.bonds.values() for value in b[-1])
@@ -147,7 +147,7 @@ def update_spectra(compared: Compared) -> Finding:
     """Draw one layer over training per method, then final spectra and ranks."""
     recorded, seeds = {}, {}
     for entry in sorted(compared.drawn, key=lambda entry: entry["seed"]):
-        if entry["name"] not in recorded and (of := run_data.spectra(compared.events_of(entry))):
+        if entry["name"] not in recorded and (of := found_runs.spectra(compared.events_of(entry))):
             recorded[entry["name"]], seeds[entry["name"]] = of, compared.seed_of(entry)
     return Finding(figures=[*_spectra_figures(recorded, seeds)] if recorded else [])
 

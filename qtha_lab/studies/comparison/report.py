@@ -16,7 +16,7 @@ from qtha_lab.core.io import make_folder, write_atomically, write_json
 from qtha_lab.core.settings import unknown
 from qtha_lab.experiment.serialisation import code, markdown, notebook_text
 from qtha_lab.studies.comparison.finding import Finding, as_page
-from qtha_lab.studies.comparison.run_data import renamed
+from qtha_lab.studies.comparison.found_runs import renamed
 
 if TYPE_CHECKING:
     from qtha_lab.studies.comparison.compared import Compared

@@ -13,12 +13,12 @@ from qtha_lab.core.io import write_json
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.matched_methods import Contender
 from qtha_lab.runs.run import Run
-from qtha_lab.studies.comparison.changes import left_out
 from qtha_lab.studies.comparison.contenders import contender_records
+from qtha_lab.studies.comparison.edited_comparison import left_out
+from qtha_lab.studies.comparison.found_runs import names_in, renamed, shared_names
 from qtha_lab.studies.comparison.notes import notes
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import protocol_sentences
-from qtha_lab.studies.comparison.run_data import names_in, renamed, shared_names
 from qtha_lab.studies.work import Work
 
 
