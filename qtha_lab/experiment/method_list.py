@@ -21,7 +21,7 @@ from qtha_lab.core.method_styles import cached_method_styles
 from qtha_lab.core.settings import Setting, unknown
 
 log = logging.getLogger(__name__)
-PACKAGES = ("adapters", "ansatze", "simulators")
+PACKAGES = ("adapters", "circuits/ansatze", "simulators")
 _TYPES = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, object, set)}
 
 
@@ -91,7 +91,16 @@ def head_calls() -> list[str]:
     """Return an example call of every classification head."""
     if is_loaded("qtha_lab.adapters.heads"):
         return _live_heads()
-    return cached_declarations("heads", ("heads",), _live_heads)
+    return cached_declarations("heads", ("adapters/heads",), _live_heads)
+
+
+def quantizations() -> list[str]:
+    """Return the stored formats and an example call of every quantisation scheme."""
+    from qtha_lab.models.quantisation.formats import BITS, quantizations
+
+    if BITS.modules:  # members are loaded, perhaps a plugin's
+        return quantizations()
+    return cached_declarations("quantizations", ("models/quantisation",), quantizations)
 
 
 def check_options(method: str, options: Mapping[str, Any]) -> None:
@@ -151,7 +160,7 @@ def _keep(folder: Path) -> None:
     if all(module.startswith(("qtha_lab.", *declared)) for module in modules):
         cached_declarations("methods", PACKAGES, _facts)
         cached_declarations("engines", PACKAGES, _live_engines)
-        cached_declarations("heads", ("heads",), _live_heads)
+        cached_declarations("heads", ("adapters/heads",), _live_heads)
         cached_method_styles()
 
 

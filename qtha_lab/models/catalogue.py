@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import shortened
+from qtha_lab.core.io import shortened, table_suffix
 from qtha_lab.core.paths import as_path, cache_dir, data_dir
 from qtha_lab.core.settings import nearest, unknown
 from qtha_lab.models.weights import weight_files
@@ -257,3 +257,42 @@ def _in_hub_cache(name: str) -> Path | None:
         return None
     folder = Path(config).parent
     return folder if weight_files(folder) else None
+
+
+def public_name(name: str) -> str:
+    """Return the name of a model or task without its folders.
+
+    Example:
+        >>> [public_name(name) for name in ("tiny", "owner/model", "/home/me/texts/mine.jsonl")]
+        ['tiny', 'owner/model', 'mine.jsonl']
+    """
+    name = model_name(name)
+    return as_path(name).resolve().name if is_path(name) else name
+
+
+def public_base(name: str) -> str:
+    """Return the public name of a base model: its hub id if one exists."""
+    model = KNOWN.get(model_name(name))
+    return (model and model.hub_id) or public_name(name)
+
+
+def model_name(name: str) -> str:
+    """Return the name that `load_model` accepts for a model.
+
+    Also resolves the folder that the model was loaded from.
+
+    Example:
+        >>> model_name("/cache/hub/models--owner--model/snapshots/0123")
+        'owner/model'
+    """
+    for model in KNOWN.values():
+        if Path(name) == model.folder:
+            return model.name
+    cached = (part for part in Path(name).parts if part.startswith("models--"))
+    return next(cached, name).removeprefix("models--").replace("--", "/")
+
+
+def is_path(name: str) -> bool:
+    """Return True if a name is a path on this machine."""
+    is_named_so = name.startswith((".", "/", "~")) or bool(table_suffix(name))
+    return name not in KNOWN and (is_named_so or (name != "" and as_path(name).exists()))

@@ -11,7 +11,6 @@ from support.random_circuits import matrix_of
 from support.refusals import refused
 
 from qtha_lab import testing
-from qtha_lab.analysis.circuits.circuit_trace import gate_rows
 from qtha_lab.circuits import (
     GATES,
     Angle,
@@ -26,6 +25,7 @@ from qtha_lab.circuits import (
 from qtha_lab.circuits.ansatze.registry import _without_entanglers
 from qtha_lab.circuits.drawing import commute
 from qtha_lab.circuits.elementary_gates import Part, rotation_y, rotation_z
+from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.experiment.cost.step import count_circuit
 from qtha_lab.figures.circuit_diagram import circuit_diagram
 from qtha_lab.simulators import expval

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from support.refusals import refused
 
 from qtha_lab.analysis import circuits as analysis
-from qtha_lab.analysis.circuits.circuit_trace import gate_rows
 from qtha_lab.circuits import Angle, Circuit, Gate
+from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.circuits.json_text import circuit_of, circuit_text
 from qtha_lab.simulators import expval, expval_z
 

@@ -18,14 +18,14 @@ from qtha_lab.core.declaration_cache import cached_declarations
 from qtha_lab.experiment import method_list
 from qtha_lab.simulators import engine_names
 
-HEAVY = ("torch", "transformers", "peft", "pennylane", "optuna", "pandas", "scipy")
+HEAVY = ("torch", "transformers", "peft", "pennylane", "optuna", "scipy")
 DRAWN = f"""
 import sys
 from widgets import Workbench
 
 bench = Workbench()
 print([module for module in {HEAVY} if module in sys.modules])
-print([card.title for card in bench.setup.methods.cards], len(bench.watch.runs))
+print([card.choice().label for card in bench.setup.methods.cards], len(bench.watch.runs))
 """
 
 
@@ -36,7 +36,6 @@ def drawn(env) -> list[str]:
     ).stdout.splitlines()
 
 
-@pytest.mark.slow
 def test_a_panel_with_runs_is_drawn_before_torch_is_imported(tmp_path):
     for method in ("lora(r=2)", "qtha(r=4,bond_dim=3)"):
         run = run_folder(tmp_path / "runs", method, name="before", steps=9)

@@ -16,8 +16,8 @@ import pytest
 from support.preloaded import PYTHON
 from support.refusals import refused
 
-from qtha_lab.analysis.circuits.circuit_trace import gate_rows
 from qtha_lab.circuits.ansatze import build
+from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.figures.circuit_diagram import circuit_diagram
 from qtha_lab.figures.forest import forest
 from qtha_lab.figures.loss_curves import loss_curves

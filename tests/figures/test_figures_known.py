@@ -8,8 +8,8 @@ import pytest
 from plotly.colors import sample_colorscale, unlabel_rgb
 from support.refusals import refused
 
-from qtha_lab.analysis.circuits.circuit_trace import gate_rows
 from qtha_lab.circuits import Angle, Circuit, Gate
+from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.figures.circuit_diagram import circuit_diagram, depth, hover
 from qtha_lab.figures.circuit_inputs import circuit_inputs
 from qtha_lab.figures.circuit_state import circuit_state, phase_colors

@@ -16,10 +16,9 @@ import traitlets
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment import Comparison, Sweep, Training
-from qtha_lab.experiment.method_list import head_calls
+from qtha_lab.experiment.method_list import head_calls, quantizations
 from qtha_lab.experiment.serialisation import SEVERAL
 from qtha_lab.models import model_names
-from qtha_lab.models.quantisation.formats import quantizations
 from qtha_lab.tasks import task_names, task_settings
 
 from ..kit import boxes

@@ -7,7 +7,6 @@ Engines are faster, but fuse gates.
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from qtha_lab.analysis.circuits.gate_gradients import (
     one_sample,
 )
 from qtha_lab.circuits import Circuit
+from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.core.errors import Refusal
 
 MOST_QUBITS = 12
@@ -177,47 +177,3 @@ def parity_signs(n_qubits: int, wires: tuple[int, ...]) -> np.ndarray:
     """
     mask = sum(1 << (n_qubits - 1 - wire) for wire in wires)
     return 1.0 - 2.0 * (np.bitwise_count(np.arange(2**n_qubits) & mask) % 2)
-
-
-def gate_rows(
-    circuit: Circuit,
-    inputs: Numbers | None = None,
-    params: Numbers | None = None,
-    gradients: Numbers | None = None,
-) -> list[dict[str, Any]]:
-    """Return name, wires and angles of every gate, in order of application.
-
-    Args:
-        circuit: Circuit to convert.
-        inputs: One sample, (n_inputs,); without it, input angles have no value.
-        params: Trainable angles, (n_params,), in radians; without them, they have no value.
-        gradients: Gradient of any value by `params`, (n_params,), added to each trained angle.
-
-    Returns:
-        One dictionary per gate: `name`, `wires`, and in `angles` one dictionary per angle with its
-        `source`, `value` in radians and `gradient`, None where unknown.
-
-    Example:
-        >>> from qtha_lab.circuits import Angle, Gate
-        >>> rotation = Gate("RY", 0, Angle.param(0))
-        >>> gate_rows(Circuit(1, [rotation]), params=[0.5])
-        [{'name': 'RY', 'wires': [0], 'angles': [{'source': 'p0', 'value': 0.5, 'gradient': None}]}]
-    """
-    numbers = {"input": inputs, "param": params}
-
-    def row(angle) -> dict[str, Any]:
-        known = all(numbers[source] is not None for source, _ in angle.variables)
-        value = float(angle.value(np.asarray(inputs), np.asarray(params))) if known else None
-        gradient = None
-        if angle.source == "param" and gradients is not None:
-            gradient = float(gradients[angle.index])
-        return {
-            "source": str(angle),
-            "value": value,
-            "gradient": gradient,
-        }
-
-    return [
-        {"name": gate.name, "wires": list(gate.wires), "angles": [row(a) for a in gate.angles]}
-        for gate in circuit.gates
-    ]

@@ -24,7 +24,8 @@ from qtha_lab.analysis.updates.nonlinearity import best_linear_map
 from qtha_lab.analysis.updates.update import adapted_layers, update_of
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, write_atomically
-from qtha_lab.models.model_card import public_base, write_card
+from qtha_lab.models.catalogue import public_base
+from qtha_lab.models.model_card import write_card
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from qtha_lab.analysis.circuits.circuit_trace import gate_rows
+from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.method_choice import MethodChoice

@@ -7,9 +7,8 @@ has no claim unless the methods with it and without it ran with three common see
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qtha_lab.adapters.registry import controls_of
 from qtha_lab.experiment import method_list
 from qtha_lab.experiment.description import ModelTask, by_model_task
 from qtha_lab.experiment.method_choice import MethodChoice
@@ -17,6 +16,9 @@ from qtha_lab.studies.comparison.claims import Claim, claims
 from qtha_lab.studies.comparison.paired import MARGIN
 from qtha_lab.studies.comparison.row_losses import TestItems
 from qtha_lab.studies.comparison.tuning import at_their_best, family
+
+if TYPE_CHECKING:
+    from qtha_lab.adapters.method import Control
 
 METHOD = "qtha"
 WHOLE, DIRECT = "", "no tensor networks"
@@ -98,6 +100,13 @@ def _is_whole(entry: Mapping[str, Any]) -> bool:
     options = method_list.without_defaults(entry["method"], entry["options"])
     changed = {"use_mpo", "use_linear", "use_circuit", "stand_in", "train_circuit", "ansatz"}
     return entry["method"] == METHOD and not changed & options.keys()
+
+
+def controls_of(method: str, options: Mapping[str, Any]) -> list[Control]:
+    """List the controls of a method, as `adapters.registry.controls_of`, loaded when called."""
+    from qtha_lab.adapters import registry
+
+    return registry.controls_of(method, options)
 
 
 def _variant(title: str, options: Mapping[str, Any]) -> str:

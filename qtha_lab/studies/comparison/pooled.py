@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from qtha_lab.studies.comparison.paired import MARGIN, Verdict
 
@@ -105,6 +104,8 @@ def pool(
         DerSimonian and Laird 1986, Controlled Clinical Trials 7, 177-188; interval by Hartung and
         Knapp 2001, Statistics in Medicine 20, 3875-3889, never narrower than with known variances.
     """
+    from scipy import stats  # not where a page is opened
+
     means = np.array([claim["mean"] for claim in claims])
     variances = np.array([claim["seed_error"] ** 2 + claim["row_error"] ** 2 for claim in claims])
     variances = np.maximum(variances, 1e-12)

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES
@@ -124,6 +123,8 @@ def _point(
 
 def _ends(values: Float[np.ndarray, " seeds"], bars: str) -> tuple[float, float] | None:
     """Return the range, or the 95 % interval of the mean for three values."""
+    from scipy import stats  # not where a page is opened
+
     if bars == "range":
         return float(values.min()), float(values.max())
     if len(values) < LEAST_SEEDS:

@@ -11,8 +11,6 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scipy import special
-
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
 from qtha_lab.experiment.method_choice import MethodChoice
@@ -147,6 +145,8 @@ def noise_sentence(losses: Mapping[str, Sequence[float]], seeds: int) -> str | N
         >>> noise_sentence({"lora": [4.1, 4.1, 4.1, 4.1, 4.1001]}, seeds=5)
         'Rounding noise: 1-ulp perturbations change a difference by at most ±0.0001 nat (1 method).'
     """
+    from scipy import special  # not where a page is opened
+
     if not losses or not seeds:
         return None
     widths = [
