@@ -8,12 +8,13 @@ import pytest
 from tools.stats import TARGETS, sizes
 
 # measured by `make stats`; tests rose for sessions of random delays, cuts and reloads in a browser,
-# code for small changes of a solution as causes of wrong answers, and for routed experts
+# code for small changes of a solution as causes of wrong answers, for routed experts, and for a
+# page that opens without torch
 LIMITS = {
-    "lines with JavaScript and CSS": 109_460,
-    "code lines": 69_280,
-    "files": 682,
-    "tokens": 669_440,
+    "lines with JavaScript and CSS": 109_480,
+    "code lines": 69_290,
+    "files": 683,
+    "tokens": 669_560,
     "lines of tests": 61_280,
 }
 
