@@ -28,14 +28,16 @@ from qtha_lab.experiment.training import Training
 
 LEAST_REPEATS = 5
 MARGIN = 0.02  # nat
+CHOOSES = {"test_rows": 0, "generate_rows": 0, "spectrum_every": 0}  # evaluation rows suffice
 OF_THE_ROWS = ("train_rows", "eval_rows", "test_rows", "perturbation")  # equal for all methods
 
 
 class Tuning(Search):
     """Tuning of every method before the comparison.
 
-    Each method gets the same number of trials, on evaluation rows, with separate seeds. One trial
-    seed chooses another rate than the mean of several in 15 to 33 % of cases.
+    Each method gets the same number of trials, on evaluation rows, with separate seeds. Trials are
+    not tested. One trial seed chooses another rate than the mean of several in 15 to 33 % of
+    cases.
     """
 
     seeds: list[int] = Field(
@@ -138,6 +140,12 @@ class Comparison(MethodsAndSeeds, init=False):
                 "the name, "
                 f"such as {self.task}({call_syntax.write_options(self.task_options)})."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tested(self) -> Self:
+        if self.training.test_rows == 0:
+            raise Refusal("test_rows must be at least 1 in a comparison, got 0.")
         return self
 
     @model_validator(mode="after")
@@ -279,7 +287,8 @@ class Comparison(MethodsAndSeeds, init=False):
     def experiments_of(self, contender: Contender, seeds: Iterable[int]) -> list[Experiment]:
         """Return the experiments of one method in one pair, at its tuned settings if any."""
         if contender.point:
-            sweep = self.sweep_of(contender).replace(seeds=list(seeds))
+            sweep = self.sweep_of(contender)
+            sweep = sweep.replace(seeds=list(seeds), training=contender.training)
             return sweep.experiments_at(contender.choice, contender.point)
         return [
             self._experiment(contender.model_task, contender.method, contender.training, seed)
@@ -305,8 +314,9 @@ class Comparison(MethodsAndSeeds, init=False):
             axes = {n: v for n, v in tuning.axes.items() if place_of(n, methods[0])}
             searched["axes"] = axes or tuning.axes
         shared = self.shared_fields | model_task.fields
+        course = training.replace(**CHOOSES)
         return Sweep(
-            **shared, **searched, methods=list(methods), training=training, scaling=self.scaling
+            **shared, **searched, methods=list(methods), training=course, scaling=self.scaling
         )
 
     def perturbed(self, experiments: Iterable[Experiment]) -> list[Experiment]:

@@ -85,8 +85,9 @@ class Training(Declared, init=False):
     """Training rows; empty uses all."""
     eval_rows: int | None = Field(default=128, ge=1, json_schema_extra=EVALUATION)
     """Evaluation rows, used to choose rates and steps; empty uses all."""
-    test_rows: int | None = Field(default=128, ge=1, json_schema_extra=EVALUATION)
-    """Test rows, evaluated once at the end and equal for all seeds; empty uses all."""
+    test_rows: int | None = Field(default=128, ge=0, json_schema_extra=EVALUATION)
+    """Test rows, evaluated once at the end and equal for all seeds; 0 tests nothing, empty uses
+    all."""
     sealed: bool = Field(default=False, json_schema_extra=EVALUATION)
     """Take the test rows from the sealed pool, which a comparison opens once for each claim."""
     eval_every: int = Field(default=25, ge=1, json_schema_extra={"unit": "steps", **EVALUATION})

@@ -250,8 +250,9 @@ def _check_counts(
     name: str, key: str, sides: Sides, train_rows: int | None, others: dict[str, int | None]
 ) -> None:
     for option, rows in {"train_rows": train_rows, **others}.items():
-        if rows is not None and rows < 1:
-            raise Refusal(f"{option} must be at least 1, got {rows}.")
+        least = 0 if option == "test_rows" else 1
+        if rows is not None and rows < least:
+            raise Refusal(f"{option} must be at least {least}, got {rows}.")
     if min(map(len, sides)) < FEWEST_ROWS:
         raise Refusal(
             f"{name} must have {FEWEST_ROWS} rows or more per side, got {len(sides.train)} to "

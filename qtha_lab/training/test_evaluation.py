@@ -28,10 +28,14 @@ def write_test(
 ) -> None:
     """Record the test rows' losses in `test.json`, and the overall losses as events.
 
+    Does nothing without test rows.
+
     Raises:
         Interrupted: If a stop is requested during the test.
     """
     task = loaded.task
+    if not task.test:
+        return
     if session.is_recorded("test", step) and read_mapping(session.run.test) is not None:
         return
     longest = session.training.max_length

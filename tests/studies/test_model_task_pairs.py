@@ -102,6 +102,25 @@ def test_a_list_of_one_is_that_one_and_old_files_read_as_before():
     assert one.replace(models=["a", "b"]).replace(model="minilm") == one
 
 
+def test_trials_are_neither_tested_nor_asked_and_the_runs_of_their_winner_are():
+    comparison = GRID.replace(training=TINY | {"generate_rows": 3, "spectrum_every": 2})
+    contender = comparison.contenders()[0].replace(point={"learning_rate": 0.01})
+    trial = comparison.sweep_of(contender).training
+    assert (trial.test_rows, trial.generate_rows, trial.spectrum_every) == (0, 0, 0)
+    assert trial.replace(test_rows=8, generate_rows=3, spectrum_every=2) == comparison.training
+    (run,) = comparison.experiments_of(contender, [0])
+    assert run.training == comparison.training
+    assert run.method.learning_rate == 0.01
+
+
+def test_a_folder_of_trials_made_before_trials_were_untested_is_found_again(tmp_path):
+    axes = {"learning_rate": "1e-3..1e-1 log 3"}
+    comparison = Comparison(methods="lora,qtha", tuning={"axes": axes}, seeds=[0, 1])
+    folders = [folder_of(comparison, each, tmp_path).name for each in comparison.contenders()]
+    # printed by `folder_of` at commit 58a1e0fc
+    assert folders == ["tiny-qa-lora-4f9eb4ea", "tiny-qa-qtha-ce9a1055"]
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
@@ -118,6 +137,7 @@ def test_a_list_of_one_is_that_one_and_old_files_read_as_before():
         ({"tuning": {"axes": {"r": [2, 4]}}, "matching": "equal_r"}, "tuning.axes must not hold r with matching=equal_r, which sets it"),
         ({"tuning": {"axes": {"qtha.waist": [8], **RATES}}, "matching": "equal_parameters"}, "tuning.axes must not hold qtha.waist"),
         ({"tuning": {"axes": {"steps": [8, 9]}}, "matching": "equal_seconds"}, "matching=equal_seconds, which sets the steps"),
+        ({"training": {"test_rows": 0}}, "test_rows must be at least 1 in a comparison, got 0"),
         ({"rounding_seed": 10}, "rounding must be at least 5 with rounding_seed=10, got 0"),
     ],
 )  # fmt: skip

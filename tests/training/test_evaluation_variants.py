@@ -33,6 +33,15 @@ def trained(tmp_path_factory):
     return launched
 
 
+def test_a_run_without_test_rows_has_the_losses_of_one_that_is_tested(trained, tmp_path):
+    untested = launch(trained.experiment.replace(training=TRAINING | {"test_rows": 0}), tmp_path)
+    assert untested.wait().state == "finished", untested.log_tail()
+    assert untested.summary["eval_loss"] == trained.summary["eval_loss"]
+    assert untested.summary.get("test_loss") is None
+    assert trained.summary["test_loss"] > 0
+    assert not untested.files.test.exists()
+
+
 @pytest.mark.slow
 def test_as_trained_it_has_the_test_loss_of_its_run(trained):
     cuts = ["W_q", "W_c", "angles"]

@@ -91,6 +91,7 @@ def folder_of(comparison: Comparison, contender: Contender, out: Path) -> Path:
     """
     described = comparison.sweep_of(contender).model_dump(exclude={"trials"})
     described["axes"] = sorted(described["axes"])  # more values per axis are allowed
+    described["training"] = contender.training.model_dump()
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
     words = re.sub(r"[^A-Za-z0-9]+", "-", f"{contender.model_task} {contender.declared}").strip("-")
     return out / FOLDER / f"{words[:60]}-{digest[:8]}"
