@@ -42,7 +42,7 @@ def bench_start(
     rounds: int = 3,
     show: Show = unseen,
 ) -> dict[str, Any]:
-    """Time a run from launch to its first point, and its phases, by kind of start.
+    """Time a run from launch to its first loss, and its phases, by kind of start.
 
     Args:
         model: Base model.
@@ -96,7 +96,7 @@ def _measure(model: str, method: str, steps: int, count: int) -> dict[str, Any]:
             wall[OF_EVENT.get(event["kind"], phase)] += event["t"] - before
             before, phase = event["t"], phase_after(event, phase)
             threads = max(threads, event["count"] if event["kind"] == "threads" else 0)
-            if event["kind"] == "train" and not first:
+            if event["kind"] in ("train", "eval") and not first:
                 first = {"first_point": event["t"] - began, "first_point_cpu": sum(cpu.values())}
     status = run.status()
     if status.state != "finished":

@@ -1,7 +1,9 @@
 """Disk cache of the declarations of slow-loading modules.
 
-A cached value is valid until its code changes. A form shows it without importing the modules. The
-cache is a JSON file per name in the cache folder, which can be deleted at any time.
+A cached value is valid until its code changes. A form shows it without importing torch, which is
+most of the time to open the page (`qtha-lab bench opening` measures both). The cache is a JSON file
+per name in the cache folder, which can be deleted at any time. joblib's and other caches are keyed
+by one function's source, not by all sources of some packages and the versions of libraries.
 """
 
 from __future__ import annotations

@@ -93,17 +93,26 @@ def record_bottlenecks(session: Session, loaded: Loaded, step: int) -> None:
 
 
 class RecordBottlenecks(TrainerCallback):
-    """Callback that records a "bottleneck" event after each evaluation during training.
+    """Callback that records a "bottleneck" event at the start and after each evaluation.
 
-    The events of the first and last step are recorded by `train` and `fine_tune`.
+    The event of the last step is recorded by `fine_tune`. That of the start comes after the first
+    evaluation, which a page shows sooner.
 
     Args:
         record: Appends the event of a step.
         evaluated: Steps that were evaluated; the collection grows during training.
+        is_started: Whether an earlier session of the run recorded the start.
     """
 
-    def __init__(self, record: Callable[[int], None], evaluated: Collection[int]) -> None:
-        self.record, self.evaluated = record, evaluated
+    def __init__(
+        self, record: Callable[[int], None], evaluated: Collection[int], *, is_started: bool
+    ) -> None:
+        self.record, self.evaluated, self.is_started = record, evaluated, is_started
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Record the start."""
+        if state.global_step == 0 and not self.is_started:
+            self.record(0)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         """Record the step if it was just evaluated and training continues.

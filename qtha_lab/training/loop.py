@@ -93,12 +93,12 @@ def train(
         with trainer.accelerator.autocast():
             record_bottlenecks(session, loaded, step)
 
-    bottlenecks = RecordBottlenecks(record, watch.evaluated)
+    bottlenecks = RecordBottlenecks(
+        record, watch.evaluated, is_started=session.is_recorded("bottleneck", 0)
+    )
     every = (*callbacks, *tracker, *phase_callback, *sampling, watch, spectra, bottlenecks)
     for callback in (*every, NameIdleLayers(session.note)):
         trainer.add_callback(callback)
-    if session.start.step == 0 and not session.is_recorded("bottleneck", 0):
-        record(0)
     session.report("running", session.start.note)
     if session.start.step >= session.steps or early.is_over:
         if session.checkpoint is not None:

@@ -1,6 +1,7 @@
 """Reading of pickles of this user, after owner, permission and digest checks.
 
-A pickle runs code when it is loaded, so no byte of an unsigned file reaches `pickle`.
+A pickle runs code when it is loaded, so no byte of an unsigned file reaches `pickle`. Python's
+`pickle` and `hmac` have no such file; numba's own disk cache and submitit load what they find.
 
 Where the system has no user numbers, such as Windows, every file counts as private.
 """

@@ -95,8 +95,12 @@ class TrialScheduler:
                 self.work.resume(run for run, s in states if s in ("stopped", "dead", "failed"))
 
     def _begin_more(self) -> None:
-        """Begin trials while a slot is free, for the method with fewest trials."""
-        while self.work.free(self.sweep.training.threads) > 0:
+        """Begin trials while a slot is free, for the method with fewest trials.
+
+        Trials of a grid depend on no other trial, so one more waits for the next free slot.
+        """
+        ahead = int(self.sweep.search == "grid")
+        while self.work.free(self.sweep.training.threads) + ahead > 0:
             waiting = [study for study in self.studies if study.remaining()]
             if not waiting:
                 return
