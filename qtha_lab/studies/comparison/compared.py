@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
@@ -28,7 +28,7 @@ from qtha_lab.studies.comparison import found_runs
 from qtha_lab.studies.comparison.claims import against_the_first, measure_of
 from qtha_lab.studies.comparison.found_runs import described, names_in, renamed, shared_names
 from qtha_lab.studies.comparison.pivot_table import PivotTable
-from qtha_lab.studies.comparison.protocol import protocol_sentences
+from qtha_lab.studies.comparison.protocol import protocol_sentences, tuning
 from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.studies.comparison.tuning import at_their_best, family, rates
 
@@ -38,6 +38,13 @@ if TYPE_CHECKING:
 Entry = dict[str, Any]
 Events = Callable[[Run], list[dict[str, Any]]]
 NAMES = ("short", "full")
+
+
+class Recorded(NamedTuple):
+    """Value of a method's events, with the drawn seed and the number of seeds."""
+
+    value: Any
+    seed: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,11 @@ class Compared:
         return [sentence for of_model_task in rules.values() for sentence in of_model_task]
 
     @cached_property
+    def tuned(self) -> list[str]:
+        """Sentences on the tuning, for a comparison of one (model, task) pair."""
+        return tuning(self.comparison, self.summary.get("contenders") or [], self.entries)
+
+    @cached_property
     def entries(self) -> list[Entry]:
         """Entries of all ended runs, with label without learning rate under `family`."""
         named = ((with_units(entry), family(entry)) for entry in self.summary["runs"])
@@ -231,9 +243,16 @@ class Compared:
     def _read(self) -> dict[str, list[dict[str, Any]]]:
         return {}  # events of this comparison's runs, which several findings read
 
-    def seed_of(self, entry: Mapping[str, Any]) -> tuple[int, int]:
-        """Return the seed of an entry, and the number of its method's seeds."""
-        return entry["seed"], len({each["seed"] for each in self.by_name()[entry["name"]]})
+    def first_recorded(self, read: Callable[[list[dict[str, Any]]], Any]) -> dict[str, Recorded]:
+        """Read the events of each drawn method's lowest seed whose events have a value."""
+        found = {}
+        for name, entries in self.by_name().items():
+            count = len({entry["seed"] for entry in entries})
+            for entry in sorted(entries, key=lambda entry: entry["seed"]):
+                is_here = entry.get("run_id") in self.runs
+                if name not in found and is_here and (value := read(self.events_of(entry))):
+                    found[name] = Recorded(value, (entry["seed"], count))
+        return found
 
     def by_family(self, entries: list[Entry]) -> dict[str, list[Entry]]:
         """Group entries by method, in the order of the methods."""

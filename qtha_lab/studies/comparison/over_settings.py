@@ -44,31 +44,12 @@ def rates(compared: Compared) -> Finding:
     by_family = tuning.rates(compared.entries)
     if not by_family:
         return Finding(["No run has ended with an evaluation loss yet."])
-    if all(len(by_rate) == 1 for by_rate in by_family.values()):
-        chosen = ", ".join(f"{name} {next(iter(by_rate)):g}" for name, by_rate in by_family.items())
-        ends = {
-            name: [v for values in by_rate.values() for v in values if math.isfinite(v)]
-            for name, by_rate in by_family.items()
-        }
-        sentence = _one_rate_sentence(compared, chosen)
-        return Finding([sentence], [seed_spread(ends)], names=compared.names)
-    sentence = tuning.rates_sentence(compared.entries) or ""
-    return Finding([sentence], [loss_by_rate(compared)], names=compared.names)
-
-
-def _one_rate_sentence(compared: Compared, chosen: str) -> str:
-    if compared.comparison.tuning:
-        return f"Each method ran at the rate of its best trial ({chosen}). Where the seeds ended:"
-    if source := compared.comparison.rates_from:
-        return (
-            f"Not tuned here: each method ran at one learning rate ({chosen}), chosen in"
-            f" {source}. Where the seeds ended:"
-        )
-    return (
-        f"Not tuned: each method ran at one learning rate ({chosen}), so there is no curve, and"
-        " at another rate the order may turn round. `learning_rates` or `tuning` in the"
-        " comparison's file tries several. Where the seeds ended:"
-    )
+    if any(len(by_rate) > 1 for by_rate in by_family.values()):
+        figure = loss_by_rate(compared)
+    else:
+        ends = {name: [v for of in by.values() for v in of] for name, by in by_family.items()}
+        figure = seed_spread({name: [*filter(math.isfinite, of)] for name, of in ends.items()})
+    return Finding(compared.tuned, [figure], names=compared.names)
 
 
 def trials(compared: Compared) -> Finding:
