@@ -114,16 +114,24 @@ def reported(compared: Compared) -> list[Finding]:
     """Return the findings of a report, with one part per model and task."""
     pairs = compared.model_tasks
     if len(pairs) < 2:
-        return [each.of(compared) for each in FINDINGS if {*each.on.split()} & {"top", "report"}]
-    *top, last = (each.of(compared) for each in FINDINGS if each.on in ("top", "across"))
+        return [_of(each, compared) for each in FINDINGS if {*each.on.split()} & {"top", "report"}]
+    *top, last = (_of(each, compared) for each in FINDINGS if each.on in ("top", "across"))
     return [*top, *(_of_pair(compared, number) for number in range(1, len(pairs) + 1)), last]
+
+
+def _of(entry: Entry, compared: Compared) -> Finding:
+    """Return a finding, or the reason why it does not apply."""
+    try:
+        return entry.of(compared)
+    except Refusal as refused:
+        return Finding([str(refused)], name=entry.name, title=entry.title)
 
 
 def _of_pair(whole: Compared, number: int) -> Finding:
     """Return the findings on one model and task of several, as parts of one."""
     pair, name = whole.model_tasks[number - 1], f"cell-{number}"
     compared = whole.of_model_task(pair)
-    parts = [each.of(compared) for each in FINDINGS if "report" in each.on]
+    parts = [_of(each, compared) for each in FINDINGS if "report" in each.on]
     parts = [replace(part, name=f"{name}-{part.name}") for part in parts]
     sentences = [*differences.stated(compared), *compared.protocol]
     tables = differences.results_tables(compared)

@@ -36,47 +36,33 @@ from qtha_lab.studies.comparison.trial_statistics import (
 if TYPE_CHECKING:
     import pandas
 
-MOST_BANDS = 3
-
 
 def rates(compared: Compared) -> Finding:
     """Draw loss against learning rate, or the spread over the seeds at one rate."""
     by_family = tuning.rates(compared.entries)
-    if not by_family:
-        return Finding(["No run has ended with an evaluation loss yet."])
-    if any(len(by_rate) > 1 for by_rate in by_family.values()):
+    ends = {name: [*by.values()] for name, by in by_family.items() if len(by) == 1}
+    if not ends or len(ends) < len(by_family):
         figure = loss_by_rate(compared)
     else:
-        ends = {name: [v for of in by.values() for v in of] for name, by in by_family.items()}
-        figure = seed_spread({name: [*filter(math.isfinite, of)] for name, of in ends.items()})
+        figure = seed_spread({name: [*filter(math.isfinite, of)] for name, (of,) in ends.items()})
     return Finding(compared.tuned, [figure], names=compared.names)
 
 
 def trials(compared: Compared) -> Finding:
     """Draw the expected best result of a comparison against the number of trials."""
+    trial, tried = "a learning rate", _tried_rates(compared.entries)
     if compared.comparison.tuning:
-        of_methods = {
-            record["method"]: [math.inf if loss is None else loss for loss in record["trials"]]
-            for record in compared.summary.get("contenders") or ()
-        }
-        trial = "a point on the axes of the tuning"
-        seeds = "the tuning's seeds"
-    else:
-        of_methods = _tried_rates(compared.entries)
-        trial, seeds = "a learning rate", "its seeds"
-        if all(len(values) < 2 for values in of_methods.values()):
-            return Finding(
-                [
-                    "Each method was tried at one learning rate: there is no search whose length"
-                    " could be weighed."
-                ]
-            )
-    budgets = {name: of for name, values in of_methods.items() if (of := budget(values))}
-    if not budgets:
-        return Finding(["Every trial diverged: there is no best one."])
-    sentence = f"A trial is {trial}; its value is the mean evaluation loss over {seeds}."
-    figure = best_of_trials(budgets, bands=len(budgets) <= MOST_BANDS)
-    return Finding([sentence], [figure], names=compared.names)
+        trial, tried = (
+            "a point on the axes of the tuning",
+            {
+                record["method"]: [math.inf if loss is None else loss for loss in record["trials"]]
+                for record in compared.summary.get("contenders") or ()
+            },
+        )
+    elif all(len(values) < 2 for values in tried.values()):
+        raise Refusal("Each method was tried at one learning rate: there is no search to weigh.")
+    sentence = f"A trial is {trial}; its value is the mean evaluation loss over its seeds."
+    return Finding([sentence], [_best_of(tried)], names=compared.names)
 
 
 def _tried_rates(entries: Sequence[Entry]) -> dict[str, list[float]]:
@@ -190,12 +176,14 @@ def scatter(
 
 def best_of(compared: Compared, y: str = "eval_loss") -> Figure:
     """Draw the expected best result of each method against the number of trials."""
+    trials = {name: trials_of(rows, y) for name, rows in contenders(compared.frame).items()}
+    return _best_of({name: [t.value for t in of] for name, of in trials.items()}, y)
+
+
+def _best_of(tried: Mapping[str, Sequence[float]], y: str = "eval_loss") -> Figure:
+    """Draw the expected best of the values of each method."""
     lower = MEASURES[y].better == "lower"
-    budgets = {
-        method: curve
-        for method, rows in contenders(compared.frame).items()
-        if (curve := budget([trial.value for trial in trials_of(rows, y)], lower))
-    }
+    budgets = {name: curve for name, values in tried.items() if (curve := budget(values, lower))}
     if not budgets:
         raise Refusal(f"A trial must have ended with a value of {y}, got none.")
     return best_of_trials(budgets, y)
