@@ -20,14 +20,9 @@ def notes(
     verdicts: Sequence[str] = (),
     protocol: Mapping[ModelTask, Sequence[str]] | None = None,
 ) -> list[str]:
-    """Return sentences on the results and limits of a table of runs.
+    """Return sentences on the results and limits of the runs of a comparison.
 
-    Args:
-        entries: Entries as in `summary.json` under `runs`.
-        expected: Number of planned runs.
-        verdicts: Sentences on the differences between methods (see `claims`).
-        protocol: Sentences of the comparison protocol, by (model, task) pair (see `protocol`);
-            None describes the learning rates only.
+    The sentences of its protocol are those of `protocol`; None describes the learning rates only.
 
     Example:
         >>> run = {"label": "lora", "method": "lora", "seed": 0, "state": "finished",
@@ -35,46 +30,45 @@ def notes(
         >>> notes([run], expected=2)[0]
         '1 of 2 runs have not ended yet.'
     """
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    of_model_tasks = {
-        model_task: of_model_task(
-            in_model_task,
-            tuning_of(in_model_task) if protocol is None else protocol.get(model_task, ()),
-        )
-        for model_task, in_model_task in by_model_task(entries).items()
+    by_pair = {
+        pair: [
+            *_stated(NOTES, of),
+            *(tuning_of(of) if protocol is None else protocol.get(pair, [])),
+        ]
+        for pair, of in by_model_task(entries).items()
     }
-    sentences = [
-        *missing(entries, expected),
-        *over_model_tasks(of_model_tasks),
-        seeds(finished),
-        *verdicts,
-    ]
+    sentences = [*missing(entries, expected), *over_model_tasks(by_pair), seeds(entries), *verdicts]
     return [sentence for sentence in sentences if sentence]
-
-
-def of_model_task(entries: list[dict[str, Any]], protocol: Sequence[str] = ()) -> list[str]:
-    """Return sentences on the runs of one (model, task) pair."""
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    return [*_stated(NOTES, finished), *protocol]
 
 
 def in_words(entries: list[dict[str, Any]]) -> list[str]:
     """Return the sentences on the runs of one (model, task) pair that `explain` states."""
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    return [*_stated((sizes, outlying_sentences), finished), *tuning_of(finished)]
+    return _stated((sizes, outlying_sentences), entries) + tuning_of(entries)
 
 
-def _stated(notes: Iterable[Note], finished: list[dict[str, Any]]) -> list[str]:
-    stated = [note(finished) for note in notes]
+def _stated(notes: Iterable[Note], entries: list[dict[str, Any]]) -> list[str]:
+    stated = [note(_finished(entries)) for note in notes]
     lists = [[found] if isinstance(found, str) else found or [] for found in stated]
     return [sentence for sentences in lists for sentence in sentences]
 
 
+def _finished(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for entry in entries if entry["state"] == "finished"]
+
+
 def tuning_of(entries: list[dict[str, Any]], rates_from: str = "") -> list[str]:
     """Describe the selection of learning rates, or state that there was none."""
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    sentence = tuning.rates_sentence(entries) or learning_rates(finished, rates_from)
-    return [sentence] if sentence else []
+    if sentence := tuning.rates_sentence(entries):
+        return [sentence]
+    rates = {entry["label"]: entry["learning_rate"] for entry in _finished(entries)}
+    if not rates:
+        return []
+    beside = [f"{label} {rate:g}" for label, rate in rates.items() if "learning_rate=" not in label]
+    peaks = f"Peak learning rates: {', '.join(beside) or 'as in the names'}."
+    if rates_from:
+        return [f"Not tuned here: learning rates were chosen in {rates_from}. {peaks}"]
+    reversal = "" if len(rates) < 2 else "; another learning rate may reverse the order"
+    return [f"Not tuned: no setting was chosen among several{reversal}. {peaks}"]
 
 
 def over_model_tasks(sentences: Mapping[ModelTask, Sequence[str]]) -> list[str]:
@@ -220,27 +214,11 @@ def _by_family(entries: list[dict[str, Any]], name: str) -> dict[str, set[Any]]:
     return values
 
 
-def learning_rates(entries: list[dict[str, Any]], rates_from: str = "") -> str | None:
-    """State the learning rate of each method and that no tuning here selected it."""
-    rates = {entry["label"]: entry["learning_rate"] for entry in entries}
-    if not rates:
-        return None
-    beside = {label: rate for label, rate in rates.items() if "learning_rate=" not in label}
-    text = ", ".join(f"{label} {rate:g}" for label, rate in beside.items()) or "as in the names"
-    if rates_from:
-        return (
-            f"Not tuned here: learning rates were chosen in {rates_from}. Peak learning rates:"
-            f" {text}."
-        )
-    reversal = "" if len(rates) < 2 else "; another learning rate may reverse the order"
-    return f"Not tuned: no setting was chosen among several{reversal}. Peak learning rates: {text}."
-
-
 def seeds(entries: list[dict[str, Any]]) -> str | None:
-    """State the statistical weight of the number of seeds."""
-    if not entries:
+    """State the statistical weight of the number of seeds with a finished run."""
+    count = len({entry["seed"] for entry in _finished(entries)})
+    if not count:
         return None
-    count = len({entry["seed"] for entry in entries})
     if count == 1:
         return (
             "One seed: a difference between methods may be chance. Take three or more to compare."

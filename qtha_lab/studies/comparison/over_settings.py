@@ -131,14 +131,7 @@ def parallel(
     y: str = "eval_loss",
     brushed: Collection[str] = (),
 ) -> Figure:
-    """Draw one line per run through its differing settings to its result.
-
-    Args:
-        compared: Compared runs.
-        axes: Settings; none takes those that differ.
-        y: Result on the last axis.
-        brushed: Ids of highlighted runs.
-    """
+    """Draw one line per run through settings, by default those that differ, to its result."""
     names = list(axes) or varied(compared.frame)
     if not names:
         raise Refusal(
@@ -158,16 +151,7 @@ def scatter(
     log_y: bool = False,
     brushed: Collection[str] = (),
 ) -> Figure:
-    """Draw two measures or settings, with the Pareto-optimal runs.
-
-    Args:
-        compared: Compared runs.
-        x: Measure or setting along the horizontal axis.
-        y: Measure along the vertical axis.
-        log_x: Use a logarithmic horizontal axis.
-        log_y: Use a logarithmic vertical axis.
-        brushed: Ids of highlighted runs.
-    """
+    """Draw two measures or settings, with the Pareto-optimal runs; options as of `run_scatter`."""
     points = _points(compared)
     if not any(x in point["values"] and y in point["values"] for point in points):
         raise Refusal(f"A run must have both {x} and {y}, got none.")

@@ -59,17 +59,7 @@ def curves(
     log_y: bool = False,
     bands: bool = True,
 ) -> Figure:
-    """Draw quantities recorded over training.
-
-    Args:
-        compared: Compared runs.
-        x: Horizontal axis, from `ALONG`.
-        y: Quantity, from `OVER_TRAINING`.
-        smoothing: Weight of the previous values, from 0.
-        log_x: Use a logarithmic horizontal axis.
-        log_y: Use a logarithmic vertical axis.
-        bands: Draw seeds as a band.
-    """
+    """Draw a quantity of `OVER_TRAINING` along one of `ALONG`; options as of `run_history`."""
     if y not in OVER_TRAINING:
         raise Refusal(f"y must be one of {', '.join(OVER_TRAINING)}, got {y}.")
     if x not in ALONG:
