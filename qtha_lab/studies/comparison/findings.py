@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -192,13 +193,8 @@ def _named(figure: Figure, pair: ModelTask, pairs: int) -> Figure:
     """Name a figure, with its model and task among several, for a file."""
     name = f"{figure.name}_{pair}" if pairs > 1 else figure.name
     title = name_in(figure.title or figure.name, pair, pairs) if pairs > 1 else figure.title
-    return replace(figure, name=_file_name(name), title=title)
-
-
-def _file_name(name: str) -> str:
-    """Return a name of letters, digits, dots, dashes and single underscores."""
-    slug = "".join(c if c.isalnum() or c in ".-" else "_" for c in name)
-    return "_".join(filter(None, slug.split("_")))
+    file_name = re.sub(r"(_|[^\w.-])+", "_", name).strip("_")
+    return replace(figure, name=file_name, title=title)
 
 
 def draw_finding(name: str, sources: Iterable[str | Path | Run], **options: Any) -> Figure:
