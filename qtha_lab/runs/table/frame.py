@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.metrics import MEASURES
+from qtha_lab.core.metrics import MEASURES, with_units
 from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.description import ModelTask
+from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.run_directory.disk import bytes_used
 from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.runs.table.columns import (
     DISK,
+    FACTS,
     SAME,
     check_column,
     in_order,
@@ -60,6 +63,40 @@ def as_frame(rows: Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
 def without_nan(table: pandas.DataFrame) -> pandas.DataFrame:
     """Return a frame of plain objects, missing values as None."""
     return table.astype(object).where(table.notna(), None)
+
+
+def results_frame(rows: pandas.DataFrame | Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
+    """Return the runs of a summary as a frame, one per row; a frame stays as it is.
+
+    Adds the pair `model_task` and `family`, the label without learning rate. A missing value is
+    None. A row without a state is of a finished run.
+    """
+    import pandas
+
+    if isinstance(rows, pandas.DataFrame):
+        return rows
+    table = pandas.DataFrame([_result(row) for row in rows], dtype=object)
+    return without_nan(table.reindex(columns=[*dict.fromkeys((*FACTS, *MEASURES, *table.columns))]))
+
+
+def _result(row: Mapping[str, Any]) -> dict[str, Any]:
+    state = row.get("state", "finished")
+    facts = {name: value for name, value in row.items() if name not in MEASURES}
+    derived = {"state": state, "family": family(row), "model_task": ModelTask.of(row)}
+    return facts | with_units(_measured(row, state)) | derived
+
+
+def family(row: Mapping[str, Any]) -> str:
+    """Return the label of a run without its learning rate.
+
+    Example:
+        >>> family({"method": "lora", "options": {"r": 2}, "label": "lora(r=2,learning_rate=0.01)"})
+        'lora(r=2)'
+    """
+    if "options" not in row:
+        return row["label"]
+    layers = row.get("target_modules")
+    return MethodChoice(name=row["method"], options=row["options"], target_modules=layers).label
 
 
 def values(run: Run, disk: bool = False) -> dict[str, Any]:

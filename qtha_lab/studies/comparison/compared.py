@@ -23,6 +23,7 @@ from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.runs import run
 from qtha_lab.runs.run import Run
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.runs.table.varied import filled, short_labels
 from qtha_lab.studies.comparison import found_runs
 from qtha_lab.studies.comparison.claims import against_the_first, measure_of
@@ -100,12 +101,10 @@ class Compared:
         before = _summary_beside(chosen)
         entries = _in_order(found_runs.entries(chosen), before)
         claims = against_the_first(entries, read_items(chosen), _margin(before))
-        tuned = any(
-            len(by_rate) > 1
-            for of in by_model_task(entries).values()
-            for by_rate in rates(of).values()
-        )
-        drawn = (tuned and at_their_best(entries)) or entries
+        runs = results_frame(entries)
+        pairs = runs.groupby("model_task", sort=False)
+        tuned = any(len(by_rate) > 1 for _, of in pairs for by_rate in rates(of).values())
+        drawn = (tuned and at_their_best(runs).to_dict("records")) or entries
         named = names_of((entry["label"] for entry in drawn), names)
         summary = {
             "runs": entries,
@@ -152,7 +151,7 @@ class Compared:
     @cached_property
     def best(self) -> list[Entry]:
         """Entries of finished runs at the best learning rate of their method."""
-        return at_their_best(self.entries)
+        return at_their_best(self.frame).to_dict("records")
 
     @cached_property
     def drawn(self) -> list[Entry]:
@@ -204,6 +203,11 @@ class Compared:
 
     @cached_property
     def frame(self) -> pandas.DataFrame:
+        """Runs of the summary with their results, one per row, in order."""
+        return results_frame(self.summary["runs"])
+
+    @cached_property
+    def settings(self) -> pandas.DataFrame:
         """Settings and measures of the chosen runs, oldest first."""
         return filled(self.chosen or ())
 
@@ -216,7 +220,7 @@ class Compared:
     @cached_property
     def labels(self) -> dict[str, str]:
         """Short labels of the chosen runs, by run id."""
-        return short_labels(self.frame)
+        return short_labels(self.settings)
 
     def events_of(self, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the valid events of an entry's run, or those of the entry."""

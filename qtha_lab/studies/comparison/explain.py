@@ -110,7 +110,10 @@ def findings_of(
     every = [*to_first, *against_controls(entries, items)]
     claimed = {(claim.model_task, claim.first, claim.second): claim for claim in every}
     found = Findings([], to_first, [])
-    model_tasks, best = by_model_task(entries), by_model_task(tuning.at_their_best(entries))
+    model_tasks, best = (
+        by_model_task(entries),
+        by_model_task(tuning.at_their_best(entries).to_dict("records")),
+    )
     for model_task, in_model_task in model_tasks.items():
         place = name_in("", model_task, len(model_tasks))
         for pair in [*pairs_to_first(in_model_task), *of_controls[model_task]]:

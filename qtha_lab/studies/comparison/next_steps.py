@@ -107,7 +107,7 @@ class Planner:
         self.rates = tuning.rates(entries)
         self.best = tuning.best_rates(entries)
         self.seeds = sorted({entry["seed"] for entry in entries})
-        chosen = {family(entry): entry for entry in tuning.at_their_best(entries)}
+        chosen = {each["family"]: each for each in tuning.at_their_best(entries).to_dict("records")}
         by_id = {run.id: run for run in self.runs}
         self.choices = {
             name: by_id[entry["run_id"]].experiment.method

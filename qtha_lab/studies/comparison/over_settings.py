@@ -111,7 +111,7 @@ def _tried_rates(entries: Sequence[Entry]) -> dict[str, list[float]]:
 
 def tuned(compared: Compared) -> bool:
     """Return True if a method was run with several settings."""
-    return are_tuned(compared.frame)
+    return are_tuned(compared.settings)
 
 
 def tuned_rates(compared: Compared) -> bool:
@@ -149,7 +149,7 @@ def _ends_of_entries(compared: Compared, y: str) -> list[End]:
 
 
 def _ends_of_runs(compared: Compared, y: str) -> list[End]:
-    table = compared.frame
+    table = compared.settings
     names = short_labels(table, ["learning_rate"])
     ended = table[table["state"].eq("diverged") | table[y].notna()]
     return [
@@ -172,13 +172,13 @@ def parallel(
         y: Result on the last axis.
         brushed: Ids of highlighted runs.
     """
-    names = list(axes) or varied(compared.frame)
+    names = list(axes) or varied(compared.settings)
     if not names:
         raise Refusal(
             "The runs must differ in a setting other than the seed, got none. There is no axis "
             "to draw."
         )
-    if not compared.frame[y].notna().any():
+    if not compared.settings[y].notna().any():
         raise Refusal(f"A run must have ended with a value of {y}, got none.")
     return parallel_coordinates(_points(compared), names, y, brushed)
 
@@ -212,7 +212,7 @@ def best_of(compared: Compared, y: str = "eval_loss") -> Figure:
     lower = MEASURES[y].better == "lower"
     budgets = {
         method: curve
-        for method, rows in contenders(compared.frame).items()
+        for method, rows in contenders(compared.settings).items()
         if (curve := budget([trial.value for trial in trials_of(rows, y)], lower))
     }
     if not budgets:
@@ -223,7 +223,7 @@ def best_of(compared: Compared, y: str = "eval_loss") -> Figure:
 def importances(compared: Compared, y: str = "eval_loss") -> Figure:
     """Draw each setting's share of the variance of results, per method."""
     shares, counts, reasons = {}, {}, []
-    for method, members in compared.frame.groupby("method", sort=False):
+    for method, members in compared.settings.groupby("method", sort=False):
         of_method, settings = trials_of(members, y), varied(members)
         if not settings:
             reasons.append(f"{method}: no setting was varied")
@@ -238,7 +238,7 @@ def importances(compared: Compared, y: str = "eval_loss") -> Figure:
 
 
 def _points(compared: Compared) -> list[RunPoint]:
-    return points_of(compared.frame, compared.labels)
+    return points_of(compared.settings, compared.labels)
 
 
 def points_of(table: pandas.DataFrame, labels: Mapping[str, str]) -> list[RunPoint]:

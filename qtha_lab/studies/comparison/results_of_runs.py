@@ -40,6 +40,7 @@ def summary_of(
         several (model, task) pairs `pooled`, the pooled differences.
     """
     # imported here, since lists of runs do not need NumPy and SciPy
+    from qtha_lab.runs.table.frame import results_frame
     from qtha_lab.studies.comparison import tuning
     from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
     from qtha_lab.studies.comparison.controls import against_controls, decompose
@@ -47,14 +48,15 @@ def summary_of(
     from qtha_lab.studies.comparison.row_losses import read_items
 
     items = read_items(ended)
-    rounding = tuning.losses(tuning.repeats_of(repeats, entries))
-    claims = against_the_first(entries, items, comparison.margin)
-    parts = decompose(entries, items, comparison.margin)
+    runs = results_frame(entries)
+    rounding = {n: [*of["test_loss"]] for n, of in tuning.repeats_of(repeats, runs).items()}
+    claims = against_the_first(runs, items, comparison.margin)
+    parts = decompose(runs, items, comparison.margin)
     of_parts = {(row.claim.first, row.claim.second) for row in parts}
-    controls = against_controls(entries, items, comparison.margin)
+    controls = against_controls(runs, items, comparison.margin)
     sentences = [claim.sentence for claim in claims]
     sentences += robustness_sentences(claims)
-    sentences += [lacking.sentence for lacking in without_a_loss(entries)]
+    sentences += [lacking.sentence for lacking in without_a_loss(runs)]
     sentences += [tuning.noise_sentence(rounding, len(comparison.seeds)) or ""]
     summary: dict[str, Any] = {
         "comparison": comparison.model_dump(),
