@@ -9,6 +9,7 @@ from qtha_lab import launch, list_runs
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import RunDir, queue, read_mapping
 from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies import study, work
 from qtha_lab.studies.comparison import notes, run_comparison
 from qtha_lab.studies.comparison.claims import against_the_first
@@ -247,11 +248,13 @@ def test_one_seed_is_said_to_prove_nothing():
 
 
 def test_a_different_start_is_said_with_its_size():
-    message = notes.same_start([entry("lora", 0, 1.0), entry("qtha", 0, 1.0, start=6.5)])
+    message = notes.same_start(
+        results_frame([entry("lora", 0, 1.0), entry("qtha", 0, 1.0, start=6.5)])
+    )
     assert message.startswith("The methods did not start from the same evaluation loss")
     assert "0.5" in message
     seeds_differ = [entry("lora", s, 1.0, start=6.0 + s) for s in (0, 1)]
-    assert notes.same_start(seeds_differ) is None
+    assert notes.same_start(results_frame(seeds_differ)) is None
 
 
 def test_parameters_are_held_against_the_largest_lora():
@@ -261,7 +264,7 @@ def test_parameters_are_held_against_the_largest_lora():
         entry("qtha", 0, 1, parameters=150),
         entry("qtha(waist=256)", 0, 1, parameters=300),
     ]
-    message = notes.sizes(entries)
+    message = notes.sizes(results_frame(entries))
     assert "qtha trains 150 parameters, 25% fewer than lora(r=8) (200)." in message
     assert "qtha(waist=256) trains 300 parameters, 50% more than lora(r=8) (200)." in message
 

@@ -30,10 +30,10 @@ def why(compared: Compared) -> Finding:
     if not compared.runs:
         return Finding(["The directories of the runs are not here to be read."])
     facts = {}
-    for name, entries in compared.by_name().items():
-        first = [e for e in entries if e.get("run_id", "") in compared.runs][:1]
-        if by_run := [blocks for e in first if (blocks := by_block(compared.events_of(e)))]:
-            facts[name] = by_run[0]
+    here = compared.drawn[compared.drawn["run_id"].isin([*compared.runs])]
+    for row in here.drop_duplicates("name").to_dict("records"):
+        if blocks := by_block(compared.events_of(row)):
+            facts[row["name"]] = blocks
     if not facts:
         sentence = (
             "No run recorded what a circuit is fed: none of these methods has one, or they ran"
@@ -87,8 +87,9 @@ def diagrams(compared: Compared) -> Finding:
 
 
 def _experiments(compared: Compared) -> dict[str, Experiment | Reproduced]:
-    first = {name: entries[0] for name, entries in compared.by_name().items()}
-    return {name: compared.runs[entry["run_id"]].experiment for name, entry in first.items()}
+    first = compared.drawn.drop_duplicates("name")
+    runs = zip(first["name"], first["run_id"], strict=True)
+    return {name: compared.runs[run_id].experiment for name, run_id in runs}
 
 
 def circuits_of(experiment: Experiment | Reproduced) -> list[Any]:
@@ -135,13 +136,13 @@ def circuit_numbers(compared: Compared) -> Finding:
     """Draw recorded circuit inputs and outputs, at first and last step and over training."""
     with_circuit = {name for name, of in _experiments(compared).items() if _has_circuit(of)}
     inputs, histories, seeds = {}, {}, {}
-    for entry in sorted(compared.drawn, key=lambda entry: entry["seed"]):
-        name = entry["name"]
+    for row in compared.drawn.sort_values("seed", kind="stable").to_dict("records"):
+        name = row["name"]
         if name in with_circuit and name not in histories:
-            events = compared.events_of(entry)
+            events = compared.events_of(row)
             if history := over_steps(events):
                 inputs[name], histories[name] = by_block(events), history
-                seeds[name] = compared.seed_of(entry)
+                seeds[name] = compared.seed_of(row)
     if not histories:
         return Finding()
     figures = [circuit_inputs(inputs)]

@@ -23,7 +23,7 @@ from qtha_lab.figures.setting_importance import setting_importance
 from qtha_lab.runs.table.columns import settings_in
 from qtha_lab.runs.table.varied import short_labels, varied
 from qtha_lab.studies.comparison import tuning
-from qtha_lab.studies.comparison.compared import Compared, Entry
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.finding import Finding
 from qtha_lab.studies.comparison.trial_statistics import (
     are_tuned,
@@ -41,7 +41,7 @@ MOST_BANDS = 3
 
 def rates(compared: Compared) -> Finding:
     """Draw loss against learning rate, or the spread over the seeds at one rate."""
-    by_family = tuning.rates(compared.entries)
+    by_family = tuning.rates(compared.frame)
     if not by_family:
         return Finding(["No run has ended with an evaluation loss yet."])
     if all(len(by_rate) == 1 for by_rate in by_family.values()):
@@ -52,7 +52,7 @@ def rates(compared: Compared) -> Finding:
         }
         sentence = _one_rate_sentence(compared, chosen)
         return Finding([sentence], [seed_spread(ends)], names=compared.names)
-    sentence = tuning.rates_sentence(compared.entries) or ""
+    sentence = tuning.rates_sentence(compared.frame) or ""
     return Finding([sentence], [loss_by_rate(compared)], names=compared.names)
 
 
@@ -81,7 +81,7 @@ def trials(compared: Compared) -> Finding:
         trial = "a point on the axes of the tuning"
         seeds = "the tuning's seeds"
     else:
-        of_methods = _tried_rates(compared.entries)
+        of_methods = _tried_rates(compared.frame)
         trial, seeds = "a learning rate", "its seeds"
         if all(len(values) < 2 for values in of_methods.values()):
             return Finding(
@@ -98,11 +98,11 @@ def trials(compared: Compared) -> Finding:
     return Finding([sentence], [figure], names=compared.names)
 
 
-def _tried_rates(entries: Sequence[Entry]) -> dict[str, list[float]]:
+def _tried_rates(runs: pandas.DataFrame) -> dict[str, list[float]]:
     """Return mean losses of the learning rates with most seeds, by method, in run order."""
-    order = list(dict.fromkeys(entry.get("learning_rate") for entry in entries))
+    order = runs["learning_rate"].unique()
     tried = {}
-    for name, by_rate in tuning.rates(entries).items():
+    for name, by_rate in tuning.rates(runs).items():
         most = max(map(len, by_rate.values()))
         whole = {rate: values for rate, values in by_rate.items() if len(values) == most}
         tried[name] = [float(np.mean(whole[rate])) for rate in order if rate in whole]
@@ -116,7 +116,7 @@ def tuned(compared: Compared) -> bool:
 
 def tuned_rates(compared: Compared) -> bool:
     """Return True if a method was run at several learning rates."""
-    tried = tuning.rates(compared.entries).values()
+    tried = tuning.rates(compared.frame).values()
     return tuned(compared) and any(len(by_rate) > 1 for by_rate in tried)
 
 
@@ -129,22 +129,20 @@ def measures_of(table: pandas.DataFrame) -> list[str]:
 
 def loss_by_rate(compared: Compared, y: str = "eval_loss") -> Figure:
     """Draw each method's final measure against the learning rate."""
-    ends = _ends_of_entries(compared, y) if compared.chosen is None else _ends_of_runs(compared, y)
+    ends = _ends_of_summary(compared, y) if compared.chosen is None else _ends_of_runs(compared, y)
     if not ends:
         raise Refusal("The loss against the learning rate must have an ended run, got none.")
     return loss_against_rate(ends, y)
 
 
-def _ends_of_entries(compared: Compared, y: str) -> list[End]:
+def _ends_of_summary(compared: Compared, y: str) -> list[End]:
+    runs = compared.frame.dropna(subset="learning_rate")
+    ended = runs[runs["state"].eq("diverged") | runs[y].notna()]
     return [
-        End(
-            label=entry["family"],
-            seed=entry["seed"],
-            learning_rate=entry["learning_rate"],
-            value=None if entry["state"] == "diverged" else entry[y],
+        End(label=label, seed=seed, learning_rate=rate, value=value)
+        for label, seed, rate, value in ended[["family", "seed", "learning_rate", y]].itertuples(
+            index=False
         )
-        for entry in compared.entries
-        if "learning_rate" in entry and (entry["state"] == "diverged" or entry.get(y) is not None)
     ]
 
 

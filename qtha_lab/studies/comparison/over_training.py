@@ -44,8 +44,8 @@ def losses(compared: Compared) -> Figure:
     """Draw training and evaluation losses over training, by method."""
     return loss_curves(
         series
-        for entry in compared.drawn
-        for series in from_events(entry["name"], entry["seed"], compared.events_of(entry))
+        for row in compared.drawn.to_dict("records")
+        for series in from_events(row["name"], row["seed"], compared.events_of(row))
     )
 
 
@@ -146,9 +146,9 @@ def bonds(compared: Compared) -> Figure:
 def update_spectra(compared: Compared) -> Finding:
     """Draw one layer over training per method, then final spectra and ranks."""
     recorded, seeds = {}, {}
-    for entry in sorted(compared.drawn, key=lambda entry: entry["seed"]):
-        if entry["name"] not in recorded and (of := found_runs.spectra(compared.events_of(entry))):
-            recorded[entry["name"]], seeds[entry["name"]] = of, compared.seed_of(entry)
+    for row in compared.drawn.sort_values("seed", kind="stable").to_dict("records"):
+        if row["name"] not in recorded and (of := found_runs.spectra(compared.events_of(row))):
+            recorded[row["name"]], seeds[row["name"]] = of, compared.seed_of(row)
     return Finding(figures=[*_spectra_figures(recorded, seeds)] if recorded else [])
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES, Measure, recorded, with_units, written
-from qtha_lab.experiment.description import ModelTask, by_model_task
+from qtha_lab.experiment.description import by_model_task
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison.notes import SIDE_BY_SIDE
 from qtha_lab.studies.comparison.protocol import NOT_TUNED, matches
-from qtha_lab.studies.comparison.tuning import family, rates
+from qtha_lab.studies.comparison.tuning import rates
+
+if TYPE_CHECKING:
+    import pandas
 
 PLACE = ("model", "task", "method")  # columns that identify a row; model and task only if they vary
 ALWAYS = (*PLACE, "parameters", "seeds", "matching", "tuning")
@@ -33,25 +37,22 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """
     averaged = [name for name in recorded() if name != "trainable_parameters"]
     groups = []
-    by_row: dict[tuple[ModelTask, str], list[dict[str, Any]]] = {}
-    for entry in summary["runs"]:
-        by_row.setdefault((ModelTask.of(entry), entry["label"]), []).append(entry)
-    for (model_task, label), entries in by_row.items():
-        finished = [entry for entry in entries if entry.get("state", "finished") == "finished"]
+    for (model_task, label), runs in results_frame(summary["runs"]).groupby(
+        ["model_task", "label"], sort=False
+    ):
+        finished = runs[runs["state"].eq("finished")]
+        beside = finished["side_by_side"].dropna()
         groups.append(
             {
                 "label": label,
                 "model_task": model_task,
-                "family": family(entries[0]),
-                "method": entries[0]["method"],
-                "seeds": [entry["seed"] for entry in finished],
-                "unfinished": len(entries) - len(finished),
-                "trainable_parameters": next(
-                    (e["trainable_parameters"] for e in entries if "trainable_parameters" in e),
-                    None,
-                ),
-                "side_by_side": _any_known(e.get("side_by_side") for e in finished),
-                **{name: spread for name in averaged if (spread := _over(finished, name))},
+                "family": runs["family"].iloc[0],
+                "method": runs["method"].iloc[0],
+                "seeds": [*finished["seed"]],
+                "unfinished": len(runs) - len(finished),
+                "trainable_parameters": next(iter(runs["trainable_parameters"].dropna()), None),
+                "side_by_side": bool(beside.any()) if len(beside) else None,
+                **{name: spread for name in averaged if (spread := _over(finished[name]))},
             }
         )
     return groups
@@ -178,16 +179,13 @@ def _terms(summary: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, str]
     if comparison is None:
         return lambda group: {}
     rule, by_row = comparison.get("matching", "as_given"), {}
-    runs = by_model_task(summary["runs"])
-    for model_task, records in (
-        by_model_task(summary.get("contenders", ())).items() if rule != "as_given" else ()
-    ):
-        outcome = matches(rule, records, runs.get(model_task, []))
+    runs = dict(iter(results_frame(summary["runs"]).groupby("model_task")))
+    contenders = by_model_task(summary.get("contenders", ())) if rule != "as_given" else {}
+    for model_task, records in contenders.items():
+        outcome = matches(rule, records, runs.get(model_task, ()))
         by_row |= {(model_task, name): text for name, text in outcome.items()}
-    tried = {
-        model_task: rates(of)
-        for model_task, of in by_model_task(summary.get("tried", summary["runs"])).items()
-    }
+    every = results_frame(summary.get("tried", summary["runs"]))
+    tried = {pair: rates(of) for pair, of in every.groupby("model_task", sort=False)}
 
     def agreed(group: dict[str, Any]) -> dict[str, str]:
         place = group["model_task"], group["family"]
@@ -211,16 +209,11 @@ def _columns() -> list[Measure]:
     return [m for m in MEASURES.values() if m.column and m.column not in ALWAYS]
 
 
-def _over(entries: list[dict[str, Any]], name: str) -> dict[str, float] | None:
-    values = [entry[name] for entry in entries if entry.get(name) is not None]
+def _over(column: pandas.Series) -> dict[str, float] | None:
+    values = [*column.dropna()]
     if not values:
         return None
     return {"mean": statistics.fmean(values), "min": min(values), "max": max(values)}
-
-
-def _any_known(values: Iterable[bool | None]) -> bool | None:
-    known = [value for value in values if value is not None]
-    return any(known) if known else None
 
 
 def _cell(group: dict[str, Any], measure: Measure) -> str:
