@@ -138,8 +138,8 @@ def shared_names(names: Iterable[str]) -> dict[str, str]:
 
 def names_in(summary: Mapping[str, Any]) -> list[str]:
     """Return the models and tasks of the runs and contenders in a summary."""
-    entries = [*summary.get("runs", ()), *(summary.get("contenders") or ())]
-    return [str(entry[key]) for entry in entries for key in ("model", "task") if key in entry]
+    records = [*summary.get("runs", ()), *(summary.get("contenders") or ())]
+    return [str(record[key]) for record in records for key in ("model", "task") if key in record]
 
 
 def renamed(value: Any, names: Mapping[str, str]) -> Any:
