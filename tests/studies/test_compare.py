@@ -213,17 +213,15 @@ def entry(label, seed, loss, *, start=6.0, parameters=100, state="finished", rat
 
 def test_aggregate_gives_mean_least_and_most_by_label():
     summary = {"runs": [entry("lora", 0, 1.0), entry("qtha", 0, 5.0), entry("lora", 1, 4.0)]}
-    lora, qtha = aggregate(summary)
-    assert lora["eval_loss"] == {"mean": 2.5, "min": 1.0, "max": 4.0}
-    assert lora["seeds"] == [0, 1]
-    assert qtha["eval_loss"] == {"mean": 5.0, "min": 5.0, "max": 5.0}
+    table = aggregate(summary)
+    losses = table[["label", "seeds", "eval_loss", "eval_loss_min", "eval_loss_max"]]
+    assert losses.to_numpy().tolist() == [["lora", 2, 2.5, 1.0, 4.0], ["qtha", 1, 5.0, 5.0, 5.0]]
 
 
 def test_a_run_that_did_not_finish_is_counted_and_not_averaged():
     summary = {"runs": [entry("lora", 0, 1.0), entry("lora", 1, 99.0, state="diverged")]}
-    (lora,) = aggregate(summary)
-    assert lora["eval_loss"]["max"] == 1.0
-    assert lora["unfinished"] == 1
+    table = aggregate(summary)
+    assert table[["eval_loss_max", "unfinished"]].to_numpy().tolist() == [[1.0, 1]]
     assert rows(summary)[0]["seeds"] == "1 (1 not finished)"
 
 
