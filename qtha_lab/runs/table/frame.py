@@ -97,7 +97,7 @@ def family(row: Mapping[str, Any]) -> str:
         'lora(r=2)'
     """
     if "options" not in row:
-        return row["label"]
+        return row.get("label", "")
     layers = row.get("target_modules")
     return MethodChoice(name=row["method"], options=row["options"], target_modules=layers).label
 
