@@ -150,15 +150,8 @@ def claims(
     """Compute the differences of method pairs as one Bonferroni family.
 
     Every method has its best learning rate. Omits pairs with fewer than three common seeds. A claim
-    is inconclusive if a run of its methods at their best rates has no result.
-
-    Args:
-        runs: All runs.
-        pairs: Pairs of labels without learning rate, by (model, task) pair; the second label is
-            subtracted.
-        items: Test rows by run id.
-        model_tasks: Number of (model, task) pairs of the comparison.
-        margin: Largest difference that counts as equivalent.
+    is inconclusive if a run of its methods at their best rates has no result. The losses of the
+    second label of a pair are subtracted.
     """
     runs = results_frame(runs)
     best, near = at_their_best(runs), at_neighbours(runs)

@@ -58,11 +58,6 @@ def decompose(
     """Compute the effect of each part of QTHA.
 
     Uses the first QTHA with a circuit that was run together with a parent of a part.
-
-    Args:
-        runs: All runs of a comparison.
-        items: Test rows by run id, for the runs that have them.
-        margin: Largest difference that counts as equivalent.
     """
     runs, items = results_frame(runs), items or {}
     best = at_their_best(runs).groupby("model_task", sort=False)

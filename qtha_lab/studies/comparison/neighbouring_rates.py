@@ -77,13 +77,7 @@ def second_within_noise(
 def above(
     losses: Mapping[Choice, Mapping[int, float]], second: Choice, best: Choice
 ) -> PairedDifference:
-    """Return the difference of the evaluation losses of two choices, paired by seed.
-
-    Args:
-        losses: Evaluation losses by choice and seed.
-        second: Choice whose losses come first.
-        best: Choice whose losses are subtracted.
-    """
+    """Return the difference of evaluation losses, second minus best, paired by seed."""
     seeds = losses[best].keys()
     pair = (np.array([losses[choice][seed] for seed in seeds]) for choice in (second, best))
     return paired_difference(*pair)

@@ -63,12 +63,7 @@ def outcomes(runs: Runs) -> list[str]:
 
 
 def lost(runs: pandas.DataFrame, names: Iterable[str]) -> int:
-    """Count the seeds without a result among the runs of methods at their best rates.
-
-    Args:
-        runs: All runs on one (model, task) pair.
-        names: Labels of the methods without learning rate.
-    """
+    """Count the seeds without a result among the runs of methods at their best rates."""
     count = 0
     for _, of in runs[runs["family"].isin([*names])].groupby("family"):
         best = at_their_best(of)

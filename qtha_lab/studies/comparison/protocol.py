@@ -51,11 +51,6 @@ def matching(comparison: Comparison, contenders: Sequence[Record], runs: Runs) -
     """State the matching rule and its result for one (model, task) pair.
 
     Returns no sentence if matching is "as_given".
-
-    Args:
-        comparison: Comparison that was run.
-        contenders: Records of the contenders of the pair.
-        runs: Ended runs of the pair.
     """
     if comparison.matching == "as_given" or not contenders:
         return []
@@ -72,13 +67,7 @@ def matching(comparison: Comparison, contenders: Sequence[Record], runs: Runs) -
 
 
 def matches(rule: str, contenders: Sequence[Record], runs: Runs) -> dict[str, str]:
-    """Return the matched quantity of each method, by label.
-
-    Args:
-        rule: Matching rule.
-        contenders: Records of the contenders of one (model, task) pair.
-        runs: Runs of the pair.
-    """
+    """Return the matched quantity of each method, by label."""
     runs = results_frame(runs)
     names = [record["method"] for record in contenders]
     if rule == "equal_seconds":
@@ -99,11 +88,6 @@ def tuning(comparison: Comparison, contenders: Sequence[Record], runs: Runs) -> 
     """State the tuning and its best points for one (model, task) pair.
 
     Without tuning, describes the learning rates.
-
-    Args:
-        comparison: Comparison that was run.
-        contenders: Records of the contenders of the pair.
-        runs: Ended runs of the pair.
     """
     tuned = comparison.tuning
     if tuned is None:

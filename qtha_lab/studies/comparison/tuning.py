@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 def rates(runs: Runs) -> dict[str, dict[float, list[float]]]:
     """Return evaluation losses by label without learning rate, then by rate, ascending.
 
-    Args:
-        runs: Runs that finished or diverged; a diverged run has infinite loss.
+    A diverged run has infinite loss.
     """
     runs = results_frame(runs)
     losses = runs["eval_loss"].mask(runs["state"].eq("diverged"), math.inf)
