@@ -278,7 +278,7 @@ def page(name: str, compared: Compared) -> str:
 
 def against(compared: Compared, reference: str) -> dict[str, Claim]:
     """Compare the methods of at most `SMALL_SHARE` of the reference's parameters with it."""
-    best = compared.best.drop_duplicates("family").set_index("family")
+    best = compared.drawn.drop_duplicates("family").set_index("family")
     if reference not in best.index:
         return {}
     small = _small(best, reference)
@@ -296,7 +296,7 @@ def _small(best: pandas.DataFrame, reference: str = LARGE) -> list[str]:
 
 
 def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
-    groups = compared.best.groupby("family", sort=False)
+    groups = compared.drawn.groupby("family", sort=False)
     first = compared.families[0]
     beside = {claim["first"]: claim for claim in compared.claims}
     whole = groups["trainable_parameters"].first().get(LARGE)
@@ -360,7 +360,7 @@ def _verdict(claim: dict[str, Any] | None) -> str:
 
 def _sentences(compared: Compared, large: dict[str, Claim]) -> Sequence[str]:
     if not large:
-        best = compared.best.drop_duplicates("family").set_index("family")
+        best = compared.drawn.drop_duplicates("family").set_index("family")
         why = "it needs three seeds that have both"
         if LARGE not in best.index:
             why = "it is none of the methods"

@@ -101,7 +101,9 @@ def circuit_pairs(compared: Compared) -> list[Claim]:
 def without_circuit(compared: Compared) -> list[tuple[str, str]]:
     """Return the methods with a circuit, each with the same method without it."""
     first = compared.best.drop_duplicates("family")
-    methods = [*zip(first["family"], first["method"], first["options"], strict=True)]
+    methods: list[tuple[str, str, dict[str, Any]]] = [
+        *zip(first["family"], first["method"], first["options"], strict=True)
+    ]
     by_meaning = {MethodChoice(name=m, options=o).meaning: name for name, m, o in methods}
     pairs = []
     for name, method, options in methods:

@@ -122,14 +122,18 @@ class Compared:
 
     def of_model_task(self, model_task: ModelTask) -> Compared:
         """Return the contents restricted to one model and task."""
+
+        def of_pair(runs: pandas.DataFrame) -> pandas.DataFrame:
+            return runs[runs["model_task"].eq(model_task)]
+
         parts: dict[str, Any] = {
             name: by_model_task(self.summary[name] or ()).get(model_task, [])
             for name in ("contenders", "claims", "controls", "decomposition")
             if name in self.summary
         }
-        parts["runs"] = self.frame[self.frame["model_task"].eq(model_task)]
+        parts["runs"] = of_pair(self.frame)
         chosen = self.chosen and [r for r in self.chosen if r.experiment.model_task == model_task]
-        shown = self.drawn[self.drawn["model_task"].eq(model_task)]
+        shown = self.shown if self.shown is None else of_pair(self.shown)
         return replace(self, summary=self.summary | parts, chosen=chosen, shown=shown)
 
     @cached_property
@@ -142,8 +146,8 @@ class Compared:
 
     @cached_property
     def best(self) -> pandas.DataFrame:
-        """Finished runs at the best learning rate of their method, by method."""
-        return self.by_method(at_their_best(self.frame))
+        """Finished runs at the best learning rate of their method, in order."""
+        return at_their_best(self.frame)
 
     def by_method(self, runs: pandas.DataFrame) -> pandas.DataFrame:
         """Sort runs in the order of the methods."""
@@ -153,7 +157,9 @@ class Compared:
     @cached_property
     def drawn(self) -> pandas.DataFrame:
         """Runs in figures, with the name of their method in the figures as `name`."""
-        return self.best.assign(name=self.best["family"]) if self.shown is None else self.shown
+        if self.shown is not None:
+            return self.shown
+        return self.by_method(self.best.assign(name=self.best["family"]))
 
     @cached_property
     def families(self) -> list[str]:

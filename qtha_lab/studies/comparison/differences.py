@@ -86,7 +86,7 @@ def _no_claim_reason(compared: Compared) -> str:
         return "No claim is made: no run has ended."
     if len(compared.families) < 2:
         return "No claim is made: there is one method."
-    shared = [{*of["seed"]} for _, of in compared.best.groupby("family", sort=False)]
+    shared = [{*of["seed"]} for _, of in compared.drawn.groupby("family", sort=False)]
     most = max((len(shared[0] & seeds) for seeds in shared[1:]), default=0)
     return (
         f"No claim is made: an interval needs {LEAST_SEEDS} seeds that two methods have"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.experiment import Experiment
@@ -19,7 +19,7 @@ from qtha_lab.runs.table.frame import results_frame
 if TYPE_CHECKING:
     import pandas
 
-    Runs = pandas.DataFrame | Iterable[Mapping[str, Any]]
+    Runs = pandas.DataFrame | Sequence[Mapping[str, Any]]
 
 
 def rates(runs: Runs) -> dict[str, dict[float, list[float]]]:
@@ -98,7 +98,7 @@ def at_best_rates(
     experiments: Sequence[Experiment], runs: Mapping[int, Mapping[str, Any]]
 ) -> list[Experiment]:
     """Return the experiments to repeat: finished runs at the best learning rates."""
-    best = {*at_their_best(runs.values())["run_id"]}
+    best = {*at_their_best([*runs.values()])["run_id"]}
     return [experiments[place] for place in sorted(runs) if runs[place]["run_id"] in best]
 
 
