@@ -158,7 +158,8 @@ def test_repeats_with_perturbations_are_in_no_table(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(queue, "n_slots", lambda threads: 1)
     summary = run_comparison(comparison, tmp_path / "out")
-    entry = next(entry for entry in at_their_best(summary["runs"]) if entry["seed"] == 0)
+    best = at_their_best(summary["runs"]).set_index("seed")
+    entry = best.loc[0]
     assert entry["learning_rate"] == 0.01  # and not the first of the file
     (losses,) = summary["rounding"].values()
     assert len(losses) == 5

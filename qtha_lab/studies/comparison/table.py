@@ -152,7 +152,7 @@ def _terms(summary: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, str]
     if comparison is None:
         return lambda group: {}
     rule, by_row = comparison.get("matching", "as_given"), {}
-    runs = dict(iter(results_frame(summary["runs"]).groupby("model_task")))
+    runs = dict(iter(results_frame(summary["runs"]).groupby("model_task", sort=False)))
     contenders = by_model_task(summary.get("contenders", ())) if rule != "as_given" else {}
     for model_task, records in contenders.items():
         outcome = matches(rule, records, runs.get(model_task, ()))
