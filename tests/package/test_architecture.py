@@ -3,6 +3,7 @@
 import ast
 import functools
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from conftest import LONGEST
+from IPython.core.inputtransformer2 import TransformerManager
+from support.notebooks import NOTEBOOKS
 from support.source_files import FILES, for_each_file
 
 from qtha_lab.core.errors import Refusal
@@ -584,7 +587,8 @@ def test_a_wrong_sentence_is_mended_in_one_file(name, tmp_path):
 
 GONE = {  # names of modules, classes and functions, below the folders where they had this meaning
     "one run in another shape": (
-        "RunSet ScheduledRuns Trials Row RunValues entry standing identity run_set run_values",
+        "RunSet ScheduledRuns Trials Row RunValues entry entries standing identity run_set"
+        " run_values",
         "experiment runs studies",
     ),
     "a folder class for each kind of study": (
@@ -602,7 +606,7 @@ GONE = {  # names of modules, classes and functions, below the folders where the
     "an own grammar of OpenQASM": ("Tokenizer Lexer Token Grammar grammar.py", "circuits"),
     "own controls": ("Panel controls.py panel.py panel.js", "kit"),
 }
-USUAL = {"np", "pd", "nn", "qml", "go", "tn", "F", "ipw", "tl", "st"}
+USUAL = {"np", "pd", "nn", "qml", "go", "tn", "F", "ipw", "tl", "st", "px"}
 
 
 def names_in(path: Path) -> set[str]:
@@ -628,11 +632,11 @@ def test_a_concept_that_went_does_not_come_back(concept):
     assert found == {}
 
 
-def hidden_modules(path: Path) -> list[str]:
-    """Imports of a file that give a module another name than its own or its usual one."""
+def hidden_modules(source: str) -> list[str]:
+    """Imports of a source that give a module another name than its own or its usual one."""
     return [
         f"{node.lineno}: {alias.name} as {alias.asname}"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
         if alias.asname not in {None, alias.name, alias.name.split(".")[-1]} | USUAL
@@ -642,16 +646,24 @@ def hidden_modules(path: Path) -> list[str]:
 
 @for_each_file
 def test_no_import_alias_hides_the_name_of_a_module(path):
-    assert hidden_modules(path) == []
+    assert hidden_modules(path.read_text()) == []
 
 
-def test_the_rule_on_aliases_knows_a_module_from_a_function(tmp_path):
-    file = tmp_path / "sample.py"
-    file.write_text(
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_import_alias_in_a_notebook_hides_the_name_of_a_module(notebook):
+    cells = json.loads(notebook.read_text())["cells"]
+    plain = TransformerManager().transform_cell  # without magic commands
+    sources = [plain("".join(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
+    assert sources
+    assert [found for source in sources for found in hidden_modules(source)] == []
+
+
+def test_the_rule_on_aliases_knows_a_module_from_a_function():
+    source = (
         "import numpy as np\nimport json as text\nfrom qtha_lab.runs import run as view\n"
         "from qtha_lab.runs.run import attach as load_run\n"
     )
-    assert hidden_modules(file) == ["2: json as text", "3: run as view"]
+    assert hidden_modules(source) == ["2: json as text", "3: run as view"]
 
 
 OWN_MECHANISMS = re.findall(

@@ -84,8 +84,9 @@ def diagrams(compared: Compared) -> Finding:
 
 
 def _experiments(compared: Compared) -> dict[str, Experiment | Reproduced]:
-    first = {name: entries[0] for name, entries in compared.by_name().items()}
-    return {name: compared.runs[entry["run_id"]].experiment for name, entry in first.items()}
+    first = compared.drawn.drop_duplicates("name")
+    runs = zip(first["name"], first["run_id"], strict=True)
+    return {name: compared.runs[run_id].experiment for name, run_id in runs}
 
 
 def circuits_of(experiment: Experiment | Reproduced) -> list[Any]:

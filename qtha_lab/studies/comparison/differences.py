@@ -47,7 +47,7 @@ def verdicts(compared: Compared) -> Finding:
 def stated(compared: Compared) -> list[str]:
     """Return the verdicts and missing comparisons, or the reason for none."""
     claimed = [claim["sentence"] for claim in [*compared.claims, *compared.controls]]
-    return claimed + [of.sentence for of in without_a_loss(compared.entries)] or [FEW]
+    return claimed + [of.sentence for of in without_a_loss(compared.frame)] or [FEW]
 
 
 def missing(compared: Compared) -> list[str]:
@@ -61,9 +61,9 @@ def missing(compared: Compared) -> list[str]:
 
 def results_tables(compared: Compared) -> dict[str, Table]:
     """Build the tables of learning results and costs at each method's best rate."""
-    named = [{**entry, "label": compared.names[entry["family"]]} for entry in compared.best]
-    best = {entry["label"]: value_text(entry.get("learning_rate")) for entry in named}
-    parts = table.tables({**compared.summary, "runs": named, "tried": compared.summary["runs"]})
+    best = compared.best.assign(label=compared.best["family"].map(compared.names))
+    rates = {label: value_text(of["learning_rate"].iloc[0]) for label, of in best.groupby("label")}
+    parts = table.tables({**compared.summary, "runs": best, "tried": compared.summary["runs"]})
     captions = (
         "Learning results at each method's best learning rate: mean [minimum–maximum]",
         "Scores and costs of the same runs",
@@ -71,7 +71,7 @@ def results_tables(compared: Compared) -> dict[str, Table]:
     return {
         caption: Table(
             (columns[0], "learning_rate", *columns[1:]),
-            [(row[0], best[row[0]], *row[1:]) for row in rows],
+            [(row[0], rates[row[0]], *row[1:]) for row in rows],
         )
         for caption, (columns, *rows) in zip(captions, parts, strict=False)
     }
@@ -110,7 +110,7 @@ def differences(compared: Compared) -> Finding:
     if not claims:
         return Finding([FEW])
     known = {claim["first"] for claim in claims}
-    known |= {missing.first for missing in without_a_loss(compared.entries)}
+    known |= {missing.first for missing in without_a_loss(compared.frame)}
     without = [name for name in compared.families[1:] if name not in known]
     sentences = [f"Without {LEAST_SEEDS} seeds in common: {', '.join(without)}."] if without else []
     return Finding(sentences, [forest_of(claims, compared.name_of)], names=compared.names)
@@ -136,7 +136,7 @@ def difference_at_rates(compared: Compared) -> Figure | None:
     first = compared.claims[0]
     pairs = {(name, first["second"]): name for name in compared.families if name != first["second"]}
     items = read_items(compared.runs.values())
-    shared = list(shared_rates(compared.entries, list(pairs), items, first["margin"]))
+    shared = list(shared_rates(compared.frame, list(pairs), items, first["margin"]))
     if len({of.rate for of in shared}) < 2:
         return None
     names = names_of(compared.families)

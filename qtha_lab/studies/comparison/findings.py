@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import unknown
-from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
+from qtha_lab.experiment.description import ModelTask, name_in
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison import (
@@ -171,7 +171,7 @@ def figures(
 
 def _drawn(runs: Sequence[Run], names: str) -> Iterator[Finding]:
     compared = Compared.of_runs(runs, names)
-    pairs = by_model_task(compared.drawn)
+    pairs = compared.drawn["model_task"].unique()
     for pair in pairs:
         for found in _findings_at("plot", compared.of_model_task(pair)):
             figures = [_named(figure, pair, len(pairs)) for figure in found.figures]

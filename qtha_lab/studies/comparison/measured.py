@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qtha_lab.core import call_syntax
-from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.studies.comparison import tuning
@@ -128,15 +127,13 @@ _ALWAYS = ("name", "method", "trainable_parameters", "rates tried", "best rate",
 
 def _methods_in(compared: Compared, names: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
     """Yield a row per method: name, size, steps and tuning."""
-    best, tried = tuning.best_rates(compared.entries), tuning.rates(compared.entries)
+    best, tried = tuning.best_rates(compared.frame), tuning.rates(compared.frame)
     became = {record["method"]: record for record in compared.summary.get("contenders") or ()}
-    for name, entries in compared.by_family(compared.entries).items():
-        count = next(
-            (e["trainable_parameters"] for e in entries if "trainable_parameters" in e), None
-        )
-        model_task, record = ModelTask.of(entries[0]), became.get(name, {})
+    for name, runs in compared.frame.groupby("family", sort=False):
+        count = next(iter(runs["trainable_parameters"].dropna()), None)
+        model_task, record = runs["model_task"].iloc[0], became.get(name, {})
         rates = ", ".join(f"{rate:g}" for rate in tried.get(name, {}))
-        seeds = len({e["seed"] for e in compared.best if e["family"] == name})
+        seeds = compared.best["seed"][compared.best["family"].eq(name)].nunique()
         point = call_syntax.write_options(record.get("point") or {})
         yield (
             names[name],

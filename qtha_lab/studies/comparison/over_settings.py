@@ -23,7 +23,7 @@ from qtha_lab.figures.setting_importance import setting_importance
 from qtha_lab.runs.table.columns import settings_in
 from qtha_lab.runs.table.varied import short_labels, varied
 from qtha_lab.studies.comparison import tuning
-from qtha_lab.studies.comparison.compared import Compared, Entry
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.finding import Finding
 from qtha_lab.studies.comparison.trial_statistics import (
     are_tuned,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 def rates(compared: Compared) -> Finding:
     """Draw loss against learning rate, or the spread over the seeds at one rate."""
-    by_family = tuning.rates(compared.entries)
+    by_family = tuning.rates(compared.frame)
     ends = {name: [*by.values()] for name, by in by_family.items() if len(by) == 1}
     if not ends or len(ends) < len(by_family):
         figure = loss_by_rate(compared)
@@ -50,7 +50,7 @@ def rates(compared: Compared) -> Finding:
 
 def trials(compared: Compared) -> Finding:
     """Draw the expected best result of a comparison against the number of trials."""
-    trial, tried = "a learning rate", _tried_rates(compared.entries)
+    trial, tried = "a learning rate", _tried_rates(compared.frame)
     if compared.comparison.tuning:
         trial, tried = (
             "a point on the axes of the tuning",
@@ -65,11 +65,11 @@ def trials(compared: Compared) -> Finding:
     return Finding([sentence], [_best_of(tried)], names=compared.names)
 
 
-def _tried_rates(entries: Sequence[Entry]) -> dict[str, list[float]]:
+def _tried_rates(runs: pandas.DataFrame) -> dict[str, list[float]]:
     """Return mean losses of the learning rates with most seeds, by method, in run order."""
-    order = list(dict.fromkeys(entry.get("learning_rate") for entry in entries))
+    order = runs["learning_rate"].unique()
     tried = {}
-    for name, by_rate in tuning.rates(entries).items():
+    for name, by_rate in tuning.rates(runs).items():
         most = max(map(len, by_rate.values()))
         whole = {rate: values for rate, values in by_rate.items() if len(values) == most}
         tried[name] = [float(np.mean(whole[rate])) for rate in order if rate in whole]
@@ -78,12 +78,12 @@ def _tried_rates(entries: Sequence[Entry]) -> dict[str, list[float]]:
 
 def tuned(compared: Compared) -> bool:
     """Return True if a method was run with several settings."""
-    return are_tuned(compared.frame)
+    return are_tuned(compared.settings)
 
 
 def tuned_rates(compared: Compared) -> bool:
     """Return True if a method was run at several learning rates."""
-    tried = tuning.rates(compared.entries).values()
+    tried = tuning.rates(compared.frame).values()
     return tuned(compared) and any(len(by_rate) > 1 for by_rate in tried)
 
 
@@ -96,27 +96,25 @@ def measures_of(table: pandas.DataFrame) -> list[str]:
 
 def loss_by_rate(compared: Compared, y: str = "eval_loss") -> Figure:
     """Draw each method's final measure against the learning rate."""
-    ends = _ends_of_entries(compared, y) if compared.chosen is None else _ends_of_runs(compared, y)
+    ends = _ends_of_summary(compared, y) if compared.chosen is None else _ends_of_runs(compared, y)
     if not ends:
         raise Refusal("The loss against the learning rate must have an ended run, got none.")
     return loss_against_rate(ends, y)
 
 
-def _ends_of_entries(compared: Compared, y: str) -> list[End]:
+def _ends_of_summary(compared: Compared, y: str) -> list[End]:
+    runs = compared.frame.dropna(subset="learning_rate")
+    ended = runs[runs["state"].eq("diverged") | runs[y].notna()]
     return [
-        End(
-            label=entry["family"],
-            seed=entry["seed"],
-            learning_rate=entry["learning_rate"],
-            value=None if entry["state"] == "diverged" else entry[y],
+        End(label=label, seed=seed, learning_rate=rate, value=value)
+        for label, seed, rate, value in ended[["family", "seed", "learning_rate", y]].itertuples(
+            index=False
         )
-        for entry in compared.entries
-        if "learning_rate" in entry and (entry["state"] == "diverged" or entry.get(y) is not None)
     ]
 
 
 def _ends_of_runs(compared: Compared, y: str) -> list[End]:
-    table = compared.frame
+    table = compared.settings
     names = short_labels(table, ["learning_rate"])
     ended = table[table["state"].eq("diverged") | table[y].notna()]
     return [
@@ -132,13 +130,13 @@ def parallel(
     brushed: Collection[str] = (),
 ) -> Figure:
     """Draw one line per run through settings, by default those that differ, to its result."""
-    names = list(axes) or varied(compared.frame)
+    names = list(axes) or varied(compared.settings)
     if not names:
         raise Refusal(
             "The runs must differ in a setting other than the seed, got none. There is no axis "
             "to draw."
         )
-    if not compared.frame[y].notna().any():
+    if not compared.settings[y].notna().any():
         raise Refusal(f"A run must have ended with a value of {y}, got none.")
     return parallel_coordinates(_points(compared), names, y, brushed)
 
@@ -160,7 +158,7 @@ def scatter(
 
 def best_of(compared: Compared, y: str = "eval_loss") -> Figure:
     """Draw the expected best result of each method against the number of trials."""
-    trials = {name: trials_of(rows, y) for name, rows in contenders(compared.frame).items()}
+    trials = {name: trials_of(rows, y) for name, rows in contenders(compared.settings).items()}
     return _best_of({name: [t.value for t in of] for name, of in trials.items()}, y)
 
 
@@ -176,7 +174,7 @@ def _best_of(tried: Mapping[str, Sequence[float]], y: str = "eval_loss") -> Figu
 def importances(compared: Compared, y: str = "eval_loss") -> Figure:
     """Draw each setting's share of the variance of results, per method."""
     shares, counts, reasons = {}, {}, []
-    for method, members in compared.frame.groupby("method", sort=False):
+    for method, members in compared.settings.groupby("method", sort=False):
         of_method, settings = trials_of(members, y), varied(members)
         if not settings:
             reasons.append(f"{method}: no setting was varied")
@@ -191,7 +189,7 @@ def importances(compared: Compared, y: str = "eval_loss") -> Figure:
 
 
 def _points(compared: Compared) -> list[RunPoint]:
-    return points_of(compared.frame, compared.labels)
+    return points_of(compared.settings, compared.labels)
 
 
 def points_of(table: pandas.DataFrame, labels: Mapping[str, str]) -> list[RunPoint]:

@@ -45,8 +45,8 @@ def losses(compared: Compared) -> Figure:
     """Draw training and evaluation losses over training, by method."""
     return loss_curves(
         series
-        for entry in compared.drawn
-        for series in from_events(entry["name"], entry["seed"], compared.events_of(entry))
+        for row in compared.drawn.to_dict("records")
+        for series in from_events(row["name"], row["seed"], compared.events_of(row))
     )
 
 
