@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -50,17 +50,16 @@ def rates(compared: Compared) -> Finding:
 
 def trials(compared: Compared) -> Finding:
     """Draw the expected best result of a comparison against the number of trials."""
-    trial, tried = "a learning rate", _tried_rates(compared.frame)
     if compared.comparison.tuning:
-        trial, tried = (
-            "a point on the axes of the tuning",
-            {
-                record["method"]: [math.inf if loss is None else loss for loss in record["trials"]]
-                for record in compared.summary.get("contenders") or ()
-            },
-        )
-    elif all(len(values) < 2 for values in tried.values()):
-        raise Refusal("Each method was tried at one learning rate: there is no search to weigh.")
+        trial, records = "a point on the axes of the tuning", compared.summary.get("contenders")
+        tried = {
+            record["method"]: [math.inf if loss is None else loss for loss in record["trials"]]
+            for record in records or ()
+        }
+    else:
+        trial, tried = "a learning rate", _tried_rates(compared.frame)
+        if all(len(values) < 2 for values in tried.values()):
+            raise Refusal("Methods were tried at one learning rate: there is no search to weigh.")
     sentence = f"A trial is {trial}; its value is the mean evaluation loss over its seeds."
     return Finding([sentence], [_best_of(tried)], names=compared.names)
 
@@ -96,31 +95,17 @@ def measures_of(table: pandas.DataFrame) -> list[str]:
 
 def loss_by_rate(compared: Compared, y: str = "eval_loss") -> Figure:
     """Draw each method's final measure against the learning rate."""
-    ends = _ends_of_summary(compared, y) if compared.chosen is None else _ends_of_runs(compared, y)
-    if not ends:
+    if compared.chosen is None:
+        runs = compared.frame.assign(label=compared.frame["family"])
+    else:
+        names = short_labels(compared.settings, ["learning_rate"])
+        runs = compared.settings.assign(label=compared.settings["run"].map(names))
+    runs = runs.dropna(subset="learning_rate")
+    ended = runs[runs["state"].eq("diverged") | runs[y].notna()].assign(value=runs[y])
+    if not len(ended):
         raise Refusal("The loss against the learning rate must have an ended run, got none.")
-    return loss_against_rate(ends, y)
-
-
-def _ends_of_summary(compared: Compared, y: str) -> list[End]:
-    runs = compared.frame.dropna(subset="learning_rate")
-    ended = runs[runs["state"].eq("diverged") | runs[y].notna()]
-    return [
-        End(label=label, seed=seed, learning_rate=rate, value=value)
-        for label, seed, rate, value in ended[["family", "seed", "learning_rate", y]].itertuples(
-            index=False
-        )
-    ]
-
-
-def _ends_of_runs(compared: Compared, y: str) -> list[End]:
-    table = compared.settings
-    names = short_labels(table, ["learning_rate"])
-    ended = table[table["state"].eq("diverged") | table[y].notna()]
-    return [
-        End(label=names[run], seed=seed, learning_rate=rate, value=value)
-        for run, seed, rate, value in ended[["run", "seed", "learning_rate", y]].to_numpy().tolist()
-    ]
+    ends = ended[[*End.__annotations__]].to_dict("records")
+    return loss_against_rate(cast(list[End], ends), y)
 
 
 def parallel(
