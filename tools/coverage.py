@@ -103,8 +103,8 @@ def recorded(name: str) -> Iterator[Recorded]:
         items = read_items(compared.runs.values())
         for claim in [*compared.claims, *compared.parts]:
             model_task, pair = ModelTask.of(claim), (claim["first"], claim["second"])
-            entries = [entry for entry in compared.best if ModelTask.of(entry) == model_task]
-            losses = losses_of_pair(entries, pair, items)
+            runs = compared.best[compared.best["model_task"].eq(model_task)]
+            losses = losses_of_pair(runs, pair, items)
             if losses is not None and (rows := losses.rows) is not None:
                 gaps = per_key(losses.first - losses.second, rows.keys, rows.weights)
                 yield Recorded(name, *pair, gaps)

@@ -24,10 +24,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import pandas
+
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison import ComparisonStudy
@@ -131,8 +132,8 @@ def runs_without_rows(folder: Path, every_rate: Collection[str] | None = ()) -> 
     compared = Compared.of(folder)
     if every_rate is None:
         return set()
-    read = [e for e in compared.entries if e["family"] in every_rate]
-    return compared.runs.keys() - {entry["run_id"] for entry in (*compared.best, *read)}
+    read = compared.frame[compared.frame["family"].isin(every_rate)]
+    return compared.runs.keys() - {*compared.best["run_id"], *read["run_id"]}
 
 
 def pack(folder: Path, archive: Path, without: Collection[str] = ()) -> None:
@@ -261,7 +262,7 @@ def page(name: str, compared: Compared) -> str:
     tuned = "each method at the rate that tuning on other seeds chose"
     stated = tuned if compared.comparison.tuning else "each method at the rate that it states"
     tried = f"rates {rates}" if rates else stated
-    ended = f"{len(compared.entries)} of {compared.summary['expected']}"
+    ended = f"{len(compared.frame)} of {compared.summary['expected']}"
     origin = (
         f"`qtha-lab compare data/measurements/{name}.yaml --out out/measurements/{name}{fewer}` "
         f" \n{ended} runs, seeds {listed}, {tried}; the whole report: `python"
@@ -277,43 +278,43 @@ def page(name: str, compared: Compared) -> str:
 
 def against(compared: Compared, reference: str) -> dict[str, Claim]:
     """Compare the methods of at most `SMALL_SHARE` of the reference's parameters with it."""
-    groups = compared.by_family(compared.best)
-    if reference not in groups:
+    best = compared.drawn.drop_duplicates("family").set_index("family")
+    if reference not in best.index:
         return {}
-    small = _small(groups, reference)
-    pairs = {ModelTask.of(compared.best[0]): [(name, reference) for name in small]}
+    small = _small(best, reference)
+    pairs = {best["model_task"].iloc[0]: [(name, reference) for name in small]}
     items = read_items(compared.runs.values())
     margin = compared.comparison.margin
-    found = claims(compared.entries, pairs, items, margin=margin)
+    found = claims(compared.frame, pairs, items, margin=margin)
     return {claim.first: claim for claim in found}
 
 
-def _small(groups: dict[str, list[dict[str, Any]]], reference: str = LARGE) -> list[str]:
+def _small(best: pandas.DataFrame, reference: str = LARGE) -> list[str]:
     """Return the methods of at most `SMALL_SHARE` of the reference's parameters."""
-    most = SMALL_SHARE * groups[reference][0]["trainable_parameters"]
-    return [name for name, of in groups.items() if of[0]["trainable_parameters"] <= most]
+    counts = best["trainable_parameters"]
+    return [*best.index[counts <= SMALL_SHARE * counts[reference]]]
 
 
 def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
-    groups = compared.by_family(compared.best)
+    groups = compared.drawn.groupby("family", sort=False)
     first = compared.families[0]
     beside = {claim["first"]: claim for claim in compared.claims}
-    whole = groups.get(LARGE, [{}])[0].get("trainable_parameters")
+    whole = groups["trainable_parameters"].first().get(LARGE)
     names = compared.names
     yield (
         f"| method | trained parameters | rate | test loss | − {names[first]} | p | verdict "
         f"| − {names.get(LARGE, LARGE)}, of the small | p | verdict |"
     )
     yield "|---|---:|---:|---:|---|---:|---|---|---:|---|"
-    for name, entries in groups.items():
-        count = entries[0]["trainable_parameters"]
+    for name, runs in groups:
+        count = runs["trainable_parameters"].iloc[0]
         share = f" ({100 * count / whole:.1f} %)" if whole else ""
         claims = beside.get(name), large[name].plain() if name in large else None
         cells = [
             f"`{names[name]}`",
             f"{count:,}{share}",
-            f"{entries[0]['learning_rate']:g}",
-            f"{fmean(entry['test_loss'] for entry in entries):.3f}",
+            f"{runs['learning_rate'].iloc[0]:g}",
+            f"{fmean(runs['test_loss']):.3f}",
             *(tell(claim) for claim in claims for tell in (_difference, _p, _verdict)),
         ]
         yield f"| {' | '.join(cells)} |"
@@ -359,11 +360,11 @@ def _verdict(claim: dict[str, Any] | None) -> str:
 
 def _sentences(compared: Compared, large: dict[str, Claim]) -> Sequence[str]:
     if not large:
-        groups = compared.by_family(compared.best)
+        best = compared.drawn.drop_duplicates("family").set_index("family")
         why = "it needs three seeds that have both"
-        if LARGE not in groups:
+        if LARGE not in best.index:
             why = "it is none of the methods"
-        elif not _small(groups):
+        elif not _small(best):
             why = f"no other method has at most {100 * SMALL_SHARE:g} % of its parameters"
         return [f"No interval against `{LARGE}`: {why}."]
     ahead = [n for n, c in large.items() if c.difference.is_shown and c.difference.mean < 0]

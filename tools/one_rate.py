@@ -11,9 +11,9 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas
 
 from qtha_lab.figures.difference_by_rate import difference_by_rate
 from qtha_lab.figures.machinery.figure import Figure
@@ -59,7 +59,6 @@ AGAINST_SMALL = {
     "the same without its circuit − LoRA r = 2": ("qtha_gradient(r=4,middle=linear)", SMALL),
     "LoRA r = 8 − LoRA r = 2": (LARGE, SMALL),
 }
-Entry = dict[str, Any]
 
 
 def pairs_on(model: str) -> dict[str, tuple[str, str]]:
@@ -82,19 +81,19 @@ class Pooled:
     Attributes:
         model: Name of the base model.
         pairs: Compared methods by title, of which both were run.
-        entries: Entries with label without learning rate under `family`.
+        frame: Runs of the compared methods.
         items: Test rows by run id.
     """
 
     model: str
     pairs: dict[str, tuple[str, str]]
-    entries: list[Entry]
+    frame: pandas.DataFrame
     items: dict[str, TestItems]
 
     @property
     def titles(self) -> list[str]:
         """Titles of the pairs, with the share of the second's trained parameters."""
-        counts = {entry["family"]: entry["trainable_parameters"] for entry in self.entries}
+        counts = self.frame.set_index("family")["trainable_parameters"].to_dict()
         return [f"{title} ({counts[a] / counts[b]:.0%})" for title, (a, b) in self.pairs.items()]
 
     @classmethod
@@ -103,26 +102,21 @@ class Pooled:
     ) -> Pooled:
         """Join comparisons on a base model; omit seeds that lack a compared method at any rate."""
         comparisons = list(comparisons)
-        run = {entry["family"] for of in comparisons for entry in of.entries}
+        frame = pandas.concat([of.frame for of in comparisons], ignore_index=True)
+        run = {*frame["family"]}
         pairs = {title: pair for title, pair in pairs.items() if run.issuperset(pair)}
         families = {label for pair in pairs.values() for label in pair}
-        entries = [e for of in comparisons for e in of.entries if e["family"] in families]
-        rates = {entry["learning_rate"] for entry in entries}
-        ended: dict[int, set[tuple[str, float]]] = {}
-        for entry in entries:
-            if entry["state"] == "finished":
-                ended.setdefault(entry["seed"], set()).add(
-                    (entry["family"], entry["learning_rate"])
-                )
-        whole = {seed for seed, of in ended.items() if len(of) == len(families) * len(rates)}
+        frame = frame[frame["family"].isin(families)]
+        finished = frame[frame["state"].eq("finished")]
+        ended = finished.drop_duplicates(["seed", "family", "learning_rate"])["seed"].value_counts()
+        whole = ended.index[ended == len(families) * frame["learning_rate"].nunique()]
         items = read_items(run for of in comparisons for run in of.runs.values())
-        kept = [entry for entry in entries if entry["seed"] in whole]
-        return cls(model, pairs, kept, items)
+        return cls(model, pairs, frame[frame["seed"].isin(whole)], items)
 
     @property
     def seeds(self) -> int:
         """Number of complete seeds."""
-        return len({entry["seed"] for entry in self.entries})
+        return self.frame["seed"].nunique()
 
 
 def rows(pooled: Pooled, name: str) -> Iterator[tuple[str, ...]]:
@@ -132,30 +126,23 @@ def rows(pooled: Pooled, name: str) -> Iterator[tuple[str, ...]]:
         pooled: Runs over several learning rates.
         name: Name of the place.
     """
-    for rate in sorted({entry["learning_rate"] for entry in pooled.entries}):
-        entries = [entry for entry in pooled.entries if entry["learning_rate"] == rate]
-        yield (
-            name,
-            f"{rate:g}",
-            *(_cell(entries, pair, pooled.items) for pair in pooled.pairs.values()),
-        )
-    best = at_their_best(pooled.entries)
+    for rate, runs in pooled.frame.groupby("learning_rate"):
+        cells = (_cell(runs, pair, pooled.items) for pair in pooled.pairs.values())
+        yield name, f"{rate:g}", *cells
+    best = at_their_best(pooled.frame)
     yield name, "each its own", *(_cell(best, pair, pooled.items) for pair in pooled.pairs.values())
 
 
-def _cell(entries: Sequence[Entry], pair: tuple[str, str], items: Mapping[str, TestItems]) -> str:
+def _cell(runs: pandas.DataFrame, pair: tuple[str, str], items: Mapping[str, TestItems]) -> str:
     """Return the difference of test losses with its interval, and of training losses in percent.
 
     The interval is bold where it excludes zero.
     """
-    losses = losses_of_pair(entries, pair, items)
+    losses = losses_of_pair(runs, pair, items)
     if losses is None:
         return "–"
     found = losses.difference()
-    first, second = (
-        np.mean([entry["train_loss"] for entry in entries if entry["family"] == label])
-        for label in pair
-    )
+    first, second = (np.mean([*runs["train_loss"][runs["family"].eq(label)]]) for label in pair)
     return f"{_interval(found)}; {first / second - 1:+.1%}"
 
 
@@ -198,9 +185,9 @@ def circuit_page(comparisons: Sequence[Compared]) -> list[str]:
     """Return the table of differences that the circuit makes, by shared rate, with their pool."""
     by_rate: dict[float, dict[str, PairedDifference]] = {}
     for of in comparisons:
-        task = of.entries[0]["task"]
+        task = of.frame["task"].iloc[0]
         items = read_items(of.runs.values())
-        for pair, rate, difference in shared_rates(of.entries, without_circuit(of), items):
+        for pair, rate, difference in shared_rates(of.frame, without_circuit(of), items):
             by_rate.setdefault(rate, {})[f"{pair[0]}, {task}"] = difference
     columns = sorted({column for of in by_rate.values() for column in of}, reverse=True)
     lines = [("rate", *(f"`{column}`" for column in columns), "pooled"), ("---",) * 6]
@@ -229,7 +216,7 @@ def figure(places: dict[str, Pooled]) -> Figure:
     found = []
     for place, pooled in places.items():
         names = {pair: title for title, pair in pooled.pairs.items()}
-        rates = shared_rates(pooled.entries, list(names), pooled.items)
+        rates = shared_rates(pooled.frame, list(names), pooled.items)
         found += [of.row(names[of.pair], place) for of in rates]
     return difference_by_rate(found)
 
@@ -244,7 +231,7 @@ def main() -> None:
             places[place] = Pooled.of(model, compared, pairs_on(model))
         parts = [Compared.of(Path(folder) / name) for name in CIRCUIT]
         drawn = {
-            f"SmolLM2, {of.entries[0]['task']}": Pooled.of("smollm2-135m", [of], AGAINST_SMALL)
+            f"SmolLM2, {of.frame['task'].iloc[0]}": Pooled.of("smollm2-135m", [of], AGAINST_SMALL)
             for of in parts
         }
         text = "\n".join([page(places), *without_page(drawn), *circuit_page(parts)])

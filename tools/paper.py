@@ -22,7 +22,6 @@ import markdown
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.description import ModelTask
 from qtha_lab.studies.comparison.claims import Claim, claims
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.contenders import Conditions
@@ -81,12 +80,13 @@ def rows(name: str, compared: Compared) -> Iterator[str]:
     """Yield a row per claim, at each shared rate or each method at its own."""
     reference, items = STUDY.get(name, ""), read_items(compared.runs.values())
     of = compared.comparison
-    rates = sorted({e["learning_rate"] for e in compared.entries}) if reference else [None]
+    rates = sorted({*compared.frame["learning_rate"]}) if reference else [None]
     for rate in rates:
-        entries = [e for e in compared.entries if rate in (None, e["learning_rate"])]
-        pairs = {ModelTask.of(entries[0]): _pairs(reference, compared)}
+        runs = compared.frame
+        runs = runs if rate is None else runs[runs["learning_rate"].eq(rate)]
+        pairs = {runs["model_task"].iloc[0]: _pairs(reference, compared)}
         at = of if rate is None else of.replace(learning_rates=[rate], tuning=None)
-        for claim in claims(entries, pairs, items, margin=of.margin):
+        for claim in claims(runs, pairs, items, margin=of.margin):
             yield row(at, claim, "" if rate is None else f" of {rate:g}")
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 from qtha_lab.adapters.registry import controls_of
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.studies.comparison.claims import claims
 from qtha_lab.studies.comparison.compared import Compared
@@ -95,22 +94,20 @@ def circuit_pairs(compared: Compared) -> list[Claim]:
     if not pairs:
         return []
     items = read_items(compared.runs.values())
-    on = {ModelTask.of(compared.best[0]): pairs}
-    return [claim.plain() for claim in claims(compared.entries, on, items)]
+    on = {compared.best["model_task"].iloc[0]: pairs}
+    return [claim.plain() for claim in claims(compared.frame, on, items)]
 
 
 def without_circuit(compared: Compared) -> list[tuple[str, str]]:
     """Return the methods with a circuit, each with the same method without it."""
-    first: dict[str, dict[str, Any]] = {}
-    for entry in compared.best:
-        first.setdefault(entry["family"], entry)
-    by_meaning = {
-        MethodChoice(name=e["method"], options=e["options"]).meaning: name
-        for name, e in first.items()
-    }
+    first = compared.best.drop_duplicates("family")
+    methods: list[tuple[str, str, dict[str, Any]]] = [
+        *zip(first["family"], first["method"], first["options"], strict=True)
+    ]
+    by_meaning = {MethodChoice(name=m, options=o).meaning: name for name, m, o in methods}
     pairs = []
-    for name, entry in first.items():
-        for control in controls_of(entry["method"], entry["options"]):
+    for name, method, options in methods:
+        for control in controls_of(method, options):
             choice = MethodChoice(name=control.method, options=control.options)
             if control.title == "no circuit" and choice.meaning in by_meaning:
                 pairs.append((name, by_meaning[choice.meaning]))

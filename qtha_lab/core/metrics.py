@@ -1,13 +1,12 @@
 """Declarations of all run measurements: name, unit, format and direction.
 
-Tables, axes, commands and summaries read them here. Computes nothing except unit conversions.
+Tables, axes, commands and summaries read them here. Computes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Kind = Literal["train", "eval", "test", "general", "generation", "whole_base", "problem", "run"]
 
@@ -142,24 +141,3 @@ def scores() -> list[str]:
         ['perplexity', 'token_accuracy', ..., 'pair_accuracy', 'macro_f1']
     """
     return [name for name in recorded("eval") if not MEASURES[name].learnt]
-
-
-def with_units(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers with all unit conversions of recorded measurements added.
-
-    Example:
-        >>> with_units({"adapter_bytes": 2048})
-        {'adapter_bytes': 2048, 'adapter_kib': 2.0}
-    """
-    converted = dict(numbers)
-    for measure in MEASURES.values():
-        value = numbers.get(measure.source)
-        if value is not None:
-            converted[measure.name] = _divided(value, measure.divisor)
-    return converted
-
-
-def _divided(value: Any, divisor: float) -> Any:
-    if isinstance(value, Mapping):
-        return {name: part / divisor for name, part in value.items()}
-    return value / divisor

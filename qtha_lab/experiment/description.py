@@ -57,7 +57,7 @@ class ModelTask:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> ModelTask:
-        """Create the pair of a run from its entry in a summary."""
+        """Create the pair of a run, contender or claim in a summary."""
         options = call_syntax.write_options(fields.get("task_options") or {})
         return cls(fields.get("model", ""), fields.get("task", ""), options)
 
@@ -72,14 +72,14 @@ class ModelTask:
         return {"model": self.model, "task": self.task, "task_options": self.task_options}
 
 
-Entry = dict[str, Any]
+Record = dict[str, Any]
 
 
-def by_model_task(entries: Iterable[Entry]) -> dict[ModelTask, list[Entry]]:
-    """Group entries of runs by pair, in order of first occurrence."""
-    model_tasks: dict[ModelTask, list[Entry]] = {}
-    for entry in entries:
-        model_tasks.setdefault(ModelTask.of(entry), []).append(entry)
+def by_model_task(records: Iterable[Record]) -> dict[ModelTask, list[Record]]:
+    """Group contenders or claims by pair, in order of first occurrence."""
+    model_tasks: dict[ModelTask, list[Record]] = {}
+    for record in records:
+        model_tasks.setdefault(ModelTask.of(record), []).append(record)
     return model_tasks
 
 

@@ -197,14 +197,14 @@ def test_recorded_runs_are_small_whole_and_name_no_machine():
 
 def test_recorded_runs_are_of_clean_checkouts_and_finished():
     result = found_runs.find_runs([RECORDED])
-    assert all(entry["state"] == "finished" for entry in found_runs.entries(result))
+    assert all(run.state == "finished" for run in result)
     assert not any("with changes" in commit for commit in found_runs.commits(result))
     assert len({run.experiment.seed for run in result}) == 3
 
 
 def test_the_readme_of_the_data_gives_the_losses_of_the_recorded_runs():
     readme = (data_dir() / "README.md").read_text()
-    table = numbers({"runs": found_runs.entries(found_runs.find_runs([RECORDED]))})
+    table = numbers({"runs": [run.outcome() for run in found_runs.find_runs([RECORDED])]})
     for row in table:
         losses = f"{row['eval_loss_start']:.3f} → {row['eval_loss']:.3f}"
         assert f"| `{row['method']}` | 0, 1, 2 | {losses} |" in readme

@@ -4,13 +4,14 @@ import pytest
 from typer.testing import CliRunner
 
 from qtha_lab.cli import app, run, runs  # noqa: F401  (they add their commands)
-from qtha_lab.core.metrics import MEASURES, Measure, recorded, with_units
+from qtha_lab.core.metrics import MEASURES, Measure, recorded
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, write_json
 from qtha_lab.experiment.run_directory.record import flaw
 from qtha_lab.figures.machinery.labels import axis, latex
 from qtha_lab.figures.pareto import pareto
 from qtha_lab.runs.run import Run, Status
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison import rows, tables
 from qtha_lab.training import scores
 from qtha_lab.training.summary import measured, run_summary
@@ -69,11 +70,11 @@ def test_what_is_scored_is_what_is_known_as_a_measure():
     assert set(scores.classification_scores([0, 1], [0, 1])) <= set(recorded("eval"))
 
 
-def test_units_of_one_run_and_of_a_group_are_converted_by_one_rule():
-    assert with_units({"peak_memory_bytes": 3 * 2**20})["peak_memory_mib"] == 3
-    group = {"adapter_bytes": {"mean": 2048, "min": 1024, "max": 3072}}
-    assert with_units(group)["adapter_kib"] == {"mean": 2, "min": 1, "max": 3}
-    assert "peak_memory_mib" not in with_units({"peak_memory_bytes": None})
+def test_units_of_runs_are_converted_by_one_rule():
+    rows = [{"label": "a", "peak_memory_bytes": 3 * 2**20}, {"label": "b", "adapter_bytes": None}]
+    table = results_frame(rows)
+    assert table["peak_memory_mib"].tolist() == [3, None]
+    assert table["adapter_kib"].tolist() == [None, None]
 
 
 def test_the_front_of_a_score_is_above_and_that_of_a_loss_below():

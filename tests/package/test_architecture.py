@@ -587,7 +587,8 @@ def test_a_wrong_sentence_is_mended_in_one_file(name, tmp_path):
 
 GONE = {  # names of modules, classes and functions, below the folders where they had this meaning
     "one run in another shape": (
-        "RunSet ScheduledRuns Trials Row RunValues entry standing identity run_set run_values",
+        "RunSet ScheduledRuns Trials Row RunValues entry entries standing identity run_set"
+        " run_values",
         "experiment runs studies",
     ),
     "a folder class for each kind of study": (

@@ -147,17 +147,14 @@ def test_a_renamed_run_is_known_by_its_new_name(folder, tmp_path):
     original.path.rename(folder / "my best")
     call("plot", folder, "--out", tmp_path / "out", "--formats", "csv")
     assert (tmp_path / "out" / "loss_curves.csv").exists()
-    (listed,) = found_runs.entries(found_runs.find_runs([folder]))
+    (listed,) = (run.outcome() for run in found_runs.find_runs([folder]))
     assert (listed["run_id"], listed["state"], listed["eval_loss"]) == ("my best", "finished", 4.1)
 
 
 def test_a_copied_run_is_a_run_of_its_own(folder, tmp_path):
     original = make(folder)
     shutil.copytree(original.path, folder / "copy")
-    assert {e["run_id"] for e in found_runs.entries(found_runs.find_runs([folder]))} == {
-        original.id,
-        "copy",
-    }
+    assert {run.id for run in found_runs.find_runs([folder])} == {original.id, "copy"}
     call("plot", folder, "--out", tmp_path / "out", "--formats", "csv")
 
 

@@ -13,6 +13,7 @@ from qtha_lab.experiment.run_directory.processors import (
     FreeThreads,
     share,
 )
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.runs.worker import use_threads
 from qtha_lab.studies.comparison import notes
 from qtha_lab.training.summary import measured
@@ -131,6 +132,6 @@ def test_seconds_per_step_are_of_the_number_of_threads_that_most_steps_had():
 
 def test_a_comparison_says_when_its_times_are_of_different_threads():
     entries = [{"label": "lora", "threads": 1}, {"label": "qtha", "threads": 2}]
-    assert "(lora 1; qtha 2)" in (notes.threads(entries) or "")
-    assert notes.threads(entries[:1] * 2) is None
-    assert notes.threads([{"label": "lora"}, {"label": "qtha", "threads": 2}]) is None
+    assert "(lora 1; qtha 2)" in (notes.threads(results_frame(entries)) or "")
+    assert notes.threads(results_frame(entries[:1] * 2)) is None
+    assert notes.threads(results_frame([{"label": "lora"}, entries[1]])) is None

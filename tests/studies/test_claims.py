@@ -5,6 +5,7 @@ import pytest
 
 from qtha_lab.experiment import Comparison, MethodChoice
 from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison import differences, notes, tuning
 from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
 from qtha_lab.studies.comparison.compared import Compared
@@ -39,13 +40,13 @@ def test_items_share_the_mean_as_their_labels_do():
 
 
 def test_a_pair_is_paired_by_item_where_both_have_the_same_rows():
-    runs = [entry("lora", seed, 1.0) for seed in range(3)]
-    known = {run["run_id"]: items(1, 2, 3) for run in runs}
+    runs = results_frame(entry("lora", seed, 1.0) for seed in range(3))
+    known = {run_id: items(1, 2, 3) for run_id in runs["run_id"]}
     assert losses_of(runs, known, "test_loss").shape == (3, 3)
-    known[runs[0]["run_id"]] = items(1, 2)  # of another model, or another split
+    known[runs["run_id"][0]] = items(1, 2)  # of another model, or another split
     assert losses_of(runs, known, "test_loss").tolist() == [[1.0]] * 3
     assert losses_of(runs, {}, "eval_loss").shape == (3, 1)
-    assert losses_of([entry("lora", 0, None)], {}, "eval_loss") is None
+    assert losses_of(results_frame([entry("lora", 0, None)]), {}, "eval_loss") is None
 
 
 def test_an_interval_over_items_is_wider_where_the_difference_is_that_of_one_item():
@@ -122,7 +123,7 @@ def test_repeats_are_those_at_the_rate_that_a_method_is_compared_at():
 
     def rates(repeats):
         groups = repeats_of(repeats, runs)
-        return {name: of[0]["learning_rate"] for name, of in groups.items()}
+        return {name: of["learning_rate"].iloc[0] for name, of in groups.items()}
 
     assert rates(first + best) == {"lora": 0.01, "qtha": 0.03}
     # older comparisons repeated the first rate

@@ -9,6 +9,7 @@ from qtha_lab import launch, list_runs
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import RunDir, queue, read_mapping
 from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies import study, work
 from qtha_lab.studies.comparison import notes, run_comparison
 from qtha_lab.studies.comparison.claims import against_the_first
@@ -157,7 +158,8 @@ def test_repeats_with_perturbations_are_in_no_table(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(queue, "n_slots", lambda threads: 1)
     summary = run_comparison(comparison, tmp_path / "out")
-    entry = next(entry for entry in at_their_best(summary["runs"]) if entry["seed"] == 0)
+    best = at_their_best(summary["runs"]).set_index("seed")
+    entry = best.loc[0]
     assert entry["learning_rate"] == 0.01  # and not the first of the file
     (losses,) = summary["rounding"].values()
     assert len(losses) == 5
@@ -212,17 +214,15 @@ def entry(label, seed, loss, *, start=6.0, parameters=100, state="finished", rat
 
 def test_aggregate_gives_mean_least_and_most_by_label():
     summary = {"runs": [entry("lora", 0, 1.0), entry("qtha", 0, 5.0), entry("lora", 1, 4.0)]}
-    lora, qtha = aggregate(summary)
-    assert lora["eval_loss"] == {"mean": 2.5, "min": 1.0, "max": 4.0}
-    assert lora["seeds"] == [0, 1]
-    assert qtha["eval_loss"] == {"mean": 5.0, "min": 5.0, "max": 5.0}
+    table = aggregate(summary)
+    losses = table[["label", "seeds", "eval_loss", "eval_loss_min", "eval_loss_max"]]
+    assert losses.to_numpy().tolist() == [["lora", 2, 2.5, 1.0, 4.0], ["qtha", 1, 5.0, 5.0, 5.0]]
 
 
 def test_a_run_that_did_not_finish_is_counted_and_not_averaged():
     summary = {"runs": [entry("lora", 0, 1.0), entry("lora", 1, 99.0, state="diverged")]}
-    (lora,) = aggregate(summary)
-    assert lora["eval_loss"]["max"] == 1.0
-    assert lora["unfinished"] == 1
+    table = aggregate(summary)
+    assert table[["eval_loss_max", "unfinished"]].to_numpy().tolist() == [[1.0, 1]]
     assert rows(summary)[0]["seeds"] == "1 (1 not finished)"
 
 
@@ -247,11 +247,13 @@ def test_one_seed_is_said_to_prove_nothing():
 
 
 def test_a_different_start_is_said_with_its_size():
-    message = notes.same_start([entry("lora", 0, 1.0), entry("qtha", 0, 1.0, start=6.5)])
+    message = notes.same_start(
+        results_frame([entry("lora", 0, 1.0), entry("qtha", 0, 1.0, start=6.5)])
+    )
     assert message.startswith("The methods did not start from the same evaluation loss")
     assert "0.5" in message
     seeds_differ = [entry("lora", s, 1.0, start=6.0 + s) for s in (0, 1)]
-    assert notes.same_start(seeds_differ) is None
+    assert notes.same_start(results_frame(seeds_differ)) is None
 
 
 def test_parameters_are_held_against_the_largest_lora():
@@ -261,7 +263,7 @@ def test_parameters_are_held_against_the_largest_lora():
         entry("qtha", 0, 1, parameters=150),
         entry("qtha(waist=256)", 0, 1, parameters=300),
     ]
-    message = notes.sizes(entries)
+    message = notes.sizes(results_frame(entries))
     assert "qtha trains 150 parameters, 25% fewer than lora(r=8) (200)." in message
     assert "qtha(waist=256) trains 300 parameters, 50% more than lora(r=8) (200)." in message
 

@@ -17,13 +17,13 @@ def test_a_dear_summary_is_written_seldom(monkeypatch, tmp_path, cost, most):
 
     class Ending(Results):
         def update(self, work):
-            self.entries[self.table[len(self.entries)].path] = {}
+            self.outcomes[self.table[len(self.outcomes)].path] = {}
             return True
 
         def write(self):
             nonlocal now
             now += cost
-            written.append(len(self.entries))
+            written.append(len(self.outcomes))
 
     class Place:
         def __init__(self, path):

@@ -331,7 +331,7 @@ def test_claims_of_all_cells_are_one_family():
 def test_a_rate_is_chosen_in_each_cell():
     runs = [entry("qa", "lora", 0, 2.0, 0.01), entry("qa", "lora", 0, 3.0, 0.03)]
     runs += [entry("chat", "lora", 0, 3.0, 0.01), entry("chat", "lora", 0, 2.0, 0.03)]
-    best = [(e["task"], e["learning_rate"]) for e in at_their_best(runs)]
+    best = [*at_their_best(runs)[["task", "learning_rate"]].itertuples(index=False, name=None)]
     assert best == [("qa", 0.01), ("chat", 0.03)]
 
 

@@ -6,6 +6,7 @@ from support.run_folders import finish, run_folder, status, two_steps, write
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison import report as write_report
 from qtha_lab.studies.comparison import summarise_runs
 from qtha_lab.studies.comparison.claims import against_the_first
@@ -110,7 +111,7 @@ def test_a_divergence_at_another_rate_is_stated_and_limits_no_claim():
     runs += [entry("qtha", s, None, "diverged", rate=0.1) for s in range(3)]
     (claim,) = against_the_first(runs)
     assert claim.difference.verdict == "shown"
-    assert lost(runs, ["qtha", "lora"]) == 0
+    assert lost(results_frame(runs), ["qtha", "lora"]) == 0
     assert outcomes(runs) == ["3 of 3 runs of qtha at 0.1 diverged (seeds 0, 1, 2)."]
 
 

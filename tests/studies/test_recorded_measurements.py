@@ -171,7 +171,7 @@ def test_packed_runs_laid_out_again_say_the_same_and_are_the_same_bytes_when_pac
 def test_a_report_is_equal_without_the_row_losses_of_runs_that_no_claim_reads(measured, tmp_path):
     whole = Compared.of(measured)
     without = measurements.runs_without_rows(measured)
-    assert without == whole.runs.keys() - {entry["run_id"] for entry in whole.best} != set()
+    assert without == whole.runs.keys() - {*whole.best["run_id"]} != set()
     measurements.pack(measured, archive := tmp_path / "a.tar.xz", without)
     measurements.unpack(archive, folder := tmp_path / "laid_out")
     packed = {run.parent.name for run in folder.glob("runs/*/test.json")}
@@ -253,9 +253,8 @@ def test_the_page_of_one_shared_rate_has_a_row_per_rate_and_one_of_the_best(meas
     ]
     to_first = {claim["first"]: claim["mean"] for claim in whole.claims}
     assert f"{to_first['ia3'] - to_first['lora(r=8)']:+.3f} [" in rows[-1][2]
-    trained = [
-        np.mean([e["train_loss"] for e in whole.best if e["family"] == name]) for name in pair
-    ]
+    losses = whole.best.groupby("family")["train_loss"]
+    trained = [np.mean([*losses.get_group(name)]) for name in pair]
     assert rows[-1][2].endswith(f"; {trained[0] / trained[1] - 1:+.1%}")
 
 
@@ -263,11 +262,11 @@ def test_a_seed_that_lacks_a_run_at_one_rate_is_left_out_of_the_page(measured, m
     pair = ("ia3", "lora(r=8)")
     monkeypatch.setattr(one_rate, "pairs_on", lambda model: {"ia3 − LoRA r = 8": pair})
     whole = Compared.of(measured)
-    seeds = {entry["seed"] for entry in whole.entries}
-    lost = next(entry for entry in whole.entries if entry["method"] == "ia3")
-    lost["state"] = "failed"
+    seeds = {*whole.frame["seed"]}
+    lost = whole.frame.index[whole.frame["method"] == "ia3"][0]
+    whole.frame.loc[lost, "state"] = "failed"
     pooled = one_rate.Pooled.of("smollm2-135m", [whole], one_rate.pairs_on("smollm2-135m"))
-    assert {entry["seed"] for entry in pooled.entries} == seeds - {lost["seed"]}
+    assert {*pooled.frame["seed"]} == seeds - {whole.frame.loc[lost, "seed"]}
 
 
 def test_the_figure_of_shared_rates_has_the_numbers_of_the_page(measured, monkeypatch):

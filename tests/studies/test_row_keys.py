@@ -11,6 +11,7 @@ from qtha_lab.core.io import read_mapping
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.models.catalogue import folder_of
 from qtha_lab.models.tokenizers import load_tokenizer
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison.claims import against_the_first
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.explain import findings_of
@@ -122,7 +123,7 @@ def test_compare_and_explain_name_the_keys(fields, scale):
 def test_keys_of_new_runs_serve_old_runs_on_the_same_rows():
     entries, items = compared_runs()
     items["qtha2"] = recorded(items["qtha2"].losses.tolist(), **KEYED)
-    pair = paired_losses(entries[:3], entries[3:], items, "test_loss")
+    pair = paired_losses(results_frame(entries[:3]), results_frame(entries[3:]), items, "test_loss")
     assert pair is not None
     assert pair.difference().items == 2
 

@@ -7,6 +7,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
 from qtha_lab.runs.launch import launch
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison import notes
 from qtha_lab.studies.comparison.table import numbers, rows
 from qtha_lab.training import processes
@@ -95,9 +96,9 @@ def test_a_table_marks_such_seconds_and_a_note_says_what_the_mark_is():
     assert [row["s per step"] for row in rows({"runs": entries})] == ["0.5 ∥", "0.5", "0.5"]
     assert [row.get("side_by_side") for row in numbers({"runs": entries})] == [True, False, None]
     assert (
-        notes.side_by_side(entries)
+        notes.side_by_side(results_frame(entries))
         == "Seconds per step marked ∥ were taken while other runs trained on the machine (lora):"
         " train one run at a time (`QTHA_LAB_SLOTS=1`) to compare speed. Of dora it is not known"
         " of every run."
     )
-    assert notes.side_by_side(entries[2:]) is None
+    assert notes.side_by_side(results_frame(entries[2:])) is None

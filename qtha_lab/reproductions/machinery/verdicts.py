@@ -16,6 +16,7 @@ import numpy as np
 
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.reproductions.machinery.registry import PaperClaim, Reproduction
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison.paired import (
     LEAST_SEEDS,
     PairedDifference,
@@ -169,7 +170,7 @@ def _verdict(
     data = f"quick form of {of.data}" if quick else of.data
     if len(seeds) < LEAST_SEEDS:
         return Verdict(claim, "not asked", None, None, f"{data}, {len(seeds)} seeds")
-    first, second = ([side[seed] for seed in seeds] for side in sides)
+    first, second = (results_frame(side[seed] for seed in seeds) for side in sides)
     losses = paired_losses(first, second, items, claim.measure)
     assert losses is not None  # every entry has the measure
     if not isinstance(claim.control, str):

@@ -26,6 +26,10 @@ HIDDEN = (SAME, "path")
 SPREAD = ("_min", "_max")
 RESULTS, SIZES = ("eval_loss", "accuracy"), ("trainable_parameters", "wall_seconds")
 NOTHING = (None, "", [], False)
+FACTS = ("run_id", "label", "family", "model_task", "model", "task", "task_options", "method",
+         "options", "target_modules", "quantization", "head", "seed", "learning_rate", "state",
+         "message", "threads", "side_by_side", "split_key", "missing_labels")  # fmt: skip
+"""Columns of a summary's frame besides the measures."""
 
 
 @functools.cache

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.description import ModelTask
+from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.run_directory.disk import bytes_used
 from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.runs.table.columns import (
     DISK,
+    FACTS,
     SAME,
     check_column,
     in_order,
@@ -48,18 +51,55 @@ def frame(runs: Iterable[Run], disk: bool = False) -> pandas.DataFrame:
 
 def as_frame(rows: Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
     """Return values by column as a frame with all declared columns, missing values as None."""
+    return _frame(rows, taken()).set_index("run", drop=False)
+
+
+def _frame(rows: Iterable[Mapping[str, Any]], declared: Iterable[str]) -> pandas.DataFrame:
     import pandas
 
     table = pandas.DataFrame(rows, dtype=object)
-    table = table.reindex(columns=in_order([*table.columns, *taken()]))
+    table = table.reindex(columns=in_order([*table.columns, *declared]))
     for measure in filter(lambda measure: measure.source, MEASURES.values()):
         table[measure.name] = table[measure.source] / measure.divisor
-    return without_nan(table).set_index("run", drop=False)
+    return without_nan(table)
 
 
 def without_nan(table: pandas.DataFrame) -> pandas.DataFrame:
     """Return a frame of plain objects, missing values as None."""
     return table.astype(object).where(table.notna(), None)
+
+
+def results_frame(rows: pandas.DataFrame | Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
+    """Return the runs of a summary as a frame, one per row; a frame stays as it is.
+
+    Adds the pair `model_task` and `family`, the label without learning rate. A missing value is
+    None. A row without a state is of a finished run.
+    """
+    import pandas
+
+    if isinstance(rows, pandas.DataFrame):
+        return rows
+    return _frame([_result(row) for row in rows], (*FACTS, *MEASURES))
+
+
+def _result(row: Mapping[str, Any]) -> dict[str, Any]:
+    state = row.get("state", "finished")
+    facts = {name: value for name, value in row.items() if name not in MEASURES}
+    derived = {"state": state, "family": family(row), "model_task": ModelTask.of(row)}
+    return facts | _measured(row, state) | derived
+
+
+def family(row: Mapping[str, Any]) -> str:
+    """Return the label of a run without its learning rate.
+
+    Example:
+        >>> family({"method": "lora", "options": {"r": 2}, "label": "lora(r=2,learning_rate=0.01)"})
+        'lora(r=2)'
+    """
+    if "options" not in row:
+        return row.get("label", "")
+    layers = row.get("target_modules")
+    return MethodChoice(name=row["method"], options=row["options"], target_modules=layers).label
 
 
 def values(run: Run, disk: bool = False) -> dict[str, Any]:
@@ -199,14 +239,12 @@ def seeds_grouped(table: pandas.DataFrame) -> pandas.DataFrame:
     a value, and learnt measures also as `…_min` and `…_max`. Its tags are those that all runs have.
     """
     grouped = table.groupby(SAME, sort=False)
-    numbers = table[list(MEASURES)].astype(float).groupby(table[SAME], sort=False)
-    low, mean, high = numbers.min(), numbers.mean(), numbers.max()
-    learnt = [name for name, measure in MEASURES.items() if measure.learnt]
+    measured = over_seeds(table, table[SAME])
     first = grouped.first()
     alike = grouped[["name", "message", "origin", "note"]].nunique(dropna=False) == 1
     groups = first.drop(columns=["run", "seed", "step"]).assign(
         **first[alike.columns].where(alike, None),
-        **first[low.columns].where(~(low < high), mean),
+        **measured[[*MEASURES]],
         runs=grouped.size(),
         seeds=grouped["seed"].agg(lambda of: sorted({*of} - {None})),
         members=grouped["run"].agg(list),
@@ -215,9 +253,21 @@ def seeds_grouped(table: pandas.DataFrame) -> pandas.DataFrame:
         pinned=grouped["pinned"].any(),
         **{DISK: grouped[DISK].agg(lambda of: None if of.isna().any() else round(sum(of), 2))},
     )
-    groups = groups.join(low[learnt].add_suffix("_min")).join(high[learnt].add_suffix("_max"))
-    groups = groups.copy().reset_index()
+    groups = groups.join(measured.drop(columns=[*MEASURES])).copy().reset_index()
     return without_nan(groups.reindex(columns=in_order([*groups.columns, *taken()])))
+
+
+def over_seeds(runs: pandas.DataFrame, group: pandas.Series) -> pandas.DataFrame:
+    """Return the mean of each measure per group, and of learnt ones also `…_min` and `…_max`.
+
+    A measure with equal values has that value.
+    """
+    values = runs[[*MEASURES]]
+    numbers = values.astype(float).groupby(group, sort=False)
+    low, mean, high = numbers.min(), numbers.mean(), numbers.max()
+    learnt = [name for name, measure in MEASURES.items() if measure.learnt]
+    means = values.groupby(group, sort=False).first().where(~(low < high), mean)
+    return means.join(low[learnt].add_suffix("_min")).join(high[learnt].add_suffix("_max"))
 
 
 def _counts(states: pandas.Series) -> str:

@@ -31,9 +31,9 @@ def default_columns(compared: Compared) -> list[str]:
 def names_in_table(compared: Compared) -> dict[str, str]:
     """Return the title or the short name of each method, by label without learning rate."""
     titles = {
-        entry["family"]: title
-        for entry in [*compared.entries, *compared.best]
-        if (title := shown(entry["label"])) != entry["label"]
+        name: title
+        for name, label in compared.frame[["family", "label"]].itertuples(index=False)
+        if (title := shown(label)) != label
     }
     names = compared.names | titles
     return names if len(set(names.values())) == len(names) else compared.names
@@ -55,32 +55,23 @@ def with_names(text: str, names: Mapping[str, str]) -> str:
 def results(compared: Compared, names: Mapping[str, str]) -> list[dict[str, str]]:
     """Return one row of text per method of one (model, task) pair, by column name.
 
-    A method without a finished run has a row without results.
-
-    Args:
-        compared: Contents of the comparison, restricted to the pair.
-        names: Names of the methods by label; a label without a name stands in full.
+    A method without a finished run has a row without results, a label without a name is in full.
     """
-    best = compared.by_family(compared.best)
-    groups = compared.by_family(compared.entries) | best
-    named = [
-        {
-            **entry,
-            "label": names.get(name, name),
-            "state": entry["state"] if name in best else "no result",
-        }
-        for name, group in groups.items()
-        for entry in group
-    ]
+    import pandas
+
+    best = compared.best
+    lacking = compared.frame[~compared.frame["family"].isin(best["family"])]
+    runs = compared.by_method(pandas.concat([best, lacking.assign(state="no result")]))
+    named = runs.assign(label=[names.get(name, name) for name in runs["family"]])
     summary = {**compared.summary, "runs": named, "tried": compared.summary["runs"]}
     claims = {claim["first"]: claim for claim in compared.claims}
-    rates = {name: value_text(group[0].get(RATE)) for name, group in best.items()}
+    rates = {n: value_text(of.iloc[0]) for n, of in best.groupby("family")[RATE]}
     column_names = {heading: name for name, heading in HEADINGS.items()}
     return [
         {column_names.get(heading, heading): text for heading, text in row.items()}
         | {RATE: rates.get(name, NONE)}
         | _difference(claims.get(name), name == compared.families[0])
-        for name, row in zip(groups, table.rows(summary), strict=True)
+        for name, row in zip(compared.families, table.rows(summary), strict=True)
     ]
 
 

@@ -8,11 +8,12 @@ and tasks makes m claims. Each interval has level 1 - 0.05/m and each p is multi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
+from qtha_lab.experiment.description import ModelTask, name_in
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison.neighbouring_rates import (
     AtNeighbour,
     at_neighbours,
@@ -31,10 +32,13 @@ from qtha_lab.studies.comparison.row_losses import (
     losses_of,
     paired_losses,
 )
-from qtha_lab.studies.comparison.tuning import at_their_best, family
+from qtha_lab.studies.comparison.tuning import at_their_best
 
 if TYPE_CHECKING:
+    import pandas
+
     from qtha_lab.figures.difference_by_rate import RateDifference
+    from qtha_lab.studies.comparison.tuning import Runs
 
 NOWHERE = ModelTask("", "")
 WORDS = {"test_loss": "test loss", "eval_loss": "evaluation loss"}
@@ -90,17 +94,15 @@ class Claim:
 
 
 def against_the_first(
-    entries: Sequence[dict[str, Any]],
-    items: Mapping[str, TestItems] | None = None,
-    margin: float = MARGIN,
+    runs: Runs, items: Mapping[str, TestItems] | None = None, margin: float = MARGIN
 ) -> list[Claim]:
     """Compare each method to the first of its (model, task) pair.
 
     Methods need three seeds in common. All claims form one Bonferroni family.
     """
-    model_tasks = by_model_task(entries)
-    pairs = {model_task: pairs_to_first(of) for model_task, of in model_tasks.items()}
-    return claims(entries, pairs, items or {}, len(model_tasks), margin)
+    runs = results_frame(runs)
+    pairs = {pair: pairs_to_first(of) for pair, of in runs.groupby("model_task", sort=False)}
+    return claims(runs, pairs, items or {}, len(pairs), margin)
 
 
 class MissingComparison(NamedTuple):
@@ -110,18 +112,19 @@ class MissingComparison(NamedTuple):
     sentence: str
 
 
-def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[MissingComparison]:
+def without_a_loss(runs: Runs) -> list[MissingComparison]:
     """Return the methods with three common seeds but no loss to compare."""
-    model_tasks, best = by_model_task(entries), by_model_task(at_their_best(entries))
+    runs = results_frame(runs)
+    best, pairs = at_their_best(runs), runs.groupby("model_task", sort=False)
     missing: list[MissingComparison] = []
-    for model_task, in_model_task in model_tasks.items():
-        at_best = best.get(model_task, [])
+    for model_task, of_pair in pairs:
+        at_best = best[best["model_task"].eq(model_task)]
         measure = measure_of(at_best)
-        for pair in pairs_to_first(in_model_task):
+        for pair in pairs_to_first(of_pair):
             sides = _shared(at_best, pair)
             lacking = [losses_of(side, {}, measure) is None for side in sides]
             if len(sides[0]) >= LEAST_SEEDS and any(lacking):
-                place = name_in("", model_task, len(model_tasks))
+                place = name_in("", model_task, len(pairs))
                 names = [name for name, lacks in zip(pair, lacking, strict=True) if lacks]
                 sentence = (
                     f"{' − '.join(pair)}{place}: not compared. Some runs have no test loss, and"
@@ -131,14 +134,14 @@ def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[MissingComparison]
     return missing
 
 
-def pairs_to_first(entries: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
+def pairs_to_first(runs: Runs) -> list[tuple[str, str]]:
     """Return each method with the first one, as labels without learning rate."""
-    first, *others = dict.fromkeys(map(family, entries))
+    first, *others = results_frame(runs)["family"].unique()
     return [(name, first) for name in others]
 
 
 def claims(
-    entries: Sequence[dict[str, Any]],
+    runs: Runs,
     pairs: Mapping[ModelTask, Collection[tuple[str, str]]],
     items: Mapping[str, TestItems],
     model_tasks: int = 1,
@@ -147,106 +150,78 @@ def claims(
     """Compute the differences of method pairs as one Bonferroni family.
 
     Every method has its best learning rate. Omits pairs with fewer than three common seeds. A claim
-    is inconclusive if a run of its methods at their best rates has no result.
-
-    Args:
-        entries: Entries of all runs.
-        pairs: Pairs of labels without learning rate, by (model, task) pair; the second label is
-            subtracted.
-        items: Test rows by run id.
-        model_tasks: Number of (model, task) pairs of the comparison.
-        margin: Largest difference that counts as equivalent.
+    is inconclusive if a run of its methods at their best rates has no result. The losses of the
+    second label of a pair are subtracted.
     """
-    candidates: list[_PairLosses] = []
-    best = at_their_best(entries)
-    for model_task, at_best in by_model_task(best).items():
-        candidates += _losses(model_task, at_best, pairs.get(model_task, ()), items)
-    every, beside = by_model_task(entries), at_neighbours(entries)
+    runs = results_frame(runs)
+    best, near = at_their_best(runs), at_neighbours(runs)
+    candidates = [
+        (model_task, pair, at_best, losses)
+        for model_task, at_best in best.groupby("model_task", sort=False)
+        for pair in pairs.get(model_task, ())
+        if (losses := losses_of_pair(at_best, pair, items)) is not None
+    ]
     found = []
-    for of in candidates:
-        difference, neighbours = of.losses.difference(len(candidates), margin), ()
+    for model_task, pair, at_best, losses in candidates:
+        difference, neighbours = losses.difference(len(candidates), margin), ()
+        of_pair = runs[runs["model_task"].eq(model_task) & runs["family"].isin(pair)]
         if difference.excludes_zero:
-            neighbours = tuple(_neighbours(of, best, beside, items, len(candidates), margin))
-            were_run = _ran_at_several(entries, of)
-            difference = with_neighbours(difference, neighbours, were_run)
-        difference = replace(difference, lost=lost(every[of.model_task], of.pair))
-        found.append(
-            Claim(*of.pair, of.measure, difference, of.model_task, model_tasks, neighbours)
-        )
+            beside = near[near["model_task"].eq(model_task)]
+            differences = _neighbours(pair, at_best, beside, items, len(candidates), margin)
+            neighbours = tuple(differences)
+            tried = of_pair.groupby("family")["learning_rate"].nunique(dropna=False)
+            difference = with_neighbours(difference, neighbours, bool(tried.min() > 1))
+        difference = replace(difference, lost=lost(of_pair, pair))
+        measure = measure_of(at_best)
+        found.append(Claim(*pair, measure, difference, model_task, model_tasks, neighbours))
     return found
 
 
 def _neighbours(
-    of: _PairLosses,
-    entries: Sequence[dict[str, Any]],
-    beside: Sequence[dict[str, Any]],
+    pair: tuple[str, str],
+    best: pandas.DataFrame,
+    near: pandas.DataFrame,
     items: Mapping[str, TestItems],
     count: int,
     margin: float,
 ) -> Iterator[AtNeighbour]:
     """Yield the difference of a pair with either method at its neighbouring rate."""
-    best, near = (by_model_task(side).get(of.model_task, []) for side in (entries, beside))
-    for name in of.pair:
-        moved = [entry for entry in near if family(entry) == name]
-        rest = [entry for entry in best if family(entry) != name]
-        losses = losses_of_pair([*rest, *moved], of.pair, items)
-        if moved and losses is not None and len(losses.first) >= LEAST_SEEDS:
-            difference = losses.difference(count, margin)
-            yield AtNeighbour(name, moved[0]["learning_rate"], difference)
+    import pandas
 
-
-def _ran_at_several(entries: Sequence[dict[str, Any]], of: _PairLosses) -> bool:
-    """Return True if both methods of a pair ran at several learning rates."""
-    of_pair = by_model_task(entries)[of.model_task]
-    rates = [{e.get("learning_rate") for e in of_pair if family(e) == name} for name in of.pair]
-    return all(len(tried) > 1 for tried in rates)
-
-
-class _PairLosses(NamedTuple):
-    """Losses of two methods on one (model, task) pair."""
-
-    model_task: ModelTask
-    pair: tuple[str, str]
-    measure: str
-    losses: PairedLosses
-
-
-def _losses(
-    model_task: ModelTask,
-    entries: Sequence[dict[str, Any]],
-    pairs: Iterable[tuple[str, str]],
-    items: Mapping[str, TestItems],
-) -> Iterator[_PairLosses]:
-    """Yield the losses of pairs with enough common seeds, on one (model, task) pair."""
-    measure = measure_of(entries)
-    for pair in pairs:
-        losses = losses_of_pair(entries, pair, items)
-        if losses is not None and len(losses.first) >= LEAST_SEEDS:
-            yield _PairLosses(model_task, pair, measure, losses)
+    for name in pair:
+        moved = near[near["family"].eq(name)]
+        runs = pandas.concat([best[best["family"].ne(name)], moved])
+        if len(moved) and (losses := losses_of_pair(runs, pair, items)) is not None:
+            rate = moved["learning_rate"].iloc[0]
+            yield AtNeighbour(name, rate, losses.difference(count, margin))
 
 
 def losses_of_pair(
-    entries: Sequence[dict[str, Any]], pair: Sequence[str], items: Mapping[str, TestItems]
+    runs: Runs, pair: Sequence[str], items: Mapping[str, TestItems]
 ) -> PairedLosses | None:
-    """Return the losses of two methods at their common seeds; None if any is missing."""
-    return paired_losses(*_shared(entries, pair), items, measure_of(entries))
+    """Return the losses of two methods; None if any is missing, or for under three common seeds."""
+    runs = results_frame(runs)
+    first, second = _shared(runs, pair)
+    if len(first) < LEAST_SEEDS:
+        return None
+    return paired_losses(first, second, items, measure_of(runs))
 
 
 def _shared(
-    entries: Sequence[dict[str, Any]], pair: Sequence[str]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    runs: pandas.DataFrame, pair: Sequence[str]
+) -> tuple[pandas.DataFrame, pandas.DataFrame]:
     """Return the runs of two methods with common seeds, ordered by seed."""
     first, second = (
-        {entry["seed"]: entry for entry in entries if family(entry) == name} for name in pair
+        runs[runs["family"].eq(name)].drop_duplicates("seed", keep="last").sort_values("seed")
+        for name in pair
     )
-    seeds = sorted(first.keys() & second.keys())
-    return [first[seed] for seed in seeds], [second[seed] for seed in seeds]
+    return first[first["seed"].isin(second["seed"])], second[second["seed"].isin(first["seed"])]
 
 
-def measure_of(entries: Sequence[Mapping[str, Any]]) -> str:
+def measure_of(runs: Runs) -> str:
     """Return "test_loss" if all runs have one, else "eval_loss"."""
-    tested = bool(entries) and all(entry.get("test_loss") is not None for entry in entries)
-    return "test_loss" if tested else "eval_loss"
+    tested = results_frame(runs)["test_loss"].notna()
+    return "test_loss" if len(tested) and tested.all() else "eval_loss"
 
 
 class SharedRate(NamedTuple):
@@ -271,7 +246,7 @@ class SharedRate(NamedTuple):
 
 
 def shared_rates(
-    entries: Sequence[dict[str, Any]],
+    runs: Runs,
     pairs: Sequence[tuple[str, str]],
     items: Mapping[str, TestItems],
     margin: float = MARGIN,
@@ -280,12 +255,10 @@ def shared_rates(
 
     Rates at which a run of either method diverged are omitted.
     """
-    rates = sorted({rate for entry in entries if (rate := entry.get("learning_rate"))})
+    runs = results_frame(runs)
     for pair in pairs:
-        for rate in rates:
-            there = [e for e in entries if e.get("learning_rate") == rate and family(e) in pair]
-            if any(entry["state"] != "finished" for entry in there):
-                continue
-            losses = losses_of_pair(there, pair, items)
-            if losses is not None and len(losses.first) >= LEAST_SEEDS:
-                yield SharedRate(pair, rate, losses.difference(margin=margin))
+        for rate, at_rate in runs[runs["family"].isin(pair)].groupby("learning_rate"):
+            if at_rate["state"].eq("finished").all():
+                losses = losses_of_pair(at_rate, pair, items)
+                if losses is not None:
+                    yield SharedRate(pair, rate, losses.difference(margin=margin))

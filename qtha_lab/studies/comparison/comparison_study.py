@@ -81,7 +81,7 @@ class ComparisonStudy(Study):
         results.left_out = [run for run in there if run.path not in taken]
         try:
             yield from results.collect(work, results.table)
-            ended = dict(enumerate(results.entries_of(results.table)))
+            ended = dict(enumerate(results.outcomes_of(results.table)))
             moved = comparison.perturbed(at_best_rates(experiments, ended))
             results.repeats = work.start(moved, self.perturbed_dir)
             yield from results.collect(work, results.repeats)
@@ -174,7 +174,7 @@ def run_comparison(
         on: Remote backend that trains the runs, by name; None is this machine.
 
     Returns:
-        `{"comparison": …, "runs": [one entry per run], "notes": [sentences]}`.
+        `{"comparison": …, "runs": [one mapping per run], "notes": [sentences]}`.
 
     Raises:
         Refusal: If the comparison cannot run, another process uses `out`, or an edit would

@@ -31,13 +31,8 @@ def timed(
 ) -> list[Contender]:
     """Return the contenders, with matched step counts if matching is by equal seconds.
 
-    Each later method gets as many steps as fit into the seconds of the first one.
-
-    Args:
-        comparison: Comparison to run.
-        folder: Folder that stores measured seconds per step; None measures them without storage.
-        seconds: Function that returns the seconds per step of an experiment; None measures them on
-            this machine (`seconds_per_step`).
+    Each later method gets as many steps as fit into the seconds of the first one. The folder stores
+    measured seconds per step. None as `seconds` measures them on this machine.
 
     Raises:
         Refusal: If the seconds of a method are unknown, or less than one step fits.
@@ -163,12 +158,7 @@ class Conditions:
 
     @classmethod
     def of(cls, comparison: Comparison, claim: Mapping[str, Any]) -> Conditions:
-        """Read the conditions of a claim of a comparison.
-
-        Args:
-            comparison: Comparison of the claim.
-            claim: Record of the claim (see `claims.Claim`).
-        """
+        """Read the conditions of a claim of a comparison."""
         sides = [_settings(claim[side], claim["model"]) for side in ("first", "second")]
         r, alpha, modules = zip(*sides, strict=True)
         return cls(*_rates(comparison, claim["seeds"]), r, alpha, modules, _rows(claim))

@@ -6,19 +6,23 @@ has no claim unless the methods with it and without it ran with three common see
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtha_lab.experiment import method_list
-from qtha_lab.experiment.description import ModelTask, by_model_task
+from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison.claims import Claim, claims
 from qtha_lab.studies.comparison.paired import MARGIN
 from qtha_lab.studies.comparison.row_losses import TestItems
-from qtha_lab.studies.comparison.tuning import at_their_best, family
+from qtha_lab.studies.comparison.tuning import at_their_best
 
 if TYPE_CHECKING:
+    import pandas
+
     from qtha_lab.adapters.method import Control
+    from qtha_lab.studies.comparison.tuning import Runs
 
 METHOD = "qtha"
 WHOLE, DIRECT = "", "no tensor networks"
@@ -49,40 +53,31 @@ class PartEffect(NamedTuple):
 
 
 def decompose(
-    entries: Sequence[dict[str, Any]],
-    items: Mapping[str, TestItems] | None = None,
-    margin: float = MARGIN,
+    runs: Runs, items: Mapping[str, TestItems] | None = None, margin: float = MARGIN
 ) -> list[PartEffect]:
     """Compute the effect of each part of QTHA.
 
     Uses the first QTHA with a circuit that was run together with a parent of a part.
-
-    Args:
-        entries: Entries of all runs of a comparison.
-        items: Test rows by run id, for the runs that have them.
-        margin: Largest difference that counts as equivalent.
     """
-    best, items = at_their_best(entries), items or {}
-    parts = {
-        model_task: _parts(model_task, in_model_task, items)
-        for model_task, in_model_task in by_model_task(best).items()
-    }
-    results = claims(entries, parts, items, len(by_model_task(entries)), margin)
+    runs, items = results_frame(runs), items or {}
+    best = at_their_best(runs).groupby("model_task", sort=False)
+    parts = {model_task: _parts(model_task, of, items) for model_task, of in best}
+    results = claims(runs, parts, items, runs["model_task"].nunique(), margin)
     return [
         PartEffect(parts[claim.model_task][claim.first, claim.second], claim) for claim in results
     ]
 
 
 def _parts(
-    model_task: ModelTask, entries: Sequence[dict[str, Any]], items: Mapping[str, TestItems]
+    model_task: ModelTask, runs: pandas.DataFrame, items: Mapping[str, TestItems]
 ) -> dict[tuple[str, str], str]:
     """Return the method pairs of the first usable QTHA, with the part of each."""
+    methods = runs.dropna(subset="options").drop_duplicates("family")
+    rows = list(zip(methods["family"], methods["method"], methods["options"], strict=True))
     by_essence: dict[str, str] = {}
-    for entry in entries:
-        if "options" in entry:
-            by_essence.setdefault(_essence(entry["method"], entry["options"]), family(entry))
-    wholes = {family(e): e["options"] for e in entries if "options" in e and _is_whole(e)}
-    for options in wholes.values():
+    for name, method, options in rows:
+        by_essence.setdefault(_essence(method, options), name)
+    for options in (options for _, method, options in rows if _is_whole(method, options)):
         pairs: dict[str, tuple[str, str]] = {
             part: (first, second)
             for part, titles in PARTS.items()
@@ -90,16 +85,15 @@ def _parts(
             if first is not None and second is not None
         }
         different = {pair: part for part, pair in pairs.items()}
-        if claims(entries, {model_task: different}, items):
+        if claims(runs, {model_task: different}, items):
             return different
     return {}
 
 
-def _is_whole(entry: Mapping[str, Any]) -> bool:
-    """Return True if a run is of QTHA with all parts, and no control."""
-    options = method_list.without_defaults(entry["method"], entry["options"])
+def _is_whole(method: str, options: dict[str, Any]) -> bool:
+    """Return True if a method is QTHA with all parts, and no control."""
     changed = {"use_mpo", "use_linear", "use_circuit", "stand_in", "train_circuit", "ansatz"}
-    return entry["method"] == METHOD and not changed & options.keys()
+    return method == METHOD and not changed & method_list.without_defaults(method, options).keys()
 
 
 def controls_of(method: str, options: Mapping[str, Any]) -> list[Control]:
@@ -144,31 +138,29 @@ def _essence(method: str, options: Mapping[str, Any]) -> str:
 
 
 def against_controls(
-    entries: Sequence[dict[str, Any]],
-    items: Mapping[str, TestItems] | None = None,
-    margin: float = MARGIN,
+    runs: Runs, items: Mapping[str, TestItems] | None = None, margin: float = MARGIN
 ) -> list[Claim]:
     """Compare each method to its own controls, as one Bonferroni family."""
-    pairs = control_pairs(entries)
-    return claims(entries, pairs, items or {}, len(pairs), margin)
+    runs = results_frame(runs)
+    pairs = control_pairs(runs)
+    return claims(runs, pairs, items or {}, len(pairs), margin)
 
 
-def control_pairs(entries: Iterable[dict[str, Any]]) -> dict[ModelTask, list[tuple[str, str]]]:
+def control_pairs(runs: Runs) -> dict[ModelTask, list[tuple[str, str]]]:
     """Return the labels of methods with those of their controls, by (model, task) pair.
 
     Leaves out pairs with the first method, to which every method is compared anyway.
     """
-    return {model_task: _control_pairs(of) for model_task, of in by_model_task(entries).items()}
+    pairs = results_frame(runs).groupby("model_task", sort=False)
+    return {model_task: _control_pairs(of) for model_task, of in pairs}
 
 
-def _control_pairs(entries: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _control_pairs(runs: pandas.DataFrame) -> list[tuple[str, str]]:
+    methods = runs.drop_duplicates("family").set_index("family")
+    columns = methods[["method", "options", "target_modules"]].itertuples()
     choices = {
-        family(dict(entry)): MethodChoice(
-            name=entry["method"],
-            options=entry.get("options", {}),
-            target_modules=entry.get("target_modules"),
-        )
-        for entry in entries
+        name: MethodChoice(name=method, options=options or {}, target_modules=modules)
+        for name, method, options, modules in columns
     }
     by_meaning = {choice.meaning: name for name, choice in choices.items()}
     first = next(iter(choices), "")

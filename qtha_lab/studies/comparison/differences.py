@@ -22,6 +22,10 @@ from qtha_lab.studies.comparison.finding import Finding
 from qtha_lab.studies.comparison.paired import LEAST_SEEDS
 from qtha_lab.studies.comparison.row_losses import read_items
 
+FEW = (
+    f"No claim is made: an interval needs {LEAST_SEEDS} seeds that two methods have finished at"
+    " their best rates."
+)
 POOLED = ("first", "second", "pairs", "mean", "low", "high", "spread", "heterogeneity", "verdict")
 
 
@@ -34,24 +38,16 @@ def in_words(compared: Compared) -> Finding:
 
 def verdicts(compared: Compared) -> Finding:
     """State the claims, with each method's results at its best rate or pooled over pairs."""
-    if len(compared.model_tasks) < 2:
-        sentences = missing(compared) + stated(compared)
-        return Finding(sentences, tables=results_tables(compared))
-    sentences = compared.pivot_table.counts() if compared.pivot_table else []
-    sentences += [pooled["sentence"] for pooled in compared.summary.get("pooled", ())]
-    claimed = _claimed(compared)
-    no_claim = f"No claim is made: an interval needs {LEAST_SEEDS} seeds of two methods."
-    return Finding([*missing(compared), *sentences, *(claimed or [no_claim])])
+    counts = compared.pivot_table.counts() if compared.pivot_table else []
+    pooled = [pooled["sentence"] for pooled in compared.summary.get("pooled", ())]
+    tables = results_tables(compared) if len(compared.model_tasks) < 2 else {}
+    return Finding([*missing(compared), *counts, *pooled, *stated(compared)], tables=tables)
 
 
 def stated(compared: Compared) -> list[str]:
     """Return the verdicts and missing comparisons, or the reason for none."""
-    return _claimed(compared) or [_no_claim_reason(compared)]
-
-
-def _claimed(compared: Compared) -> list[str]:
-    lacking = [missing.sentence for missing in without_a_loss(compared.entries)]
-    return [claim["sentence"] for claim in [*compared.claims, *compared.controls]] + lacking
+    claimed = [claim["sentence"] for claim in [*compared.claims, *compared.controls]]
+    return claimed + [of.sentence for of in without_a_loss(compared.frame)] or [FEW]
 
 
 def missing(compared: Compared) -> list[str]:
@@ -65,9 +61,9 @@ def missing(compared: Compared) -> list[str]:
 
 def results_tables(compared: Compared) -> dict[str, Table]:
     """Build the tables of learning results and costs at each method's best rate."""
-    named = [{**entry, "label": compared.names[entry["family"]]} for entry in compared.best]
-    best = {entry["label"]: value_text(entry.get("learning_rate")) for entry in named}
-    parts = table.tables({**compared.summary, "runs": named, "tried": compared.summary["runs"]})
+    best = compared.best.assign(label=compared.best["family"].map(compared.names))
+    rates = {label: value_text(of["learning_rate"].iloc[0]) for label, of in best.groupby("label")}
+    parts = table.tables({**compared.summary, "runs": best, "tried": compared.summary["runs"]})
     captions = (
         "Learning results at each method's best learning rate: mean [minimum–maximum]",
         "Scores and costs of the same runs",
@@ -75,26 +71,10 @@ def results_tables(compared: Compared) -> dict[str, Table]:
     return {
         caption: Table(
             (columns[0], "learning_rate", *columns[1:]),
-            [(row[0], best[row[0]], *row[1:]) for row in rows],
+            [(row[0], rates[row[0]], *row[1:]) for row in rows],
         )
         for caption, (columns, *rows) in zip(captions, parts, strict=False)
     }
-
-
-def _no_claim_reason(compared: Compared) -> str:
-    if not compared.families:
-        return "No claim is made: no run has ended."
-    if len(compared.families) < 2:
-        return "No claim is made: there is one method."
-    shared = [
-        {entry["seed"] for entry in group} for group in compared.by_family(compared.best).values()
-    ]
-    most = max((len(shared[0] & seeds) for seeds in shared[1:]), default=0)
-    return (
-        f"No claim is made: an interval needs {LEAST_SEEDS} seeds that two methods have"
-        f" finished at their best rates, and here there {'is' if most == 1 else 'are'}"
-        f" {most or 'none'}."
-    )
 
 
 def across(compared: Compared) -> Finding:
@@ -128,9 +108,9 @@ def differences(compared: Compared) -> Finding:
     """Draw the forest of paired differences to the first method."""
     claims = compared.claims
     if not claims:
-        return Finding(["No interval is drawn, since no claim is made (see the verdicts)."])
+        return Finding([FEW])
     known = {claim["first"] for claim in claims}
-    known |= {missing.first for missing in without_a_loss(compared.entries)}
+    known |= {missing.first for missing in without_a_loss(compared.frame)}
     without = [name for name in compared.families[1:] if name not in known]
     sentences = [f"Without {LEAST_SEEDS} seeds in common: {', '.join(without)}."] if without else []
     return Finding(sentences, [forest_of(claims, compared.name_of)], names=compared.names)
@@ -156,7 +136,7 @@ def difference_at_rates(compared: Compared) -> Figure | None:
     first = compared.claims[0]
     pairs = {(name, first["second"]): name for name in compared.families if name != first["second"]}
     items = read_items(compared.runs.values())
-    shared = list(shared_rates(compared.entries, list(pairs), items, first["margin"]))
+    shared = list(shared_rates(compared.frame, list(pairs), items, first["margin"]))
     if len({of.rate for of in shared}) < 2:
         return None
     names = names_of(compared.families)

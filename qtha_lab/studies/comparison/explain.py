@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
@@ -19,6 +19,7 @@ from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
 from qtha_lab.experiment.run_directory.events import SUMMARISED, TERMINAL
 from qtha_lab.runs.launch import in_launch_order
 from qtha_lab.runs.run import Run
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison import notes, tuning
 from qtha_lab.studies.comparison.claims import (
     WORDS,
@@ -34,7 +35,11 @@ from qtha_lab.studies.comparison.outcomes import outcomes
 from qtha_lab.studies.comparison.paired import what_decides
 from qtha_lab.studies.comparison.protocol import choices_within_noise
 from qtha_lab.studies.comparison.row_losses import TestItems, read_items
-from qtha_lab.studies.comparison.tuning import family
+
+if TYPE_CHECKING:
+    import pandas
+
+    from qtha_lab.studies.comparison.tuning import Runs
 
 NO_EFFECT = {
     "threads", "report_to", "checkpoint_every", "eval_every", "spectrum_every",
@@ -75,81 +80,59 @@ def explain(runs: Iterable[str | Path | Run]) -> Findings:
         ...     print(sentence)
         lora is lower than qtha by 0.038 nat in test loss; one seed: inconclusive.
     """
-    sources = list(runs)
-    views = [source for source in sources if isinstance(source, Run)]
-    views += find_runs([source for source in sources if not isinstance(source, Run)])
-    readable = in_launch_order(run for run in views if not run.unreadable)
+    readable = in_launch_order(run for run in find_runs(runs) if not run.unreadable)
     if not readable:
         raise Refusal("No run to explain is readable.")
     groups = _by_protocol(readable)
-    parts = [_explain_group(group) for group in groups.values()]
-    prefixes = [f"{name}: " if len(groups) > 1 else "" for name in groups]
-    sentences = _unequal(groups) + [
-        prefix + sentence
-        for prefix, part in zip(prefixes, parts, strict=True)
-        for sentence in part.sentences
-    ]
-    verdicts = {pair: verdict for part in parts for pair, verdict in part.verdicts.items()}
-    return Findings(
-        sentences,
-        [claim for part in parts for claim in part.claims],
-        [*_equal_training(groups), *(step for part in parts for step in part.next_steps)],
-        verdicts,
-    )
+    found = Findings(_unequal(groups), [], _equal_training(groups))
+    for name, group in groups.items():
+        part, place = _explain_group(group), f"{name}: " if len(groups) > 1 else ""
+        found.sentences.extend(place + sentence for sentence in part.sentences)
+        found.claims.extend(part.claims)
+        found.next_steps.extend(part.next_steps)
+        found.verdicts.update(part.verdicts)
+    return found
 
 
-def findings_of(
-    entries: Sequence[Mapping[str, Any]], items: Mapping[str, TestItems] | None = None
-) -> Findings:
+def findings_of(runs: Runs, items: Mapping[str, TestItems] | None = None) -> Findings:
     """Return one sentence per compared pair of methods, and the claims behind them.
 
     Each method is compared to the first one, and to its own control.
     """
-    entries = [dict(each) for each in entries]
-    to_first, of_controls = against_the_first(entries, items), control_pairs(entries)
-    every = [*to_first, *against_controls(entries, items)]
+    runs = results_frame(runs)
+    to_first, of_controls = against_the_first(runs, items), control_pairs(runs)
+    every = [*to_first, *against_controls(runs, items)]
     claimed = {(claim.model_task, claim.first, claim.second): claim for claim in every}
     found = Findings([], to_first, [])
-    model_tasks, best = by_model_task(entries), by_model_task(tuning.at_their_best(entries))
-    for model_task, in_model_task in model_tasks.items():
-        place = name_in("", model_task, len(model_tasks))
+    best, pairs = tuning.at_their_best(runs), runs.groupby("model_task", sort=False)
+    for model_task, in_model_task in pairs:
+        place = name_in("", model_task, len(pairs))
         for pair in [*pairs_to_first(in_model_task), *of_controls[model_task]]:
             claim = claimed.get((model_task, *pair))
             found.verdicts[(*pair, place)] = claim.difference.verdict if claim else "inconclusive"
             found.sentences.append(
                 _claim_sentence(claim, place)
                 if claim
-                else _few_seeds(best.get(model_task, []), *pair, place)
+                else _few_seeds(best[best["model_task"].eq(model_task)], *pair, place)
             )
     return found
 
 
 def change(before: Findings, after: Findings, label: str) -> str:
-    """State the verdicts that a next step changed and added.
-
-    Args:
-        before: Findings on the runs before the step.
-        after: Findings on the same runs and those of the step.
-        label: Label of the step.
-    """
-    words = [
-        f"{first} against {second}{place}: {_change(before.verdicts.get(pair), verdict)}"
-        for pair, verdict in after.verdicts.items()
-        for first, second, place in [pair]
-    ]
-    return f"After “{label}”: {'; '.join(words) or 'nothing is compared'}."
-
-
-def _change(before: str | None, after: str) -> str:
-    """Write the change of one verdict.
+    """State the verdicts that a next step with this label changed and added.
 
     Example:
-        >>> _change(None, "shown"), _change("inconclusive", "shown"), _change("shown", "shown")
-        ('shown (new)', 'shown (inconclusive before)', 'shown (as before)')
+        >>> pair = ("qtha", "lora", "")
+        >>> before, after = (Findings([], [], [], {pair: v}) for v in ("inconclusive", "shown"))
+        >>> change(before, after, "3 more seeds")
+        'After “3 more seeds”: qtha against lora: shown (inconclusive before).'
     """
-    if before is None:
-        return f"{after} (new)"
-    return f"{after} (as before)" if before == after else f"{after} ({before} before)"
+    words = []
+    for (first, second, place), verdict in after.verdicts.items():
+        earlier = before.verdicts.get((first, second, place))
+        since = "new" if earlier is None else f"{'as' if earlier == verdict else earlier} before"
+        words.append(f"{first} against {second}{place}: {verdict} ({since})")
+    return f"After “{label}”: {'; '.join(words) or 'nothing is compared'}."
 
 
 def _by_protocol(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -171,24 +154,24 @@ def _protocol(experiment: Experiment) -> dict[str, Any]:
 
 
 def _explain_group(runs: Sequence[Run]) -> Findings:
-    entries = [run.outcome() for run in runs]
-    found = findings_of(entries, read_items(runs))
-    sentences = [*outcomes(entries), *found.sentences]
-    if any(e["state"] not in SUMMARISED for e in entries):
-        sentences += _live(runs, any(e["state"] not in TERMINAL for e in entries))
-    if len({family(e) for e in entries}) < 2:
+    table = results_frame(run.outcome() for run in runs)
+    found = findings_of(table, read_items(runs))
+    sentences = [*outcomes(table), *found.sentences]
+    if not table["state"].isin(SUMMARISED).all():
+        sentences += _live(runs, not table["state"].isin(TERMINAL).all())
+    if table["family"].nunique() < 2:
         sentences.append("One method: nothing is compared.")
-    steps = [step] if (step := resume_step(runs, entries)) else []
-    model_tasks = by_model_task(entries)
-    for model_task, in_model_task in model_tasks.items():
+    steps = [step] if (step := resume_step(runs, table)) else []
+    pairs = table.groupby("model_task", sort=False)
+    for model_task, in_model_task in pairs:
         of_model_task = [run for run in runs if run.experiment.model_task == model_task]
-        place = f"{model_task}: " if len(model_tasks) > 1 else ""
+        place = f"{model_task}: " if len(pairs) > 1 else ""
         words = notes.in_words(in_model_task) + _trial_sentences(of_model_task, model_task)
         sentences += [place + text for text in words]
         steps += Planner(
             of_model_task, in_model_task, [c for c in found.claims if c.model_task == model_task]
         ).steps()
-    return Findings(_shortened(sentences, entries), found.claims, steps, found.verdicts)
+    return Findings(_shortened(sentences, table), found.claims, steps, found.verdicts)
 
 
 def _unequal(groups: Mapping[str, Sequence[Run]]) -> list[str]:
@@ -214,7 +197,7 @@ def _equal_training(groups: Mapping[str, Sequence[Run]]) -> list[NextStep]:
     for run in groups[settings]:
         of_model_task.setdefault(run.experiment.model_task, []).append(run)
     steps = [
-        Planner(runs, [run.outcome() for run in runs], ()).add(
+        Planner(runs, results_frame(run.outcome() for run in runs), ()).add(
             [r.experiment.method for r in others if r.experiment.model_task == model_task], settings
         )
         for model_task, runs in of_model_task.items()
@@ -223,16 +206,13 @@ def _equal_training(groups: Mapping[str, Sequence[Run]]) -> list[NextStep]:
     return [step for step in steps if step is not None]
 
 
-def _shortened(sentences: Sequence[str], entries: Sequence[dict[str, Any]]) -> list[str]:
+def _shortened(sentences: Sequence[str], runs: pandas.DataFrame) -> list[str]:
     """Name a method without its options where it has one variant only."""
-    variants: dict[str, set[str]] = {}
-    for each in entries:
-        variants.setdefault(each["method"], set()).update((family(each), each["label"]))
     short = {
-        label: method
-        for method, labels in variants.items()
-        if len({family(e) for e in entries if e["method"] == method}) == 1
-        for label in sorted(labels, key=len, reverse=True)
+        label: str(method)
+        for method, of in runs.groupby("method", sort=False)
+        if of["family"].nunique() == 1
+        for label in sorted({*of["family"], *of["label"]}, key=len, reverse=True)
     }
     texts = list(sentences)
     for label, method in short.items():
@@ -272,14 +252,11 @@ def _claim_sentence(claim: Claim, place: str) -> str:
     return f"{claim.first} against {claim.second}, {measure}: inconclusive, {numbers}{rest}."
 
 
-def _few_seeds(best: Sequence[Mapping[str, Any]], name: str, first: str, place: str) -> str:
+def _few_seeds(best: pandas.DataFrame, name: str, first: str, place: str) -> str:
     """State a difference without interval, for fewer than three common seeds."""
-    measure = measure_of(best) if best else "test_loss"
-    measured = [e for e in best if e.get(measure) is not None]
-    losses = [
-        {e["seed"]: e[measure] for e in measured if family(dict(e)) == label}
-        for label in (name, first)
-    ]
+    measure = measure_of(best) if len(best) else "test_loss"
+    by_seed = best.dropna(subset=measure).set_index("seed")
+    losses = [by_seed[measure][by_seed["family"].eq(label)].to_dict() for label in (name, first)]
     seeds = sorted(losses[0].keys() & losses[1].keys())
     if not seeds:
         return f"{name} against {first}{place}: inconclusive, no seed has a result of both."

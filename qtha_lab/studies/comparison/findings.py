@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import unknown
-from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
+from qtha_lab.experiment.description import ModelTask, name_in
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison import (
@@ -114,16 +115,24 @@ def reported(compared: Compared) -> list[Finding]:
     """Return the findings of a report, with one part per model and task."""
     pairs = compared.model_tasks
     if len(pairs) < 2:
-        return [each.of(compared) for each in FINDINGS if {*each.on.split()} & {"top", "report"}]
-    *top, last = (each.of(compared) for each in FINDINGS if each.on in ("top", "across"))
+        return [_of(each, compared) for each in FINDINGS if {*each.on.split()} & {"top", "report"}]
+    *top, last = (_of(each, compared) for each in FINDINGS if each.on in ("top", "across"))
     return [*top, *(_of_pair(compared, number) for number in range(1, len(pairs) + 1)), last]
+
+
+def _of(entry: Entry, compared: Compared) -> Finding:
+    """Return a finding, or the reason why it does not apply."""
+    try:
+        return entry.of(compared)
+    except Refusal as refused:
+        return Finding([str(refused)], name=entry.name, title=entry.title)
 
 
 def _of_pair(whole: Compared, number: int) -> Finding:
     """Return the findings on one model and task of several, as parts of one."""
     pair, name = whole.model_tasks[number - 1], f"cell-{number}"
     compared = whole.of_model_task(pair)
-    parts = [each.of(compared) for each in FINDINGS if "report" in each.on]
+    parts = [_of(each, compared) for each in FINDINGS if "report" in each.on]
     parts = [replace(part, name=f"{name}-{part.name}") for part in parts]
     sentences = [*differences.stated(compared), *compared.protocol]
     tables = differences.results_tables(compared)
@@ -162,7 +171,7 @@ def figures(
 
 def _drawn(runs: Sequence[Run], names: str) -> Iterator[Finding]:
     compared = Compared.of_runs(runs, names)
-    pairs = by_model_task(compared.drawn)
+    pairs = compared.drawn["model_task"].unique()
     for pair in pairs:
         for found in _findings_at("plot", compared.of_model_task(pair)):
             figures = [_named(figure, pair, len(pairs)) for figure in found.figures]
@@ -184,13 +193,8 @@ def _named(figure: Figure, pair: ModelTask, pairs: int) -> Figure:
     """Name a figure, with its model and task among several, for a file."""
     name = f"{figure.name}_{pair}" if pairs > 1 else figure.name
     title = name_in(figure.title or figure.name, pair, pairs) if pairs > 1 else figure.title
-    return replace(figure, name=_file_name(name), title=title)
-
-
-def _file_name(name: str) -> str:
-    """Return a name of letters, digits, dots, dashes and single underscores."""
-    slug = "".join(c if c.isalnum() or c in ".-" else "_" for c in name)
-    return "_".join(filter(None, slug.split("_")))
+    file_name = re.sub(r"(_|[^\w.-])+", "_", name).strip("_")
+    return replace(figure, name=file_name, title=title)
 
 
 def draw_finding(name: str, sources: Iterable[str | Path | Run], **options: Any) -> Figure:

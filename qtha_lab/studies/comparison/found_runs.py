@@ -1,4 +1,4 @@
-"""Entries, spectra and commits of runs as plain data for figures and tables.
+"""Runs, spectra and commits of runs as plain data for figures and tables.
 
 Reads run directories, including copies without checkpoints.
 """
@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
-from qtha_lab.core.metrics import with_units
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.launch import in_launch_order
@@ -52,11 +51,6 @@ def _run_at(place: str | Path) -> Run:
             "runs."
         )
     return attach(place)
-
-
-def entries(runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """Return one entry per run as in `summary.json`, with MiB and KiB units."""
-    return [with_units(run.outcome()) for run in runs]
 
 
 class SpectrumHistory(NamedTuple):
@@ -144,8 +138,8 @@ def shared_names(names: Iterable[str]) -> dict[str, str]:
 
 def names_in(summary: Mapping[str, Any]) -> list[str]:
     """Return the models and tasks of the runs and contenders in a summary."""
-    entries = [*summary.get("runs", ()), *(summary.get("contenders") or ())]
-    return [str(entry[key]) for entry in entries for key in ("model", "task") if key in entry]
+    records = [*summary.get("runs", ()), *(summary.get("contenders") or ())]
+    return [str(record[key]) for record in records for key in ("model", "task") if key in record]
 
 
 def renamed(value: Any, names: Mapping[str, str]) -> Any:

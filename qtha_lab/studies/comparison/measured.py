@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qtha_lab.core import call_syntax
-from qtha_lab.experiment.description import ModelTask
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.figures.machinery.table import Table
-from qtha_lab.studies.comparison import protocol, tuning
+from qtha_lab.studies.comparison import tuning
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.differences import missing, stated
 from qtha_lab.studies.comparison.finding import CodeListing, Finding
@@ -26,7 +25,7 @@ def measured(compared: Compared) -> Finding:
         "The methods: what they are called in figures, and in full": _methods(compared),
         "The machines, libraries, model and rows of the runs": _environment(compared),
     }
-    sentences = [*_rows_and_seeds(compared), *_tuning(compared), *_other_notes(compared)]
+    sentences = [*_rows_and_seeds(compared), *_rules(compared), *_other_notes(compared)]
     if not compared.runs:
         sentences.append("The directories of the runs are not here, so their versions are unknown.")
     present = {caption: table for caption, table in tables.items() if table.rows}
@@ -80,7 +79,7 @@ def _rows_and_seeds(compared: Compared) -> Iterator[str]:
     yield f"Methods were {counts}{tested}."
 
 
-def _tuning(compared: Compared) -> Iterator[str]:
+def _rules(compared: Compared) -> Iterator[str]:
     comparison = compared.comparison
     if comparison.rounding:
         seed = comparison.rounding_seed
@@ -91,26 +90,11 @@ def _tuning(compared: Compared) -> Iterator[str]:
         f"Matching: {comparison.matching.replace('_', ' ')}. Scaling:"
         f" {comparison.scaling.replace('_', ' ')}."
     )
-    if comparison.tuning:
-        yield (
-            f"Tuned: {protocol.trials_of(comparison)} trials of each method on evaluation rows, "
-            "with seeds of their own; no verdict is read from them."
-        )
-    elif comparison.is_tuned:
-        yield (
-            "Tuned: the learning rate of each method was chosen on evaluation rows, which no"
-            " verdict is read from."
-        )
-    elif comparison.rates_from:
-        yield f"Not tuned here: the learning rates were chosen in {comparison.rates_from}."
-    else:
-        yield "Not tuned: no setting was chosen among several."
 
 
 def _other_notes(compared: Compared) -> list[str]:
     """Return the notes of the summary that no other finding has."""
-    in_other_findings = {tuning.rates_sentence(compared.entries)}
-    in_other_findings |= {*missing(compared), *stated(compared)}
+    in_other_findings = {*compared.tuned, *missing(compared), *stated(compared)}
     return [note for note in compared.summary["notes"] if note not in in_other_findings]
 
 
@@ -143,15 +127,13 @@ _ALWAYS = ("name", "method", "trainable_parameters", "rates tried", "best rate",
 
 def _methods_in(compared: Compared, names: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
     """Yield a row per method: name, size, steps and tuning."""
-    best, tried = tuning.best_rates(compared.entries), tuning.rates(compared.entries)
+    best, tried = tuning.best_rates(compared.frame), tuning.rates(compared.frame)
     became = {record["method"]: record for record in compared.summary.get("contenders") or ()}
-    for name, entries in compared.by_family(compared.entries).items():
-        count = next(
-            (e["trainable_parameters"] for e in entries if "trainable_parameters" in e), None
-        )
-        model_task, record = ModelTask.of(entries[0]), became.get(name, {})
+    for name, runs in compared.frame.groupby("family", sort=False):
+        count = next(iter(runs["trainable_parameters"].dropna()), None)
+        model_task, record = runs["model_task"].iloc[0], became.get(name, {})
         rates = ", ".join(f"{rate:g}" for rate in tried.get(name, {}))
-        seeds = len({e["seed"] for e in compared.best if e["family"] == name})
+        seeds = compared.best["seed"][compared.best["family"].eq(name)].nunique()
         point = call_syntax.write_options(record.get("point") or {})
         yield (
             names[name],

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from qtha_lab.experiment.description import by_model_task
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison.paired import LEAST_SEEDS, PairedDifference, paired_difference
-from qtha_lab.studies.comparison.tuning import best_rates, family
+from qtha_lab.studies.comparison.tuning import best_rates, finished_at
 
-Entry = dict[str, Any]
+if TYPE_CHECKING:
+    import pandas
+
+    from qtha_lab.studies.comparison.tuning import Runs
+
 Choice = TypeVar("Choice", float, str)
 
 
@@ -43,22 +47,18 @@ class AtNeighbour(NamedTuple):
         )
 
 
-def at_neighbours(entries: Sequence[Entry]) -> list[Entry]:
+def at_neighbours(runs: pandas.DataFrame) -> pandas.DataFrame:
     """Return the finished runs at the neighbouring rate of their method, per model and task."""
-    found = []
-    for of_pair in by_model_task(entries).values():
-        rates = neighbouring_rates(of_pair)
-        found += [e for e in of_pair if rates.get(family(e)) == e.get("learning_rate", "")]
-    return [entry for entry in found if entry["state"] == "finished"]
+    return finished_at(neighbouring_rates, runs.dropna(subset="learning_rate"))
 
 
-def neighbouring_rates(entries: Sequence[Entry]) -> dict[str, float]:
+def neighbouring_rates(runs: Runs) -> dict[str, float]:
     """Return the neighbouring rate of each method that has one, on one (model, task) pair."""
-    found = {
-        name: second_within_noise(_losses(entries, name), best)
-        for name, best in best_rates(entries).items()
-    }
-    return {name: rate for name, rate in found.items() if rate is not None}
+    runs, found = results_frame(runs), {}
+    for name, best in best_rates(runs).items():
+        rate = second_within_noise(_losses(runs[runs["family"].eq(name)]), best)
+        found |= {} if rate is None else {name: rate}
+    return found
 
 
 def second_within_noise(
@@ -77,13 +77,7 @@ def second_within_noise(
 def above(
     losses: Mapping[Choice, Mapping[int, float]], second: Choice, best: Choice
 ) -> PairedDifference:
-    """Return the difference of the evaluation losses of two choices, paired by seed.
-
-    Args:
-        losses: Evaluation losses by choice and seed.
-        second: Choice whose losses come first.
-        best: Choice whose losses are subtracted.
-    """
+    """Return the difference of evaluation losses, second minus best, paired by seed."""
     seeds = losses[best].keys()
     pair = (np.array([losses[choice][seed] for seed in seeds]) for choice in (second, best))
     return paired_difference(*pair)
@@ -113,18 +107,12 @@ def trial_sentence(
     )
 
 
-def _losses(entries: Sequence[Entry], name: str) -> dict[float, dict[int, float]]:
+def _losses(runs: pandas.DataFrame) -> dict[float, dict[int, float]]:
     """Return the evaluation losses of a method by rate and seed, without rates that diverged."""
-    losses: dict[float, dict[int, float]] = {}
-    diverged = set()
-    for entry in entries:
-        if family(entry) != name or "learning_rate" not in entry:
-            continue
-        if entry["state"] == "diverged":
-            diverged.add(entry["learning_rate"])
-        elif entry.get("eval_loss") is not None:
-            losses.setdefault(entry["learning_rate"], {})[entry["seed"]] = entry["eval_loss"]
-    return {rate: of for rate, of in losses.items() if rate not in diverged}
+    diverged = runs["learning_rate"][runs["state"].eq("diverged")]
+    whole = runs[~runs["learning_rate"].isin(diverged)].dropna(subset="eval_loss")
+    by_rate = whole.set_index("seed").groupby("learning_rate", sort=False)["eval_loss"]
+    return {rate: losses.to_dict() for rate, losses in by_rate}
 
 
 def with_neighbours(

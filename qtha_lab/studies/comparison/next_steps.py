@@ -10,7 +10,7 @@ import shlex
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, MethodChoice
@@ -21,7 +21,9 @@ from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison import tuning
 from qtha_lab.studies.comparison.claims import Claim
 from qtha_lab.studies.comparison.paired import LEAST_SEEDS
-from qtha_lab.studies.comparison.tuning import family
+
+if TYPE_CHECKING:
+    import pandas
 
 log = logging.getLogger(__name__)
 
@@ -75,44 +77,36 @@ class NextStep:
         }
 
 
-def resume_step(runs: Sequence[Run], entries: Sequence[dict[str, Any]]) -> NextStep | None:
+def resume_step(runs: Sequence[Run], table: pandas.DataFrame) -> NextStep | None:
     """Return the step that resumes runs without a result; None if there is none."""
-    known = {(e["label"], e["seed"]) for e in entries if e["state"] not in INTERRUPTED}
-    open_ids = {
-        (e["label"], e["seed"]): e["run_id"]
-        for e in entries
-        if e["state"] in INTERRUPTED and (e["label"], e["seed"]) not in known
-    }
-    resumed = tuple(run for run in runs if run.id in open_ids.values())
+    place = ["label", "seed"]
+    is_open = table["state"].isin(INTERRUPTED).groupby([table[name] for name in place])
+    last = table[is_open.transform("all")].drop_duplicates(place, keep="last")
+    open_ids = {*last["run_id"]}
+    resumed = tuple(run for run in runs if run.id in open_ids)
     count = f"{len(resumed)} run{'s' if len(resumed) > 1 else ''}"
     return NextStep(f"resume {count}", None, len(resumed), resumed=resumed) if resumed else None
 
 
 class Planner:
-    """Next steps for the runs of one (model, task) pair.
-
-    Args:
-        runs: Runs of the pair, in the order of their launch.
-        entries: Entries of the runs.
-        claims: Claims on the pair.
-    """
+    """Next steps for the runs of one (model, task) pair, in the order of their launch."""
 
     def __init__(
-        self, runs: Sequence[Run], entries: list[dict[str, Any]], claims: Sequence[Claim]
+        self, runs: Sequence[Run], table: pandas.DataFrame, claims: Sequence[Claim]
     ) -> None:
-        self.diverged = [entry for entry in entries if entry["state"] == "diverged"]
-        entries = [entry for entry in entries if entry["state"] == "finished"]
-        self.entries, self.claims = entries, claims
+        self.diverged = table[table["state"].eq("diverged")]
+        self.finished = finished = table[table["state"].eq("finished")]
+        self.claims = claims
         self.runs = [run for run in runs if not isinstance(run.experiment, Reproduced)]
-        self.rates = tuning.rates(entries)
-        self.best = tuning.best_rates(entries)
-        self.seeds = sorted({entry["seed"] for entry in entries})
-        chosen = {family(entry): entry for entry in tuning.at_their_best(entries)}
+        self.rates = tuning.rates(finished)
+        self.best = tuning.best_rates(finished)
+        self.seeds = sorted({*finished["seed"]})
+        best = tuning.at_their_best(finished).drop_duplicates("family", keep="last")
         by_id = {run.id: run for run in self.runs}
         self.choices = {
-            name: by_id[entry["run_id"]].experiment.method
-            for name, entry in chosen.items()
-            if entry["run_id"] in by_id
+            name: by_id[run_id].experiment.method
+            for name, run_id in best[["family", "run_id"]].itertuples(index=False)
+            if run_id in by_id
         }
 
     def steps(self) -> list[NextStep]:
@@ -130,12 +124,7 @@ class Planner:
         return [step for step in steps if step is not None]
 
     def add(self, methods: Iterable[MethodChoice], settings: str) -> NextStep | None:
-        """Return the step that trains methods as these runs were trained.
-
-        Args:
-            methods: Methods of runs with other training settings.
-            settings: The training settings of these runs that differ.
-        """
+        """Return the step that trains methods of other runs with the settings of these runs."""
         present = {choice.meaning for choice in self.choices.values()}
         absent = {m.meaning: m for m in methods if m.meaning not in present}
         names = ", ".join(dict.fromkeys(m.name for m in absent.values()))
@@ -145,13 +134,13 @@ class Planner:
 
     def _lower_rates(self) -> NextStep | None:
         """Try lower learning rates for a method whose runs diverged at its best one."""
-        for entry in self.diverged:
-            name, rate = family(entry), entry.get("learning_rate")
-            runs = [run for run in self.runs if run.id == entry["run_id"]]
+        columns = self.diverged[["family", "learning_rate", "run_id"]]
+        for name, rate, run_id in columns.itertuples(index=False):
+            runs = [run for run in self.runs if run.id == run_id]
             if runs and rate and self.best.get(name, rate) == rate:
                 rates = [float(f"{rate * factor:.1g}") for factor in LOWER]
                 method = runs[0].experiment.method.replace(learning_rate=None)
-                seeds = self.seeds or sorted({e["seed"] for e in self.diverged})
+                seeds = self.seeds or sorted({*self.diverged["seed"]})
                 label = f"try lower rates for {name}: {{runs}}"
                 return self._step(label, [method], learning_rates=rates, seeds=seeds)
         return None
@@ -179,39 +168,30 @@ class Planner:
 
     def _forecast(self, experiments: Sequence[Experiment]) -> float | None:
         """Estimate the duration from the recorded seconds of similar runs."""
-        recorded: dict[str, list[float]] = {}
-        for each in self.entries:
-            if each.get("wall_seconds") is not None:
-                recorded.setdefault(each["method"], []).append(each["wall_seconds"])
-        if not recorded:
+        timed = self.finished.dropna(subset="wall_seconds").groupby("method")["wall_seconds"]
+        means = {method: statistics.fmean(seconds) for method, seconds in timed}
+        if not means:
             return None
-        longest = max(statistics.fmean(seconds) for seconds in recorded.values())
-        total = sum(
-            statistics.fmean(recorded[e.method.name]) if e.method.name in recorded else longest
-            for e in experiments
-        )
+        total = sum(means.get(e.method.name, max(means.values())) for e in experiments)
         slots = min(len(experiments), n_slots(self.runs[0].experiment.training.threads))
         return total / max(1, slots)
 
     def _more_seeds(self) -> NextStep | None:
+        """Repeat with further seeds, later with those that decide an inconclusive claim."""
         if len(self.choices) < 2 or not self.seeds:
             return None
-        count = MORE_SEEDS if len(self.seeds) < LEAST_SEEDS else self._seeds_missing()
-        if count == 0:
-            return None
-        first = max(self.seeds) + 1
-        fresh = list(range(first, first + count))
-        return self._step(f"{count} more seeds", self.choices.values(), seeds=fresh)
-
-    def _seeds_missing(self) -> int:
-        """Return the seeds that would decide an inconclusive claim, at most ten; 0 for none."""
+        differences = [claim.difference for claim in self.claims]
         needed = [
-            count - claim.difference.seeds
-            for claim in self.claims
-            if claim.difference.verdict == "inconclusive"
-            and (count := claim.difference.seeds_to_decide) is not None
+            of.seeds_to_decide - of.seeds
+            for of in differences
+            if of.verdict == "inconclusive" and of.seeds_to_decide is not None
         ]
-        return min(MOST_SEEDS, max(1, min(needed))) if needed else 0
+        if len(self.seeds) >= LEAST_SEEDS and not needed:
+            return None
+        is_first = len(self.seeds) < LEAST_SEEDS
+        count = MORE_SEEDS if is_first else min(MOST_SEEDS, max(1, min(needed)))
+        fresh = [max(self.seeds) + number for number in range(1, count + 1)]
+        return self._step(f"{count} more seeds", self.choices.values(), seeds=fresh)
 
     def _tune(self) -> NextStep | None:
         """Try learning rates around the present one, for methods that ran at one rate."""
@@ -256,7 +236,7 @@ class Planner:
         Their waist moves, or else their first size. The largest method keeps its size; the smallest
         does if the others cannot reach the largest.
         """
-        counts = {family(e): e.get("trainable_parameters") or 0 for e in self.entries}
+        counts = self.finished.set_index("family")["trainable_parameters"].fillna(0).to_dict()
         sizes = [size for name in self.choices if (size := counts.get(name))]
         if len(sizes) < 2 or max(sizes) <= min(sizes) * (1 + SAME_SIZE):
             return None

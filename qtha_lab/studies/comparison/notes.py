@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qtha_lab.experiment.description import ModelTask, by_model_task
+from qtha_lab.experiment.description import ModelTask
 from qtha_lab.models.quantisation.formats import STORED
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison import tuning
 from qtha_lab.studies.comparison.outcomes import outcomes, outlying_sentences
+
+if TYPE_CHECKING:
+    import pandas
+
+    from qtha_lab.studies.comparison.tuning import Runs
 
 SIDE_BY_SIDE = "∥"  # marks seconds measured while other runs trained
 
 
 def notes(
-    entries: list[dict[str, Any]],
+    runs: Runs,
     expected: int,
     verdicts: Sequence[str] = (),
     protocol: Mapping[ModelTask, Sequence[str]] | None = None,
 ) -> list[str]:
-    """Return sentences on the results and limits of a table of runs.
+    """Return sentences on the results and limits of the runs of a comparison.
 
-    Args:
-        entries: Entries as in `summary.json` under `runs`.
-        expected: Number of planned runs.
-        verdicts: Sentences on the differences between methods (see `claims`).
-        protocol: Sentences of the comparison protocol, by (model, task) pair (see `protocol`);
-            None describes the learning rates only.
+    The sentences of its protocol are those of `protocol`; None describes the learning rates only.
 
     Example:
         >>> run = {"label": "lora", "method": "lora", "seed": 0, "state": "finished",
@@ -35,46 +36,48 @@ def notes(
         >>> notes([run], expected=2)[0]
         '1 of 2 runs have not ended yet.'
     """
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    of_model_tasks = {
-        model_task: of_model_task(
-            in_model_task,
-            tuning_of(in_model_task) if protocol is None else protocol.get(model_task, ()),
-        )
-        for model_task, in_model_task in by_model_task(entries).items()
+    runs = results_frame(runs)
+    by_pair = {
+        pair: [
+            *_stated(NOTES, of),
+            *(tuning_of(of) if protocol is None else protocol.get(pair, [])),
+        ]
+        for pair, of in runs.groupby("model_task", sort=False)
     }
-    sentences = [
-        *missing(entries, expected),
-        *over_model_tasks(of_model_tasks),
-        seeds(finished),
-        *verdicts,
-    ]
+    sentences = [*missing(runs, expected), *over_model_tasks(by_pair), seeds(runs), *verdicts]
     return [sentence for sentence in sentences if sentence]
 
 
-def of_model_task(entries: list[dict[str, Any]], protocol: Sequence[str] = ()) -> list[str]:
-    """Return sentences on the runs of one (model, task) pair."""
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    return [*_stated(NOTES, finished), *protocol]
-
-
-def in_words(entries: list[dict[str, Any]]) -> list[str]:
+def in_words(runs: pandas.DataFrame) -> list[str]:
     """Return the sentences on the runs of one (model, task) pair that `explain` states."""
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    return [*_stated((sizes, outlying_sentences), finished), *tuning_of(finished)]
+    return _stated((sizes, outlying_sentences), runs) + tuning_of(runs)
 
 
-def _stated(notes: Iterable[Note], finished: list[dict[str, Any]]) -> list[str]:
+def _finished(runs: Runs) -> pandas.DataFrame:
+    runs = results_frame(runs)
+    return runs[runs["state"].eq("finished")]
+
+
+def _stated(notes: Iterable[Note], runs: pandas.DataFrame) -> list[str]:
+    finished = _finished(runs)
     stated = [note(finished) for note in notes]
     lists = [[found] if isinstance(found, str) else found or [] for found in stated]
     return [sentence for sentences in lists for sentence in sentences]
 
 
-def tuning_of(entries: list[dict[str, Any]], rates_from: str = "") -> list[str]:
+def tuning_of(runs: Runs, rates_from: str = "") -> list[str]:
     """Describe the selection of learning rates, or state that there was none."""
-    finished = [entry for entry in entries if entry["state"] == "finished"]
-    sentence = tuning.rates_sentence(entries) or learning_rates(finished, rates_from)
-    return [sentence] if sentence else []
+    if sentence := tuning.rates_sentence(runs):
+        return [sentence]
+    rates = _finished(runs).set_index("label")["learning_rate"].to_dict()
+    if not rates:
+        return []
+    beside = [f"{label} {rate:g}" for label, rate in rates.items() if "learning_rate=" not in label]
+    peaks = f"Peak learning rates: {', '.join(beside) or 'as in the names'}."
+    if rates_from:
+        return [f"Not tuned here: learning rates were chosen in {rates_from}. {peaks}"]
+    reversal = "" if len(rates) < 2 else "; another learning rate may reverse the order"
+    return [f"Not tuned: no setting was chosen among several{reversal}. {peaks}"]
 
 
 def over_model_tasks(sentences: Mapping[ModelTask, Sequence[str]]) -> list[str]:
@@ -99,19 +102,17 @@ def over_model_tasks(sentences: Mapping[ModelTask, Sequence[str]]) -> list[str]:
     return [*everywhere, *apart]
 
 
-def same_start(entries: list[dict[str, Any]]) -> str | None:
+def same_start(runs: pandas.DataFrame) -> str | None:
     """Compare the initial evaluation losses of all methods per seed; None without a pair."""
-    starts: dict[int, list[float]] = {}
-    for entry in entries:
-        if entry.get("eval_loss_start") is not None:
-            starts.setdefault(entry["seed"], []).append(entry["eval_loss_start"])
-    compared = [losses for losses in starts.values() if len(losses) > 1]
-    if not compared:
+    starts = runs["eval_loss_start"].dropna().astype(float).groupby(runs["seed"])
+    compared = starts.agg(["count", "min", "max"])
+    compared = compared[compared["count"] > 1]
+    if not len(compared):
         return None
-    gap = max(max(losses) - min(losses) for losses in compared)
+    gap = float((compared["max"] - compared["min"]).max())
     if gap == 0:
         return "All methods of a seed started from the same evaluation loss (exactly)."
-    if gap <= 1e-5 * max(map(max, compared)):
+    if gap <= 1e-5 * compared["max"].max():
         return (
             "All methods of a seed started from the same evaluation loss "
             f"(largest difference {gap:.1e}: rounding)."
@@ -121,19 +122,15 @@ def same_start(entries: list[dict[str, Any]]) -> str | None:
     )
 
 
-def quantization(entries: list[dict[str, Any]]) -> str | None:
+def quantization(runs: pandas.DataFrame) -> str | None:
     """State the loss increase by base quantisation, and each method's recovery."""
-    losses: dict[str, list[float]] = {}
-    costs = []
-    for entry in entries:
-        if None in (whole := entry.get("eval_loss_whole_base"), entry.get("eval_loss_start")):
-            continue
-        costs.append(entry["eval_loss_start"] - whole)
-        losses.setdefault(entry["label"], []).append(entry["eval_loss_start"] - entry["eval_loss"])
-    if not costs:
+    known = runs.dropna(subset=["eval_loss_whole_base", "eval_loss_start"])
+    if not len(known):
         return None
-    gains = ", ".join(f"{label} {statistics.fmean(values):.3f}" for label, values in losses.items())
-    name = entries[0]["quantization"]
+    costs = known["eval_loss_start"] - known["eval_loss_whole_base"]
+    gains = (known["eval_loss_start"] - known["eval_loss"]).groupby(known["label"], sort=False)
+    gains = ", ".join(f"{label} {statistics.fmean(of):.3f}" for label, of in gains)
+    name = runs["quantization"].iloc[0]
     stored = "" if name in STORED else " It is fake-quantised: no memory is saved."
     return (
         f"Quantising the base to {name} raised the evaluation loss by {statistics.fmean(costs):.3f}"
@@ -141,12 +138,11 @@ def quantization(entries: list[dict[str, Any]]) -> str | None:
     )
 
 
-def splits(entries: list[dict[str, Any]]) -> list[str]:
+def splits(runs: pandas.DataFrame) -> list[str]:
     """State the split key of user rows, and labels missing from a split."""
-    keys = dict.fromkeys(entry["split_key"] for entry in entries if entry.get("split_key"))
-    lacks = dict.fromkeys(e["missing_labels"] for e in entries if e.get("missing_labels"))
+    keys, lacks = (filter(None, runs[name].unique()) for name in ("split_key", "missing_labels"))
     sentences = [f"Rows are split by {key}: no {key} stands on two sides." for key in keys]
-    if lacks:
+    if lacks := [*lacks]:
         sentences.append(
             f"Labels or answers are missing on a side: {' / '.join(lacks)}. Add rows with them: a"
             " label that was not trained on cannot be learnt, and one that is not tested says"
@@ -155,10 +151,10 @@ def splits(entries: list[dict[str, Any]]) -> list[str]:
     return sentences
 
 
-def sizes(entries: list[dict[str, Any]]) -> list[str]:
+def sizes(runs: pandas.DataFrame) -> list[str]:
     """Compare each method's parameter count to that of the largest LoRA."""
-    counts = {tuning.family(entry): entry["trainable_parameters"] for entry in entries}
-    methods = {tuning.family(entry): entry["method"] for entry in entries}
+    first = runs.drop_duplicates("family").set_index("family")
+    counts, methods = first["trainable_parameters"].to_dict(), first["method"].to_dict()
     loras = [label for label, method in methods.items() if method == "lora"]
     if not loras:
         return []
@@ -171,9 +167,9 @@ def sizes(entries: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def scales(entries: list[dict[str, Any]]) -> str | None:
+def scales(runs: pandas.DataFrame) -> str | None:
     """Compare the scales s of all methods; None for fewer than two."""
-    by_label = {tuning.family(e): e["scale"] for e in entries if e.get("scale") is not None}
+    by_label = runs.set_index("family")["scale"].dropna().to_dict()
     if len(by_label) < 2:
         return None
     if len(set(by_label.values())) == 1:
@@ -185,9 +181,9 @@ def scales(entries: list[dict[str, Any]]) -> str | None:
     return f"Scales s = alpha / r differ, and so do the steps at one rate: {text}."
 
 
-def threads(entries: list[dict[str, Any]]) -> str | None:
+def threads(runs: pandas.DataFrame) -> str | None:
     """State different thread counts of step times; None if they are equal."""
-    counts = {label: known - {None} for label, known in _by_family(entries, "threads").items()}
+    counts = {label: known - {None} for label, known in _by_family(runs, "threads").items()}
     if len(set().union(*counts.values())) < 2:
         return None
     text = "; ".join(f"{label} {', '.join(map(str, sorted(n)))}" for label, n in counts.items())
@@ -197,9 +193,9 @@ def threads(entries: list[dict[str, Any]]) -> str | None:
     )
 
 
-def side_by_side(entries: list[dict[str, Any]]) -> str | None:
+def side_by_side(runs: pandas.DataFrame) -> str | None:
     """Name methods whose step times were measured during other runs; None without any."""
-    known = _by_family(entries, "side_by_side")
+    known = _by_family(runs, "side_by_side")
     marked = [label for label, values in known.items() if True in values]
     if not marked:
         return None
@@ -212,35 +208,16 @@ def side_by_side(entries: list[dict[str, Any]]) -> str | None:
     )
 
 
-def _by_family(entries: list[dict[str, Any]], name: str) -> dict[str, set[Any]]:
+def _by_family(runs: pandas.DataFrame, name: str) -> dict[str, set[Any]]:
     """Return the values of a field by method, None for a missing one."""
-    values: dict[str, set[Any]] = {}
-    for entry in entries:
-        values.setdefault(tuning.family(entry), set()).add(entry.get(name))
-    return values
+    return {str(label): {*of} for label, of in runs.groupby("family", sort=False)[name]}
 
 
-def learning_rates(entries: list[dict[str, Any]], rates_from: str = "") -> str | None:
-    """State the learning rate of each method and that no tuning here selected it."""
-    rates = {entry["label"]: entry["learning_rate"] for entry in entries}
-    if not rates:
+def seeds(runs: pandas.DataFrame) -> str | None:
+    """State the statistical weight of the number of seeds with a finished run."""
+    count = _finished(runs)["seed"].nunique()
+    if not count:
         return None
-    beside = {label: rate for label, rate in rates.items() if "learning_rate=" not in label}
-    text = ", ".join(f"{label} {rate:g}" for label, rate in beside.items()) or "as in the names"
-    if rates_from:
-        return (
-            f"Not tuned here: learning rates were chosen in {rates_from}. Peak learning rates:"
-            f" {text}."
-        )
-    reversal = "" if len(rates) < 2 else "; another learning rate may reverse the order"
-    return f"Not tuned: no setting was chosen among several{reversal}. Peak learning rates: {text}."
-
-
-def seeds(entries: list[dict[str, Any]]) -> str | None:
-    """State the statistical weight of the number of seeds."""
-    if not entries:
-        return None
-    count = len({entry["seed"] for entry in entries})
     if count == 1:
         return (
             "One seed: a difference between methods may be chance. Take three or more to compare."
@@ -251,11 +228,12 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
     )
 
 
-def missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
+def missing(runs: Runs, expected: int) -> list[str]:
     """Name the runs without a result, and count the runs to come."""
-    waiting = expected - len(entries)
+    runs = results_frame(runs)
+    waiting = expected - len(runs)
     to_come = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
-    return [*outcomes(entries), *to_come]
+    return [*outcomes(runs), *to_come]
 
 
 def _against(count: int, reference: int) -> str:
@@ -265,7 +243,7 @@ def _against(count: int, reference: int) -> str:
     return f"{abs(share):.0%} {'more' if share > 0 else 'fewer'} than"
 
 
-Note = Callable[[list[dict[str, Any]]], list[str] | str | None]
+Note = Callable[[Any], list[str] | str | None]
 NOTES: tuple[Note, ...] = (
     same_start,
     quantization,

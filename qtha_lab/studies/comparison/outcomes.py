@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from qtha_lab.core.io.text import shortened
-from qtha_lab.experiment.description import by_model_task, name_in
+from qtha_lab.experiment.description import name_in
 from qtha_lab.experiment.run_directory.events import TERMINAL
-from qtha_lab.studies.comparison.tuning import at_their_best, family
+from qtha_lab.runs.table.frame import results_frame
+from qtha_lab.studies.comparison.tuning import at_their_best
 
-Entry = Mapping[str, Any]
+if TYPE_CHECKING:
+    import pandas
+
+    from qtha_lab.studies.comparison.tuning import Runs
+
 LEAST_OF_OUTLIER = 4
 LEVEL = 0.01  # chance to name a seed of a method with normal losses
 OPEN = "open"  # every state before the end of a run
@@ -31,8 +36,11 @@ VERBS = {
 """Verbs of a state, for one run and for several."""
 
 
-def outcomes(entries: Sequence[dict[str, Any]]) -> list[str]:
+def outcomes(runs: Runs) -> list[str]:
     """State the runs without a result: one sentence per method and state.
+
+    A seed has its finished run, or else its last one. A method is named with its learning rate only
+    where it ran at several.
 
     Example:
         >>> runs = [{"label": "qtha", "method": "qtha", "seed": s} for s in range(4)]
@@ -40,80 +48,45 @@ def outcomes(entries: Sequence[dict[str, Any]]) -> list[str]:
         >>> outcomes([run | {"state": state} for run, state in zip(runs, states)])
         ['1 of 4 runs of qtha diverged (seed 2).']
     """
-    model_tasks = by_model_task(entries)
-    return [
-        sentence
-        for model_task, of in model_tasks.items()
-        for label, by_seed in _by_seed(of).items()
-        for sentence in _sentences(name_in(label, model_task, len(model_tasks)), by_seed.values())
-    ]
+    runs = results_frame(runs)
+    order = runs["state"].eq("finished").sort_values(kind="stable").index
+    runs = runs.loc[order].drop_duplicates(["model_task", "label", "seed"], keep="last")
+    pairs = runs.sort_index().groupby("model_task", sort=False)
+    sentences = []
+    for pair, of_pair in pairs:
+        labels = of_pair.groupby("family")["label"].nunique()
+        for label, of in of_pair.groupby("label", sort=False):
+            name = of["family"].iloc[0]
+            name = label if labels[name] > 1 else name
+            sentences += _sentences(name_in(name, pair, len(pairs)), of)
+    return sentences
 
 
-def _by_seed(entries: Iterable[dict[str, Any]]) -> dict[str, dict[int, Entry]]:
-    """Group entries by name of the method and seed.
-
-    A seed has its finished entry, or else its last one. The name has the learning rate only where
-    the method ran at several.
-    """
-    groups: dict[str, dict[int, Entry]] = {}
-    families: dict[str, str] = {}
-    for entry in entries:
-        families[entry["label"]] = family(entry)
-        by_seed = groups.setdefault(entry["label"], {})
-        if by_seed.get(entry["seed"], {}).get("state") != "finished":
-            by_seed[entry["seed"]] = entry
-    several = [*families.values()]
-    return {
-        label if several.count(families[label]) > 1 else families[label]: of
-        for label, of in groups.items()
-    }
-
-
-def lost(entries: Sequence[dict[str, Any]], names: Iterable[str]) -> int:
-    """Count the seeds without a result among the runs of methods at their best rates.
-
-    Args:
-        entries: Entries of all runs on one (model, task) pair.
-        names: Labels of the methods without learning rate.
-    """
+def lost(runs: pandas.DataFrame, names: Iterable[str]) -> int:
+    """Count the seeds without a result among the runs of methods at their best rates."""
     count = 0
-    for name in names:
-        of = [entry for entry in entries if family(entry) == name]
+    for _, of in runs[runs["family"].isin([*names])].groupby("family"):
         best = at_their_best(of)
-        labels = {entry["label"] for entry in best or of}
-        seeds = {entry["seed"] for entry in of if entry["label"] in labels}
-        count += len(seeds - {entry["seed"] for entry in best})
+        compared = best if len(best) else of
+        count += len({*of["seed"][of["label"].isin(compared["label"])]} - {*best["seed"]})
     return count
 
 
-def _sentences(name: str, entries: Collection[Entry]) -> list[str]:
+def _sentences(name: str, runs: pandas.DataFrame) -> Iterator[str]:
     """State the runs of one method by their state, with their common reason."""
-    by_state: dict[str, list[Entry]] = {}
-    for entry in entries:
-        state = entry["state"] if entry["state"] in TERMINAL else OPEN
-        by_state.setdefault(state, []).append(entry)
-    return [
-        f"{len(of)} of {len(entries)} runs of {name}"
-        f" {VERBS[state][len(of) > 1]} ({_seeds(of)}){_reason(state, of)}."
-        for state, of in by_state.items()
-        if state != "finished"
-    ]
+    states = runs["state"].where(runs["state"].isin(TERMINAL), OPEN)
+    for state, of in runs[states.ne("finished")].groupby(states, sort=False):
+        seeds = sorted({*of["seed"]})
+        yield (
+            f"{len(of)} of {len(runs)} runs of {name} {VERBS[state][len(of) > 1]}"
+            f" (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
+            f"{'' if state == OPEN else _reason(state, of['message'].fillna('').unique())}."
+        )
 
 
-def _seeds(entries: Iterable[Entry]) -> str:
-    seeds = sorted({entry["seed"] for entry in entries})
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-
-
-def _reason(state: str, entries: Iterable[Entry]) -> str:
-    """Return the message that all runs share, after a colon.
-
-    A run that goes on has none.
-    """
-    if state == OPEN:
-        return ""
-    reasons = {str(entry.get("message") or "") for entry in entries}
-    reason = next(iter(reasons)) if len(reasons) == 1 else ""
+def _reason(state: str, messages: Sequence[str]) -> str:
+    """Return the message that all runs share, after a colon."""
+    reason = messages[0] if len(messages) == 1 else ""
     reason = reason.removeprefix(state).strip(" :.")
     return f": {shortened(reason)}" if reason else ""
 
@@ -127,29 +100,29 @@ class OutlyingSeed(NamedTuple):
     others: float
 
 
-def outlying_seeds(entries: Sequence[dict[str, Any]]) -> list[OutlyingSeed]:
+def outlying_seeds(runs: Runs) -> list[OutlyingSeed]:
     """Return the outlying seed of each method on one (model, task) pair that has one.
 
     Source:
         Grubbs 1950, Annals of Mathematical Statistics 21, 27-58 (two-sided, one outlier).
     """
-    losses: dict[str, dict[int, float]] = {}
-    for entry in at_their_best(entries):
-        if entry.get("test_loss") is not None:
-            losses.setdefault(family(entry), {})[entry["seed"]] = entry["test_loss"]
-    return [
-        OutlyingSeed(name, seed, of[seed], statistics.fmean(of[s] for s in of if s != seed))
-        for name, of in losses.items()
-        if (seed := _outlier(of)) is not None
-    ]
+    best = at_their_best(runs).dropna(subset="test_loss")
+    found = []
+    for name, of in best.groupby("family", sort=False):
+        losses = dict(zip(of["seed"], of["test_loss"], strict=True))
+        if (seed := _outlier(losses)) is not None:
+            found.append(
+                OutlyingSeed(name, seed, losses.pop(seed), statistics.fmean(losses.values()))
+            )
+    return found
 
 
-def outlying_sentences(entries: Sequence[dict[str, Any]]) -> list[str]:
+def outlying_sentences(runs: Runs) -> list[str]:
     """Name the methods with an outlying seed."""
     return [
         f"{of.name} has an outlying seed: {of.loss:.3f} with seed {of.seed}, {of.others:.3f} in the"
         " mean of the others. Its mean and interval depend on this run."
-        for of in outlying_seeds(entries)
+        for of in outlying_seeds(runs)
     ]
 
 

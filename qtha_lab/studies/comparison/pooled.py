@@ -85,14 +85,9 @@ class PooledDifference:
 def pool(
     first: str, second: str, claims: Sequence[Record], *, pooled: int = 1, margin: float = MARGIN
 ) -> PooledDifference:
-    """Pool the claims of several (model, task) pairs.
+    """Pool at least two claims on different (model, task) pairs (see `claims.Claim.plain`).
 
-    Args:
-        first: Name of the method whose loss comes first.
-        second: Name of the method whose loss is subtracted.
-        claims: At least two records of claims (see `claims.Claim.plain`).
-        pooled: Number of pooled claims whose intervals hold simultaneously with 95 %.
-        margin: Largest difference that counts as equivalent.
+    The intervals of all `pooled` claims hold simultaneously with 95 %.
 
     Example:
         >>> errors = {"seed_error": 0.004, "row_error": 0.003}

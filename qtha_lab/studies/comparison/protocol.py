@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core import call_syntax, paths
 from qtha_lab.core.errors import Refusal
@@ -20,8 +20,11 @@ from qtha_lab.core.io import append_shared, make_folder, parse_json, read
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.axes import Axis
 from qtha_lab.experiment.description import ModelTask, by_model_task
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison import notes
-from qtha_lab.studies.comparison.tuning import family
+
+if TYPE_CHECKING:
+    from qtha_lab.studies.comparison.tuning import Runs
 
 log = logging.getLogger(__name__)
 
@@ -30,31 +33,24 @@ Record = dict[str, Any]
 
 
 def protocol_sentences(
-    comparison: Comparison, contenders: Sequence[Record], entries: Iterable[dict[str, Any]]
+    comparison: Comparison, contenders: Sequence[Record], runs: Runs
 ) -> dict[ModelTask, list[str]]:
     """Return the sentences on matching and tuning, by (model, task) pair."""
-    runs = by_model_task(entries)
+    frame = results_frame(runs)
     return {
         model_task: [
             *sealed_sentences(comparison),
-            *matching(comparison, records, runs.get(model_task, [])),
-            *tuning(comparison, records, runs.get(model_task, [])),
+            *matching(comparison, records, frame[frame["model_task"].eq(model_task)]),
+            *tuning(comparison, records, frame[frame["model_task"].eq(model_task)]),
         ]
         for model_task, records in by_model_task(contenders).items()
     }
 
 
-def matching(
-    comparison: Comparison, contenders: Sequence[Record], entries: Sequence[dict[str, Any]]
-) -> list[str]:
+def matching(comparison: Comparison, contenders: Sequence[Record], runs: Runs) -> list[str]:
     """State the matching rule and its result for one (model, task) pair.
 
     Returns no sentence if matching is "as_given".
-
-    Args:
-        comparison: Comparison that was run.
-        contenders: Records of the contenders of the pair.
-        entries: Entries of the pair's runs that have ended.
     """
     if comparison.matching == "as_given" or not contenders:
         return []
@@ -65,28 +61,21 @@ def matching(
             "Matched by training seconds, as the steps that fit into those of the first"
         ),
     }
-    outcome = matches(comparison.matching, contenders, entries)
+    outcome = matches(comparison.matching, contenders, runs)
     each = ", ".join(f"{name} {text}" for name, text in outcome.items())
     return [f"{words[comparison.matching]}: {each}."]
 
 
-def matches(
-    rule: str, contenders: Sequence[Record], entries: Sequence[dict[str, Any]]
-) -> dict[str, str]:
-    """Return the matched quantity of each method, by label.
-
-    Args:
-        rule: Matching rule.
-        contenders: Records of the contenders of one (model, task) pair.
-        entries: Entries of the pair's runs.
-    """
+def matches(rule: str, contenders: Sequence[Record], runs: Runs) -> dict[str, str]:
+    """Return the matched quantity of each method, by label."""
+    runs = results_frame(runs)
     names = [record["method"] for record in contenders]
     if rule == "equal_seconds":
         return {record["method"]: f"{record['steps']:,} steps" for record in contenders}
     if rule == "equal_r":
-        rs = {family(e): e.get("options", {}).get("r") for e in entries}
+        rs = {n: (o or {}).get("r") for n, o in zip(runs["family"], runs["options"], strict=True)}
         return {name: f"r = {rs[name] or 'its default'}" for name in names if name in rs}
-    counts = {family(e): e["trainable_parameters"] for e in entries if "trainable_parameters" in e}
+    counts = runs.set_index("family")["trainable_parameters"].dropna().to_dict()
     first = counts.get(names[0])
     return {
         name: f"{counts[name]:,} parameters" + (f" ({counts[name] / first:.1%})" if first else "")
@@ -95,21 +84,14 @@ def matches(
     }
 
 
-def tuning(
-    comparison: Comparison, contenders: Sequence[Record], entries: list[dict[str, Any]]
-) -> list[str]:
+def tuning(comparison: Comparison, contenders: Sequence[Record], runs: Runs) -> list[str]:
     """State the tuning and its best points for one (model, task) pair.
 
     Without tuning, describes the learning rates.
-
-    Args:
-        comparison: Comparison that was run.
-        contenders: Records of the contenders of the pair.
-        entries: Entries of the pair's runs that have ended.
     """
     tuned = comparison.tuning
     if tuned is None:
-        return notes.tuning_of(entries, comparison.rates_from)
+        return notes.tuning_of(runs, comparison.rates_from)
     seeds = ", ".join(map(str, tuned.seeds))
     won = "; ".join(
         f"{r['declared']} at {call_syntax.write_options(r['point'])}" for r in contenders

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -16,9 +17,12 @@ from qtha_lab.figures.pareto import Point, pareto
 from qtha_lab.figures.results_table import results_table
 from qtha_lab.figures.seed_spread import seed_spread
 from qtha_lab.studies.comparison import notes, table
-from qtha_lab.studies.comparison.compared import Compared, Entry
+from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.finding import Finding
 from qtha_lab.studies.comparison.paired import LEAST_SEEDS
+
+if TYPE_CHECKING:
+    import pandas
 
 COSTS = ("trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter_kib")
 METHODS = (
@@ -28,19 +32,17 @@ METHODS = (
 
 def results(compared: Compared) -> Figure | None:
     """Draw the table of results."""
-    rows = table.rows({"runs": [entry | {"label": entry["name"]} for entry in compared.drawn]})
+    rows = table.rows({"runs": compared.drawn.assign(label=compared.drawn["name"])})
     return results_table(rows) if rows else None
 
 
 def method_names(compared: Compared) -> Figure | None:
     """Draw the table of the short names with their full labels."""
-    first = {name: entries[0] for name, entries in compared.by_name().items()}
-    if all(name == entry["label"] for name, entry in first.items()):
+    first = compared.drawn.drop_duplicates("name")
+    if first["name"].equals(first["label"]):
         return None
-    rows = [
-        (shown(name), entry["label"], entry.get("trainable_parameters"))
-        for name, entry in first.items()
-    ]
+    names = first["name"].map(shown)
+    rows = [*zip(names, first["label"], first["trainable_parameters"], strict=True)]
     cells: list[dict[str, str]] = [{"method": row[0], "in full": row[1]} for row in rows]
     key = Table(("method", "in full", "trainable_parameters"), rows)
     figure = results_table(cells, METHODS, best="")
@@ -50,17 +52,14 @@ def method_names(compared: Compared) -> Figure | None:
 def seeds(compared: Compared) -> Figure:
     """Draw the results of the seeds of each method."""
     measure = compared.measure
-    ends = {
-        name: [e[measure] for e in _finished(entries) if e.get(measure) is not None]
-        for name, entries in compared.by_name().items()
-    }
-    return seed_spread({name: values for name, values in ends.items() if values}, measure)
+    finished = _finished(compared).dropna(subset=measure)
+    losses = finished.groupby("name", sort=False)[measure]
+    return seed_spread({str(name): [*of] for name, of in losses}, measure)
 
 
 def fronts(compared: Compared) -> Finding:
     """Draw loss against each cost, with the Pareto-optimal methods."""
-    groups = {name: _finished(entries) for name, entries in compared.by_name().items()}
-    groups = {name: entries for name, entries in groups.items() if entries}
+    groups = {str(name): of for name, of in _finished(compared).groupby("name", sort=False)}
     if len(groups) < 2:
         count = "One method has" if groups else "No method has"
         return Finding([f"{count} finished: a front needs two."])
@@ -69,8 +68,8 @@ def fronts(compared: Compared) -> Finding:
     for cost in COSTS:
         points = [
             point
-            for name, entries in groups.items()
-            if (point := _point(compared, name, entries, cost, bars)) is not None
+            for name, runs in groups.items()
+            if (point := _point(compared, name, runs, cost, bars)) is not None
         ]
         if len(points) > 1:
             figures.append(pareto(points, cost, compared.measure, bars=bars, reference=reference))
@@ -83,11 +82,11 @@ def fronts(compared: Compared) -> Finding:
     return Finding(sentences, figures, names=compared.names)
 
 
-def _finished(entries: Iterable[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry["state"] == "finished"]
+def _finished(compared: Compared) -> pandas.DataFrame:
+    return compared.drawn[compared.drawn["state"].eq("finished")]
 
 
-def _bars(compared: Compared, groups: Mapping[str, Sequence[Entry]]) -> str:
+def _bars(compared: Compared, groups: Mapping[str, pandas.DataFrame]) -> str:
     """Return the bars of mean losses that these runs allow."""
     if compared.bars == "paired":
         claimed = any(claim["measure"] == compared.measure for claim in compared.claims)
@@ -98,14 +97,13 @@ def _bars(compared: Compared, groups: Mapping[str, Sequence[Entry]]) -> str:
 
 
 def _point(
-    compared: Compared, name: str, entries: Sequence[Entry], cost: str, bars: str
+    compared: Compared, name: str, runs: pandas.DataFrame, cost: str, bars: str
 ) -> Point | None:
     """Return means over seeds, with bars for quality and for varying costs."""
-    pairs = [(e.get(cost), e.get(compared.measure)) for e in entries]
-    pairs = [pair for pair in pairs if None not in pair]
-    if not pairs:
+    pairs = runs[[cost, compared.measure]].dropna()
+    if not len(pairs):
         return None
-    costs, values = np.array(pairs, float).T
+    costs, values = pairs.to_numpy(float).T
     point: Point = {"label": name, "cost": float(costs.mean()), "quality": float(values.mean())}
     if bars == "paired":
         claim = next((c for c in compared.claims if compared.name_of(c["first"]) == name), None)

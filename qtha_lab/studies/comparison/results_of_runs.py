@@ -1,4 +1,4 @@
-"""Entries of the ended runs of a comparison, and its `summary.json` while runs train."""
+"""Results of the ended runs of a comparison, and its `summary.json` while runs train."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from qtha_lab.studies.work import Work
 def summary_of(
     comparison: Comparison,
     contenders: Sequence[dict[str, Any]],
-    entries: list[dict[str, Any]],
+    outcomes: list[dict[str, Any]],
     ended: Iterable[Run],
     repeats: Sequence[dict[str, Any]],
     expected: int,
@@ -40,6 +40,7 @@ def summary_of(
         several (model, task) pairs `pooled`, the pooled differences.
     """
     # imported here, since lists of runs do not need NumPy and SciPy
+    from qtha_lab.runs.table.frame import results_frame
     from qtha_lab.studies.comparison import tuning
     from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
     from qtha_lab.studies.comparison.controls import against_controls, decompose
@@ -47,23 +48,22 @@ def summary_of(
     from qtha_lab.studies.comparison.row_losses import read_items
 
     items = read_items(ended)
-    rounding = tuning.losses(tuning.repeats_of(repeats, entries))
-    claims = against_the_first(entries, items, comparison.margin)
-    parts = decompose(entries, items, comparison.margin)
+    runs = results_frame(outcomes)
+    rounding = {n: [*of["test_loss"]] for n, of in tuning.repeats_of(repeats, runs).items()}
+    claims = against_the_first(runs, items, comparison.margin)
+    parts = decompose(runs, items, comparison.margin)
     of_parts = {(row.claim.first, row.claim.second) for row in parts}
-    controls = against_controls(entries, items, comparison.margin)
+    controls = against_controls(runs, items, comparison.margin)
     sentences = [claim.sentence for claim in claims]
     sentences += robustness_sentences(claims)
-    sentences += [lacking.sentence for lacking in without_a_loss(entries)]
+    sentences += [lacking.sentence for lacking in without_a_loss(runs)]
     sentences += [tuning.noise_sentence(rounding, len(comparison.seeds)) or ""]
     summary: dict[str, Any] = {
         "comparison": comparison.model_dump(),
         "contenders": list(contenders),
-        "runs": entries,
+        "runs": outcomes,
         "expected": expected,
-        "notes": notes(
-            entries, expected, sentences, protocol_sentences(comparison, contenders, entries)
-        ),
+        "notes": notes(runs, expected, sentences, protocol_sentences(comparison, contenders, runs)),
         "claims": [_with_conditions(comparison, claim.plain()) for claim in claims],
         "controls": [c.plain() for c in controls if (c.first, c.second) not in of_parts],
         "decomposition": [row.plain() for row in parts],
@@ -100,7 +100,7 @@ class Results:
         table: One run per (model, task) pair, method, learning rate and seed.
         repeats: Runs with 1-ulp perturbations.
         left_out: Existing runs that no experiment uses.
-        entries: Entries of the ended runs, by directory.
+        outcomes: Results of the ended runs, by directory.
     """
 
     folder: Path
@@ -110,7 +110,7 @@ class Results:
     table: list[Run] = field(default_factory=list)
     repeats: list[Run] = field(default_factory=list)
     left_out: list[Run] = field(default_factory=list)
-    entries: dict[Path, dict[str, Any]] = field(default_factory=dict)
+    outcomes: dict[Path, dict[str, Any]] = field(default_factory=dict)
     due: float = 0.0
 
     @cached_property
@@ -123,7 +123,7 @@ class Results:
         behind = False
         while True:
             behind = self.update(work) or behind
-            if all(run.path in self.entries for run in runs):
+            if all(run.path in self.outcomes for run in runs):
                 return
             if behind and (start := time.monotonic()) >= self.due:
                 self.write()
@@ -133,20 +133,20 @@ class Results:
 
     def update(self, work: Work) -> bool:
         """Read the results of newly ended runs; return True if there are any."""
-        before = len(self.entries)
+        before = len(self.outcomes)
         for run in (*self.table, *self.repeats):
-            if run.path not in self.entries and (status := work.ended(run)):
-                self.entries[run.path] = run.outcome(status)
-        return len(self.entries) > before
+            if run.path not in self.outcomes and (status := work.ended(run)):
+                self.outcomes[run.path] = run.outcome(status)
+        return len(self.outcomes) > before
 
-    def entries_of(self, runs: Sequence[Run]) -> list[dict[str, Any]]:
-        """Return the entries of the ended runs among some, in order."""
-        return [self.entries[run.path] for run in runs if run.path in self.entries]
+    def outcomes_of(self, runs: Sequence[Run]) -> list[dict[str, Any]]:
+        """Return the results of the ended runs among some, in order."""
+        return [self.outcomes[run.path] for run in runs if run.path in self.outcomes]
 
     def write(self) -> dict[str, Any]:
         """Write `summary.json`, and return its content."""
-        ended = [run for run in self.table if run.path in self.entries]
-        table, repeats = self.entries_of(self.table), self.entries_of(self.repeats)
+        ended = [run for run in self.table if run.path in self.outcomes]
+        table, repeats = self.outcomes_of(self.table), self.outcomes_of(self.repeats)
         summary = summary_of(self.comparison, self.records, table, ended, repeats, self.expected)
         summary["notes"] += left_out(self.left_out)
         write_json(self.folder / "summary.json", summary)
@@ -168,7 +168,7 @@ def summarise_runs(
         See `summary.summary_of`.
     """
     ended = [(run, status) for run in queue if (status := run.status()).ended]
-    entries = [run.outcome(status) for run, status in ended]
+    outcomes = [run.outcome(status) for run, status in ended]
     takes_part = comparison.contenders() if contenders is None else contenders
     methods = contender_records(comparison, takes_part)
-    return summary_of(comparison, methods, entries, [run for run, _ in ended], [], len(queue))
+    return summary_of(comparison, methods, outcomes, [run for run, _ in ended], [], len(queue))

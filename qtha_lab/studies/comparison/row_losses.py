@@ -7,9 +7,9 @@ files without keys give rows that are taken as independent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +17,9 @@ from jaxtyping import Float
 from qtha_lab.core.io import read_mapping
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.paired import MARGIN, PairedDifference, paired_difference
+
+if TYPE_CHECKING:
+    import pandas
 
 log = logging.getLogger(__name__)
 
@@ -99,39 +102,39 @@ class PairedLosses(NamedTuple):
 
 
 def paired_losses(
-    first: Sequence[Mapping[str, Any]],
-    second: Sequence[Mapping[str, Any]],
-    items: Mapping[str, TestItems],
-    measure: str,
+    first: pandas.DataFrame, second: pandas.DataFrame, items: Mapping[str, TestItems], measure: str
 ) -> PairedLosses | None:
     """Return the losses of two methods; None if any is missing."""
-    losses = losses_of([*first, *second], items, measure)
+    import pandas
+
+    runs = pandas.concat([first, second])
+    losses = losses_of(runs, items, measure)
     if losses is None:
         return None
-    tested = _common_rows([*first, *second], items, measure) or [None]
+    tested = _common_rows(runs, items, measure) or [None]
     rows = next((test for test in tested if test and test.keys is not None), tested[0])
     return PairedLosses(losses[: len(first)], losses[len(first) :], rows)
 
 
 def losses_of(
-    entries: Sequence[Mapping[str, Any]], items: Mapping[str, TestItems], measure: str
+    runs: pandas.DataFrame, items: Mapping[str, TestItems], measure: str
 ) -> Float[np.ndarray, "seeds items"] | None:
     """Return the losses of runs, one row per run.
 
     Columns are the test items if all runs have the same items. Otherwise there is one column with
     `measure`. The result is None if a run lacks it.
     """
-    if tested := _common_rows(entries, items, measure):
+    if tested := _common_rows(runs, items, measure):
         return np.stack([test.losses for test in tested])
-    numbers = [entry.get(measure) for entry in entries]
-    return None if None in numbers else np.array(numbers, float)[:, None]
+    losses = runs[measure]
+    return None if losses.isna().any() else losses.to_numpy(float)[:, None]
 
 
 def _common_rows(
-    entries: Sequence[Mapping[str, Any]], items: Mapping[str, TestItems], measure: str
+    runs: pandas.DataFrame, items: Mapping[str, TestItems], measure: str
 ) -> list[TestItems] | None:
     """Return the test items of all runs; None unless all have the same."""
-    tested = [items.get(entry.get("run_id", "")) for entry in entries]
+    tested = [items.get(run_id) for run_id in runs["run_id"]]
     known = [test for test in tested if test is not None]
     is_common = len(known) == len(tested) and len({test.names for test in known}) == 1
     return known if measure == "test_loss" and is_common else None

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.core.metrics import MEASURES, Measure, recorded, with_units, written
-from qtha_lab.experiment.description import ModelTask, by_model_task
+from qtha_lab.core.metrics import MEASURES, Measure, written
+from qtha_lab.experiment.description import by_model_task
+from qtha_lab.runs.table.columns import SPREAD, in_order
+from qtha_lab.runs.table.frame import over_seeds, results_frame, without_nan
 from qtha_lab.studies.comparison.notes import SIDE_BY_SIDE
 from qtha_lab.studies.comparison.protocol import NOT_TUNED, matches
-from qtha_lab.studies.comparison.tuning import family, rates
+from qtha_lab.studies.comparison.tuning import rates
+
+if TYPE_CHECKING:
+    import pandas
 
 PLACE = ("model", "task", "method")  # columns that identify a row; model and task only if they vary
 ALWAYS = (*PLACE, "parameters", "seeds", "matching", "tuning")
 
 
-def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
+def aggregate(summary: dict[str, Any]) -> pandas.DataFrame:
     """Return mean, min and max of each measure per label and (model, task) pair.
 
     The order is that of the runs, and the statistics are over the seeds.
@@ -28,33 +32,20 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
     Example:
         >>> run = {"label": "lora", "method": "lora"}
         >>> runs = [run | {"seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
-        >>> aggregate({"runs": runs})[0]["eval_loss"]
-        {'mean': 2.5, 'min': 2.0, 'max': 3.0}
+        >>> aggregate({"runs": runs})[["eval_loss", "eval_loss_min"]].to_dict("records")
+        [{'eval_loss': 2.5, 'eval_loss_min': 2.0}]
     """
-    averaged = [name for name in recorded() if name != "trainable_parameters"]
-    groups = []
-    by_row: dict[tuple[ModelTask, str], list[dict[str, Any]]] = {}
-    for entry in summary["runs"]:
-        by_row.setdefault((ModelTask.of(entry), entry["label"]), []).append(entry)
-    for (model_task, label), entries in by_row.items():
-        finished = [entry for entry in entries if entry.get("state", "finished") == "finished"]
-        groups.append(
-            {
-                "label": label,
-                "model_task": model_task,
-                "family": family(entries[0]),
-                "method": entries[0]["method"],
-                "seeds": [entry["seed"] for entry in finished],
-                "unfinished": len(entries) - len(finished),
-                "trainable_parameters": next(
-                    (e["trainable_parameters"] for e in entries if "trainable_parameters" in e),
-                    None,
-                ),
-                "side_by_side": _any_known(e.get("side_by_side") for e in finished),
-                **{name: spread for name in averaged if (spread := _over(finished, name))},
-            }
-        )
-    return groups
+    runs = results_frame(summary["runs"])
+    group = runs.groupby(["model_task", "label"], sort=False).ngroup()
+    is_finished = runs["state"].eq("finished")
+    facts = runs[["model_task", "label", "family", "trainable_parameters"]]
+    table = facts.groupby(group).first()
+    table["seeds"] = is_finished.groupby(group).sum()
+    table["unfinished"] = group.value_counts() - table["seeds"]
+    beside = runs["side_by_side"].where(is_finished).dropna().groupby(group).any()
+    measured = over_seeds(runs.where(is_finished), group).astype(float)
+    measured = measured.drop(columns="trainable_parameters")
+    return without_nan(table.assign(side_by_side=beside).join(measured))
 
 
 def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
@@ -72,19 +63,19 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
         >>> rows({"runs": runs})
         [{'method': 'lora', 'parameters': '–', 'seeds': '2', 'eval loss': '2.500 [2.000–3.000]'}]
     """
-    groups = [with_units(group) for group in aggregate(summary)]
-    columns = [m for m in _columns() if any(m.name in group for group in groups)]
-    agreed = _terms(summary)
+    groups = aggregate(summary)
+    columns = [m for m in _columns() if groups[m.name].notna().any()]
+    agreed, places = _terms(summary), _places(groups)
     return [
         {
-            **_place(group, groups),
+            **place,
             "method": shown(group["label"]),
             "parameters": _count(group["trainable_parameters"]),
             "seeds": _seeds(group),
             **agreed(group),
             **{measure.column: _cell(group, measure) for measure in columns},
         }
-        for group in groups
+        for place, group in zip(places, groups.to_dict("records"), strict=True)
     ]
 
 
@@ -105,26 +96,14 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
         >>> row["eval_loss"], row["eval_loss_min"], row["eval_loss_max"]
         (2.5, 2.0, 3.0)
     """
-    table = []
-    groups = [with_units(group) for group in aggregate(summary)]
-    for group in groups:
-        row = {
-            **_place(group, groups),
-            "method": group["label"],
-            "trainable_parameters": group["trainable_parameters"],
-            "seeds": len(group["seeds"]),
-            "unfinished": group["unfinished"],
-        }
-        if group["side_by_side"] is not None:
-            row["side_by_side"] = group["side_by_side"]
-        for measure in MEASURES.values():
-            spread = group.get(measure.name)
-            if isinstance(spread, dict):
-                row[measure.name] = spread["mean"]
-                if measure.learnt:
-                    row |= {f"{measure.name}_{end}": spread[end] for end in ("min", "max")}
-        table.append(row)
-    return table
+    groups = aggregate(summary)
+    first = ["method", "trainable_parameters", "seeds", "unfinished", "side_by_side"]
+    table = groups.rename(columns={"label": "method"}).drop(columns=["model_task", "family"])
+    table = table[[*first, *(n for n in in_order(table.columns) if n not in first)]]
+    return [
+        place | {n: v for n, v in row.items() if v is not None or n == "trainable_parameters"}
+        for place, row in zip(_places(groups), table.to_dict("records"), strict=True)
+    ]
 
 
 def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
@@ -153,18 +132,13 @@ def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
     ]
 
 
-def _place(group: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, str]:
-    """Return the model and the task of a row, each if it varies between rows."""
-    model_tasks = [other["model_task"] for other in groups]
-    names = {
-        "model": lambda model_task: model_task.model,
-        "task": lambda model_task: model_task.task_with_options,
-    }
-    return {
-        name: read(group["model_task"])
-        for name, read in names.items()
-        if len(set(map(read, model_tasks))) > 1
-    }
+def _places(groups: pandas.DataFrame) -> list[dict[str, str]]:
+    """Return the model and the task of each row, each if it varies between rows."""
+    pairs = groups["model_task"]
+    names = groups[[]].assign(
+        model=[pair.model for pair in pairs], task=[pair.task_with_options for pair in pairs]
+    )
+    return names.loc[:, names.nunique() > 1].to_dict("records")
 
 
 def _terms(summary: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, str]]:
@@ -178,16 +152,13 @@ def _terms(summary: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, str]
     if comparison is None:
         return lambda group: {}
     rule, by_row = comparison.get("matching", "as_given"), {}
-    runs = by_model_task(summary["runs"])
-    for model_task, records in (
-        by_model_task(summary.get("contenders", ())).items() if rule != "as_given" else ()
-    ):
-        outcome = matches(rule, records, runs.get(model_task, []))
+    runs = dict(iter(results_frame(summary["runs"]).groupby("model_task", sort=False)))
+    contenders = by_model_task(summary.get("contenders", ())) if rule != "as_given" else {}
+    for model_task, records in contenders.items():
+        outcome = matches(rule, records, runs.get(model_task, ()))
         by_row |= {(model_task, name): text for name, text in outcome.items()}
-    tried = {
-        model_task: rates(of)
-        for model_task, of in by_model_task(summary.get("tried", summary["runs"])).items()
-    }
+    every = results_frame(summary.get("tried", summary["runs"]))
+    tried = {pair: rates(of) for pair, of in every.groupby("model_task", sort=False)}
 
     def agreed(group: dict[str, Any]) -> dict[str, str]:
         place = group["model_task"], group["family"]
@@ -211,24 +182,10 @@ def _columns() -> list[Measure]:
     return [m for m in MEASURES.values() if m.column and m.column not in ALWAYS]
 
 
-def _over(entries: list[dict[str, Any]], name: str) -> dict[str, float] | None:
-    values = [entry[name] for entry in entries if entry.get(name) is not None]
-    if not values:
-        return None
-    return {"mean": statistics.fmean(values), "min": min(values), "max": max(values)}
-
-
-def _any_known(values: Iterable[bool | None]) -> bool | None:
-    known = [value for value in values if value is not None]
-    return any(known) if known else None
-
-
 def _cell(group: dict[str, Any], measure: Measure) -> str:
     """Format the mean, with minimum and maximum of learning results if they differ."""
-    spread = group.get(measure.name)
-    if spread is None:
-        return "–"
-    mean, low, high = (written(measure, spread[key]) for key in ("mean", "min", "max"))
+    ends = [group.get(f"{measure.name}{end}") for end in ("", *SPREAD)]
+    mean, low, high = ("–" if value is None else written(measure, value) for value in ends)
     if measure.name == "seconds_per_step" and group["side_by_side"]:
         return f"{mean} {SIDE_BY_SIDE}"
     return f"{mean} [{low}–{high}]" if measure.learnt and low != high else mean
@@ -240,4 +197,4 @@ def _count(count: int | None) -> str:
 
 def _seeds(group: dict[str, Any]) -> str:
     note = f" ({group['unfinished']} not finished)" if group["unfinished"] else ""
-    return f"{len(group['seeds'])}{note}"
+    return f"{group['seeds']}{note}"

@@ -34,11 +34,6 @@ def tuned(
 ) -> Generator[None, None, list[Contender]]:
     """Return the contenders at their best tuned settings; run missing trials first.
 
-    Args:
-        study: Study of the comparison with its tuning.
-        contenders: Contenders to tune.
-        work: Work on the comparison.
-
     Raises:
         Refusal: If all trials of a method diverged, or a user stopped them.
     """

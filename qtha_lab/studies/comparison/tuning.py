@@ -1,88 +1,81 @@
 """Selection of the best learning rate per method, and rounding noise at these rates.
 
 No choice uses the test rows, and no verdict the rounding noise. All functions except
-`at_their_best` take entries of one model and task.
+`at_their_best` take runs of one model and task, as a frame or as rows of a summary.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
-from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.description import name_in
+from qtha_lab.runs.table.frame import family as family
+from qtha_lab.runs.table.frame import results_frame
 
-Entry = dict[str, Any]
+if TYPE_CHECKING:
+    import pandas
 
-
-def family(entry: Entry) -> str:
-    """Return the label of a run without its learning rate.
-
-    Example:
-        >>> family({"method": "lora", "options": {"r": 2}, "label": "lora(r=2,learning_rate=0.01)"})
-        'lora(r=2)'
-    """
-    if "options" not in entry:
-        return entry["label"]
-    layers = entry.get("target_modules")
-    return MethodChoice(name=entry["method"], options=entry["options"], target_modules=layers).label
+    Runs = pandas.DataFrame | Sequence[Mapping[str, Any]]
 
 
-def rates(entries: Sequence[Entry]) -> dict[str, dict[float, list[float]]]:
+def rates(runs: Runs) -> dict[str, dict[float, list[float]]]:
     """Return evaluation losses by label without learning rate, then by rate, ascending.
 
-    Args:
-        entries: Entries of runs that finished or diverged; a diverged run has infinite loss.
+    A diverged run has infinite loss.
     """
-    losses: dict[str, dict[float, list[float]]] = {}
-    for entry in entries:
-        value = float("inf") if entry["state"] == "diverged" else entry.get("eval_loss")
-        if value is not None and "learning_rate" in entry:
-            by_rate = losses.setdefault(family(entry), {})
-            by_rate.setdefault(entry["learning_rate"], []).append(value)
-    return {name: dict(sorted(by_rate.items())) for name, by_rate in losses.items()}
+    runs = results_frame(runs)
+    losses = runs["eval_loss"].mask(runs["state"].eq("diverged"), math.inf)
+    ended = runs.assign(loss=losses).dropna(subset=["loss", "learning_rate"])
+    return {
+        name: {rate: [*of["loss"]] for rate, of in members.groupby("learning_rate")}
+        for name, members in ended.groupby("family", sort=False)
+    }
 
 
-def best_rates(entries: Sequence[Entry]) -> dict[str, float]:
+def best_rates(runs: Runs) -> dict[str, float]:
     """Return the learning rate with the lowest mean evaluation loss, per method.
 
     Only learning rates with the most seeds are candidates.
     """
     best = {}
-    for name, by_rate in rates(entries).items():
+    for name, by_rate in rates(runs).items():
         most = max(map(len, by_rate.values()))
         means = {r: statistics.fmean(v) for r, v in by_rate.items() if len(v) == most}
         best[name] = min(means, key=means.__getitem__)
     return best
 
 
-def at_their_best(entries: Sequence[Entry]) -> list[Entry]:
+def at_their_best(runs: Runs) -> pandas.DataFrame:
     """Return finished runs at their method's best learning rate, per model and task."""
-    best = {
-        model_task: best_rates(in_model_task)
-        for model_task, in_model_task in by_model_task(entries).items()
-    }
-    return [
-        entry
-        for entry in entries
-        if entry["state"] == "finished"
-        and best[ModelTask.of(entry)].get(family(entry)) == entry.get("learning_rate")
-    ]
+    return finished_at(best_rates, results_frame(runs))
 
 
-def rates_sentence(entries: Sequence[Entry]) -> str | None:
+def finished_at(
+    chosen: Callable[[pandas.DataFrame], Mapping[str, float]], runs: pandas.DataFrame
+) -> pandas.DataFrame:
+    """Return finished runs at the chosen rate of their method, per model and task."""
+    pairs = runs.groupby("model_task", sort=False)
+    rates = {(pair, name): r for pair, of in pairs for name, r in chosen(of).items()}
+    finished = runs[runs["state"].eq("finished")]
+    places = zip(finished["model_task"], finished["family"], strict=True)
+    is_chosen = [rates.get(p) == r for p, r in zip(places, finished["learning_rate"], strict=True)]
+    return finished.loc[finished.index[is_chosen]]
+
+
+def rates_sentence(runs: Runs) -> str | None:
     """State the selected learning rates, the number tried, and selections at a range end.
 
     Returns None if each method ran at one rate.
     """
-    tried = {name: list(by_rate) for name, by_rate in rates(entries).items()}
+    tried = {name: list(by_rate) for name, by_rate in rates(runs).items()}
     counts = {len(values) for values in tried.values()}
     if not counts or counts == {1}:
         return None
-    best = best_rates(entries)
+    best = best_rates(runs)
     chosen = ", ".join(f"{name} {best[name]:g}" for name in tried)
     among = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{min(counts)}"
     text = (
@@ -102,14 +95,14 @@ LEAST_REPEATS = 5
 
 
 def at_best_rates(
-    experiments: Sequence[Experiment], entries: Mapping[int, Entry]
+    experiments: Sequence[Experiment], runs: Mapping[int, Mapping[str, Any]]
 ) -> list[Experiment]:
     """Return the experiments to repeat: finished runs at the best learning rates."""
-    best = {entry["run_id"] for entry in at_their_best(list(entries.values()))}
-    return [experiments[place] for place in sorted(entries) if entries[place]["run_id"] in best]
+    best = {*at_their_best([*runs.values()])["run_id"]}
+    return [experiments[place] for place in sorted(runs) if runs[place]["run_id"] in best]
 
 
-def repeats_of(repeats: Sequence[Entry], entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+def repeats_of(repeats: Runs, runs: Runs) -> dict[str, pandas.DataFrame]:
     """Return the usable 1-ulp perturbation runs of each method.
 
     The keys are `name_in` of the method label without learning rate. A method needs at least five
@@ -118,24 +111,19 @@ def repeats_of(repeats: Sequence[Entry], entries: Sequence[Entry]) -> dict[str, 
     The repeats use the learning rate at which the method is compared. Older comparisons repeated
     the first rate of the file; for them the rate with most repeats counts.
     """
-    best, model_tasks = _rates(entries), len(by_model_task([*entries, *repeats]))
-    by_rate: dict[tuple[ModelTask, str], dict[float, list[Entry]]] = {}
-    for entry in repeats:
-        if entry["state"] == "finished" and "test_loss" in entry:
-            of_method = by_rate.setdefault((ModelTask.of(entry), family(entry)), {})
-            of_method.setdefault(entry["learning_rate"], []).append(entry)
+    repeats, runs = results_frame(repeats), results_frame(runs)
+    places = ["model_task", "family"]
+    best = at_their_best(runs).drop_duplicates(places).set_index(places)["learning_rate"].to_dict()
+    pairs = {*runs["model_task"], *repeats["model_task"]}
+    usable = repeats[repeats["state"].eq("finished") & repeats["test_loss"].notna()]
     chosen = {}
-    for place, of_method in by_rate.items():
-        at_best = of_method.get(best.get(place, 0.0), [])
-        group = at_best if len(at_best) >= LEAST_REPEATS else max(of_method.values(), key=len)
+    for (pair, name), of in usable.groupby(places, sort=False):
+        group = of[of["learning_rate"].eq(best.get((pair, name), 0.0))]
+        if len(group) < LEAST_REPEATS:
+            _, group = max(of.groupby("learning_rate", sort=False), key=lambda each: len(each[1]))
         if len(group) >= LEAST_REPEATS:
-            chosen[name_in(place[1], place[0], model_tasks)] = group
+            chosen[name_in(name, pair, len(pairs))] = group
     return chosen
-
-
-def losses(repeats: Mapping[str, Sequence[Entry]]) -> dict[str, list[float]]:
-    """Return the test losses of the repeats of each method."""
-    return {name: [entry["test_loss"] for entry in group] for name, group in repeats.items()}
 
 
 def noise_sentence(losses: Mapping[str, Sequence[float]], seeds: int) -> str | None:
@@ -158,13 +146,3 @@ def noise_sentence(losses: Mapping[str, Sequence[float]], seeds: int) -> str | N
         "Rounding noise: 1-ulp perturbations change a difference by at most "
         f"±{max(widths) * math.sqrt(2 / seeds):.4f} nat ({methods})."
     )
-
-
-def _rates(entries: Sequence[Entry]) -> dict[tuple[ModelTask, str], float]:
-    """Return the compared learning rate of each method, by (model, task) pair."""
-    best = at_their_best(entries)
-    return {
-        (ModelTask.of(entry), family(entry)): entry["learning_rate"]
-        for entry in best
-        if "learning_rate" in entry
-    }

@@ -81,7 +81,7 @@ def federate(
             None trains the clients in this process.
 
     Returns:
-        The content of `summary.json`: the federation, and an entry per method and seed with its
+        The content of `summary.json`: the federation, and a mapping per method and seed with its
         rounds and bytes sent.
 
     Raises:

@@ -114,12 +114,12 @@ def sent_by(client: RunDir, step: int) -> Path | None:
 def summarise_federation(federation: Federation, out: Path) -> dict[str, Any]:
     """Return the content of `summary.json`; omit methods and seeds that have no run."""
     there = {run.experiment.model_dump_json(): run for run in list_runs(out / "runs")}
-    entries = []
+    outcomes = []
     for experiment in federation.experiments():
         run = there.get(with_absolute_paths(experiment).model_dump_json())
         if run is not None:
-            entries.append({**run.outcome(), "rounds": rounds_of(run)})
-    return {"federation": federation.model_dump(), "runs": entries}
+            outcomes.append({**run.outcome(), "rounds": rounds_of(run)})
+    return {"federation": federation.model_dump(), "runs": outcomes}
 
 
 def rounds_of(run: Run) -> list[RoundResult]:
