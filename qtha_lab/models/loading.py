@@ -19,6 +19,7 @@ from qtha_lab.models.config_files import (
     OTHER,
     check_head,
     load_config,
+    most_positions,
     read_config,
     refusing,
     stored_format,
@@ -217,7 +218,7 @@ def _learnt(
     """Run a scheme's calibration on texts and return its tensors."""
     from qtha_lab.models.quantisation import calibration
 
-    longest = getattr(model.config, "max_position_embeddings", None) or calibration.LENGTH
+    longest = most_positions(model.config) or calibration.LENGTH
     log.info("%s calibrates on %d rows, once", rounding.text, len(texts))
     return rounding.learn(model.eval(), calibration.batches_of(texts, tokenizer, longest))
 
