@@ -55,6 +55,10 @@ OTHER_TARGETS: dict[str, list[str] | str] = {
     "mamba2": ["in_proj"],
     # PEFT takes `pre_classifier` for the head, so it must not be adapted
     "distilbert": ["q_lin", "v_lin"],
+    # their routers are linear layers that return tuples, which PEFT cannot adapt
+    "llama4": ["q_proj", "v_proj"],
+    "llama4_text": ["q_proj", "v_proj"],
+    "phimoe": ["q_proj", "v_proj"],
 }
 HASHED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
