@@ -25,6 +25,7 @@ BENCHES = {
     "step": "benchmarks.step",
     "simulators": "benchmarks.simulators",
     "device": "benchmarks.device",
+    "predicted": "benchmarks.predicted",
     "start": "benchmarks.start",
     "study": "benchmarks.study",
     "imports": "benchmarks.imports",

@@ -116,6 +116,8 @@ def check_targets(model: nn.Module, target_modules: Any) -> None:
         Refusal: If a name or the pattern matches nothing, with the names of the linear layers.
     """
     target_modules = all_linear_or(target_modules)
+    if target_modules == "all-linear":
+        _check_routers(model)
     if target_modules is None or target_modules == "all-linear":
         return
     names = [name for name, _ in model.named_modules() if name]
@@ -128,6 +130,18 @@ def check_targets(model: nn.Module, target_modules: Any) -> None:
     for target in target_modules:
         if not any(name == target or name.endswith(f".{target}") for name in names):
             raise _no_match(model, target)
+
+
+def _check_routers(model: nn.Module) -> None:
+    """Refuse linear layers that return tuples: the routers of Llama 4 and PhiMoE."""
+    for path, module in model.named_modules():
+        if isinstance(module, nn.Linear) and type(module).__name__.endswith("Router"):
+            name = path.rpartition(".")[2]
+            others = ", ".join(other for other in linear_names(model) if other != name)
+            raise Refusal(
+                f"target_modules must leave out {name}, a {type(module).__name__} whose result is "
+                f"a tuple, got 'all-linear'. Name other layers: {shortened(others, 120)}."
+            )
 
 
 def _no_match(model: nn.Module, target: str) -> Refusal:

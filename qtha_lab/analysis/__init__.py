@@ -23,7 +23,7 @@ from qtha_lab.analysis.circuits.lie_algebra import lie_algebra_of
 from qtha_lab.analysis.circuits.noise import gate_noise
 from qtha_lab.analysis.circuits.trainability import gradient_variance_of, gradient_variance_points
 from qtha_lab.analysis.live import snapshot
-from qtha_lab.analysis.networks.bonds import adapter_bonds, bonds_of, truncate
+from qtha_lab.analysis.networks.bonds import bonds_of, truncate
 from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.analysis.networks.factorisation import truncation_curve
 from qtha_lab.analysis.updates.activations import capture_inputs
@@ -37,7 +37,7 @@ from qtha_lab.analysis.updates.spectrum import (
     spectrum_of,
     streamed_spectrum,
 )
-from qtha_lab.analysis.updates.subspaces import compare_subspaces, intruder_dimensions, overlap
+from qtha_lab.analysis.updates.subspaces import intruder_dimensions
 from qtha_lab.analysis.updates.update import updates_of
 from qtha_lab.analysis.updates.views import VIEWS, view_updates
 
@@ -45,10 +45,8 @@ __all__ = [
     "VIEWS",
     "Decomposed",
     "Spectrum",
-    "adapter_bonds",
     "bonds_of",
     "capture_inputs",
-    "compare_subspaces",
     "cut_entropies",
     "entangling_capability",
     "expressibility_of",
@@ -64,7 +62,6 @@ __all__ = [
     "lie_algebra_of",
     "linear_fit",
     "meyer_wallach",
-    "overlap",
     "profile_ansatz",
     "profile_table",
     "randomised_svd",

@@ -10,6 +10,7 @@ from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.processes import allowed_cores
 from qtha_lab.core.settings import unknown
 from qtha_lab.experiment.objectives import Preference, Reinforce, Supervised, phases_text
+from qtha_lab.models import most_positions
 
 if TYPE_CHECKING:
     from qtha_lab.experiment.plan import Plan
@@ -175,7 +176,7 @@ def check_positions(plan: Plan) -> None:
     experiment = plan.experiment
     training = experiment.training
     max_length, max_new = training.max_length, training.max_new_tokens
-    positions = getattr(plan.model.config, "max_position_embeddings", None)
+    positions = most_positions(plan.model.config)
     if not positions:
         return
     if isinstance(training.objective, Reinforce) and max_length + max_new > positions:

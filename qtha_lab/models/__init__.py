@@ -10,6 +10,7 @@ from qtha_lab.models.catalogue import is_available as is_available
 from qtha_lab.models.catalogue import model_names as model_names
 from qtha_lab.models.catalogue import public_base as public_base
 from qtha_lab.models.catalogue import public_name as public_name
+from qtha_lab.models.config_files import most_positions as most_positions
 from qtha_lab.models.fetching import FetchError as FetchError
 from qtha_lab.models.fetching import fetch as fetch
 from qtha_lab.models.loading import LoadedModel as LoadedModel

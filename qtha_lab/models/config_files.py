@@ -111,6 +111,12 @@ def load_config(folder: Path, n_labels: int | None) -> Any:
         return AutoConfig.from_pretrained(folder, trust_remote_code=False, **labels)
 
 
+def most_positions(config: Any) -> int | None:
+    """Return the most tokens of one text; None for models without a limit, such as XLNet."""
+    positions = getattr(config, "max_position_embeddings", None)
+    return positions if positions and positions > 0 else None
+
+
 def _outputs(n_labels: int) -> dict[str, Any]:
     """Return the settings of a head; a fine-tuned model may record other ones."""
     kind = "regression" if n_labels == 1 else "single_label_classification"

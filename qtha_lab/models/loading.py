@@ -19,6 +19,7 @@ from qtha_lab.models.config_files import (
     OTHER,
     check_head,
     load_config,
+    most_positions,
     read_config,
     refusing,
     stored_format,
@@ -54,6 +55,10 @@ OTHER_TARGETS: dict[str, list[str] | str] = {
     "mamba2": ["in_proj"],
     # PEFT takes `pre_classifier` for the head, so it must not be adapted
     "distilbert": ["q_lin", "v_lin"],
+    # their routers are linear layers that return tuples, which PEFT cannot adapt
+    "llama4": ["q_proj", "v_proj"],
+    "llama4_text": ["q_proj", "v_proj"],
+    "phimoe": ["q_proj", "v_proj"],
 }
 HASHED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
@@ -217,7 +222,7 @@ def _learnt(
     """Run a scheme's calibration on texts and return its tensors."""
     from qtha_lab.models.quantisation import calibration
 
-    longest = getattr(model.config, "max_position_embeddings", None) or calibration.LENGTH
+    longest = most_positions(model.config) or calibration.LENGTH
     log.info("%s calibrates on %d rows, once", rounding.text, len(texts))
     return rounding.learn(model.eval(), calibration.batches_of(texts, tokenizer, longest))
 

@@ -15,10 +15,9 @@ from support.refusals import refused
 from tensorly.decomposition import tensor_train
 
 from qtha_lab.analysis.networks.bonds import bonds_of, truncate
+from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.analysis.networks.factorisation import (
-    bonds_within,
     contraction_flops,
-    factorise_in_order,
     permute_digits,
     truncation_curve,
 )
@@ -173,28 +172,12 @@ def test_the_order_of_entangled_neighbours_needs_smaller_bonds():
     # digits 0 and 2 share a swap, digit 1 stands alone: side by side, 0 and 2 need one bond of 4;
     # in the straight chain both bonds are crossed
     swapped = permute_digits(torch.kron(SWAP, torch.eye(2).double()), (2,) * 3, (2,) * 3, (0, 2, 1))
-    # 16 numbers per site: bonds (1, 4, 1, 1) take 16 + 16 + 4, bonds (1, 4, 4, 1) take 16 + 64 + 16
-    straight = factorise_in_order(swapped, (2,) * 3, (2,) * 3, (0, 1, 2), 96)
-    side_by_side = factorise_in_order(swapped, (2,) * 3, (2,) * 3, (0, 2, 1), 36)
-    assert straight.bonds == (1, 4, 4, 1)
-    assert side_by_side.bonds == (1, 4, 1, 1)
-    assert straight.relative_error < 1e-9
-    assert side_by_side.relative_error < 1e-9
-
-
-@pytest.mark.parametrize("budget", [35, 100, 500, 10**6])
-def test_bonds_of_a_budget_are_the_widest_for_one_threshold(budget):
-    cores, shape = operator(random_matrix(24, 36), (4, 3, 2), (3, 4, 3))  # 12, 12 and 6 a site
-    result = bonds_of(cores, shape)
-    widths = bonds_within(result, shape, budget)
-    assert mpo.MpoShape(shape.in_dims, shape.out_dims, (1, *widths, 1)).n_parameters <= budget
-    remaining = min(bond.values[w - 1] for bond, w in zip(result, widths, strict=True))
-    left = [b.values[w] for b, w in zip(result, widths, strict=True) if w < len(b.values)]
-    if left:  # the next value would not fit
-        wider = [int((bond.values >= max(left)).sum()) for bond in result]
-        wider = [max(1, w) for w in wider]
-        assert mpo.MpoShape(shape.in_dims, shape.out_dims, (1, *wider, 1)).n_parameters > budget
-        assert budget == 35 or remaining >= max(left)
+    straight, side_by_side = (Decomposed.of(swapped, 3, order) for order in ((0, 1, 2), (0, 2, 1)))
+    assert [bond.schmidt_rank() for bond in straight.bonds] == [4, 4]
+    assert [bond.schmidt_rank() for bond in side_by_side.bonds] == [4, 1]
+    assert side_by_side.cut([4, 1]).relative_error < 1e-7
+    with refused("order", "(0, 0)"):
+        Decomposed.of(torch.eye(4), 2, (0, 0))
 
 
 # operations
@@ -223,18 +206,6 @@ def test_operations_of_one_site_are_those_of_a_dense_product():
             lambda: truncation_curve(torch.eye(4), (2, 3), (2, 2)),
             "out_dims",
             "(2, 3) (6)",
-            "",
-        ),
-        (
-            lambda: factorise_in_order(torch.eye(4), (2, 2), (2, 2), (0, 0), 9),
-            "order",
-            "(0, 0)",
-            "",
-        ),
-        (
-            lambda: factorise_in_order(torch.eye(4), (2, 2), (2, 2), (0, 1), 7),
-            "n_parameters",
-            "7",
             "",
         ),
         (

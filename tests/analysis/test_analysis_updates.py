@@ -14,20 +14,17 @@ from support.small_models import TARGETS, TOKENS, make
 from qtha_lab import adapters
 from qtha_lab.analysis import (
     VIEWS,
-    adapter_bonds,
+    bonds_of,
     capture_inputs,
-    compare_subspaces,
     intruder_dimensions,
     jacobians_of,
     linear_fit,
-    overlap,
     share_curve,
     snapshot,
     updates_of,
     view_updates,
 )
 from qtha_lab.analysis.updates.sketch import leading_svd
-from qtha_lab.analysis.updates.subspaces import chance_overlap
 from qtha_lab.analysis.updates.update import adapted_layers, base_weight
 from qtha_lab.models import load_model
 
@@ -313,9 +310,12 @@ def test_a_snapshot_changes_nothing():
 def test_a_snapshot_follows_the_bonds_of_tensor_networks():
     model = with_adapter("qtha", **PUBLISHED)
     taken = snapshot(model)["layers"]
-    for row in adapter_bonds(model):
-        entropies = taken[row["layer"]]["bond_entropy_bits"][row["operator"]]
-        assert entropies[row["bond"] - 1] == pytest.approx(row["entropy_bits"], abs=1e-5)
+    for name, layer in adapted_layers(model).items():
+        operators = layer.changes["default"].operators(layer.adapter_tensors("default"))
+        assert taken[name]["bond_entropy_bits"].keys() == operators.keys() == {"M_A", "M_B"}
+        for operator, (cores, shape) in operators.items():
+            expected = [bond.entropy_bits for bond in bonds_of(cores, shape)]
+            assert taken[name]["bond_entropy_bits"][operator] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_snapshot_of_a_diverged_run_leaves_out_what_is_not_finite():
@@ -400,32 +400,9 @@ def test_lora_is_linear_and_qtha_is_not():
 # subspaces
 
 
-def test_overlaps_of_known_subspaces():
-    e = torch.eye(6, dtype=torch.float64)
-    assert overlap(
-        e[:, :2], e[:, :2] @ torch.tensor([[1.0, 5.0], [2.0, 3.0]]).double()
-    ) == pytest.approx(1)
-    assert overlap(e[:, :2], e[:, 2:]) == pytest.approx(0)
-    assert overlap(e[:, :1], e[:, :3]) == pytest.approx(1)  # one lies within the other
-    tilted = torch.stack([math.cos(0.3) * e[0] + math.sin(0.3) * e[5], e[1]], dim=1)
-    assert overlap(e[:, :2], tilted) == pytest.approx((math.cos(0.3) ** 2 + 1) / 2)
-
-
-def test_random_subspaces_overlap_by_chance_as_stated():
-    torch.manual_seed(0)
-    result = [overlap(torch.randn(40, 4), torch.randn(40, 8)) for _ in range(300)]
-    assert np.mean(result) == pytest.approx(chance_overlap(40, 4, 8), rel=0.03)  # 8 / 40
-
-
-def test_an_update_shares_its_subspace_with_itself_and_with_a_weight_made_of_it():
-    model = with_adapter("lora", r=2)
-    update = next(iter(updates_of(model)))
-    vectors = leading_svd(update.linear_path(), 2)
-    same = compare_subspaces(vectors, vectors)
-    assert same.output == pytest.approx(1)
-    assert same.input == pytest.approx(1)
-    assert same.chance_output == pytest.approx(2 / 32)
-    left, values, right = vectors
+def test_two_leading_directions_are_all_of_an_update_of_rank_two():
+    update = next(iter(updates_of(with_adapter("lora", r=2))))
+    left, values, right = leading_svd(update.linear_path(), 2)
     torch.testing.assert_close(left * values @ right, update.linear_path())
 
 
@@ -458,15 +435,6 @@ def test_a_larger_copy_of_the_base_has_no_intruders():
 # bonds of the adapter's own networks
 
 
-def test_an_adapters_own_bonds_are_listed_by_layer_and_network():
-    rows = adapter_bonds(with_adapter("qtha", **PUBLISHED))
-    assert len(rows) == 4 * 2 * 2  # layers, networks, bonds of three sites
-    assert {row["operator"] for row in rows} == {"M_A", "M_B"}
-    assert {row["dimension"] for row in rows} == {2}
-    assert all(0 < row["entropy_bits"] <= 1 for row in rows)  # log₂ 2
-    assert adapter_bonds(with_adapter("lora", r=2)) == []
-
-
 # refusals
 
 
@@ -483,7 +451,6 @@ def test_an_adapters_own_bonds_are_listed_by_layer_and_network():
         ),
         (lambda m: capture_inputs(m, {"input_ids": TOKENS}, max_tokens=0), "x", "12 of at most 0"),
         (lambda m: jacobians_of(lambda x: x, torch.eye(2), max_rank=0), "max_rank", "0"),
-        (lambda m: overlap(torch.eye(2), torch.eye(3)), "subspaces", "2 and 3 dimensions"),
         (
             lambda m: intruder_dimensions(torch.eye(2), torch.eye(2), threshold=0),
             "threshold",

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from support.random_circuits import circuits, matrix_of_operations, numbers_for
 from support.refusals import refused
 
-from qtha_lab.circuits import Angle, Circuit, Gate
+from qtha_lab.circuits import Angle, Circuit, Gate, ansatze
 from qtha_lab.circuits.json_text import circuit_of, circuit_text
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import engine_names, expval_z, state
@@ -30,6 +30,13 @@ def assert_equal_matrices(one, other):
     overlap = np.vdot(one, other) / len(one)
     assert abs(abs(overlap) - 1) < 1e-12
     np.testing.assert_allclose(other, one * (overlap / abs(overlap)), atol=1e-12)
+
+
+def assert_same_states(matrix, expected):
+    """First columns equal up to a global phase, to 1e-12."""
+    overlap = np.vdot(expected, matrix[:, :1])
+    assert abs(abs(overlap) - 1) < 1e-12
+    np.testing.assert_allclose(matrix[:, :1], expected * overlap, atol=1e-12)
 
 
 def matrix_at(circuit, inputs, params=()):
@@ -82,6 +89,26 @@ def test_random_circuits_come_back_equal(route, circuit):
 @given(circuits(products=True))
 def test_two_hundred_random_circuits_come_back_equal(route, circuit):
     check_route(route, circuit)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("name", ansatze.names())
+def test_every_ansatz_comes_back_equal(route, name):
+    for reupload in (True, False):
+        check_route(route, ansatze.build(name, 3, 2, reupload=reupload))
+
+
+@pytest.mark.parametrize("name", ansatze.names())
+def test_every_ansatz_with_its_amplitudes_comes_back_equal(name):
+    circuit = ansatze.build(name, 3, 2, reupload=False, embedding="amplitude")
+    numbers = numbers_for(circuit)
+    expected = matrix_at(circuit, *numbers)[:, :1]
+    for version in (2, 3):
+        result = Circuit.from_qasm(circuit.to_qasm(*numbers, version=version))
+        assert_same_states(matrix_at(result, []), expected)
+    pytest.importorskip("qiskit", reason=EXTRA)
+    result = Circuit.from_qiskit(circuit.to_qiskit(*numbers))
+    assert_same_states(matrix_at(result, []), expected)
 
 
 # products and sums of inputs

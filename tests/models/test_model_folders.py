@@ -40,6 +40,9 @@ BUILD = {
     "mamba": lambda: hf.MambaForCausalLM(
         hf.MambaConfig(vocab_size=WORDS, hidden_size=32, num_hidden_layers=2, state_size=4)
     ),
+    "xlnet": lambda: hf.XLNetLMHeadModel(
+        hf.XLNetConfig(vocab_size=WORDS, d_model=32, n_layer=2, n_head=2, d_inner=64)
+    ),
     "vit": lambda: hf.ViTForImageClassification(
         hf.ViTConfig(image_size=32, patch_size=8, **PICTURES)
     ),
@@ -81,6 +84,12 @@ def refusal(described):
 def test_a_decoder_of_bert_and_a_bare_encoder_are_taken(tmp_path, classes):
     experiment(folder_of(tmp_path / "decoder", "bert decoder")).check()
     experiment(folder_of(tmp_path / "encoder", "bert"), classes).check()
+
+
+def test_a_model_without_a_limit_of_positions_is_taken(tmp_path):
+    folder = folder_of(tmp_path / "model", "xlnet")
+    assert models.empty_model(str(folder)).config.max_position_embeddings == -1
+    experiment(folder).check()
 
 
 @pytest.mark.parametrize("name", ["bert", "bert mlm", "vit"])

@@ -69,9 +69,12 @@ def built(model_type: str, class_name: str | tuple[str, ...]) -> hf.PreTrainedMo
         if sum(p.numel() for p in sized.parameters()) > LARGEST:
             return None
         torch.manual_seed(0)
-        return getattr(hf, name)(config)
-    except Exception:  # transformers refuses these sizes
+        model = getattr(hf, name)(config)
+        tokens = torch.arange(1, 9).reshape(2, 4)
+        model.train()(input_ids=tokens, labels=tokens).loss.backward()  # without an adapter
+    except Exception:  # transformers refuses these sizes, or cannot train the type
         return None
+    return model
 
 
 def trained(folder, task) -> str:
@@ -86,7 +89,7 @@ def trained(folder, task) -> str:
         experiment.check()
         plan = resolve(experiment)
         base = models.load_model(experiment.model, head=plan.head, n_labels=plan.n_labels)
-        model = add_adapter(base.model, plan.config)
+        model = add_adapter(base.model, plan.config).train()
         rows = plan.task.encode(plan.task.train[:2], base.tokenizer, 32)
         loss = model(**tasks.collate(base.tokenizer)(rows)).loss
         loss.backward()

@@ -7,15 +7,13 @@ whose columns all have size 1. `factorisation` chooses factors.
 """
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from qtha_lab.adapters.peft import AdapterLayer
-from qtha_lab.analysis.updates.update import adapter_name, chosen_layers
 from qtha_lab.core.errors import Refusal
 from qtha_lab.tensor_networks.mpo import MpoShape
 
@@ -116,49 +114,6 @@ def truncate(
         for part, size, core in zip(parts, smaller.core_shapes, cores, strict=True)
     ]
     return smaller_cores, smaller, bonds
-
-
-def adapter_bonds(
-    model: nn.Module, adapter: str | None = None, layers: Collection[str] | None = None
-) -> list[dict]:
-    """Return a row per bond of each tensor network among an adapter's tensors.
-
-    Does not show the whole update: the part between two networks can make any bond useless.
-
-    Args:
-        model: Model with an adapter.
-        adapter: Name of the adapter; None uses the active one.
-        layers: Names of adapted layers; None uses all.
-
-    Returns:
-        Rows with "layer", "operator", "bond" (sites to its left), "dimension", "schmidt_rank"
-        (singular values above 10⁻⁶ of the largest), "entropy_bits" and "singular_values"; none
-        where a method has no tensor networks.
-
-    Raises:
-        Refusal: If the model carries no adapter, has no such layer or adapter, or it is merged.
-    """
-    rows = []
-    for name, module in chosen_layers(model, layers).items():
-        if not isinstance(module, AdapterLayer):
-            continue
-        adapter_key = adapter_name(module, adapter, name)
-        operators = module.changes[adapter_key].operators(module.adapter_tensors(adapter_key))
-        for operator, (cores, shape) in operators.items():
-            rows += [_row(name, operator, bond) for bond in bonds_of(cores, shape)]
-    return rows
-
-
-def _row(layer: str, operator: str, bond: Bond) -> dict:
-    return {
-        "layer": layer,
-        "operator": operator,
-        "bond": bond.position,
-        "dimension": bond.dimension,
-        "schmidt_rank": bond.schmidt_rank(1e-6),
-        "entropy_bits": bond.entropy_bits,
-        "singular_values": bond.values.tolist(),
-    }
 
 
 def _sites(cores: Sequence[Tensor], shape: MpoShape) -> Sites:

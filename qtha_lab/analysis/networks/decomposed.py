@@ -1,6 +1,6 @@
 """Matrix decomposed once for repeated truncation, such as in an interactive explorer.
 
-`factorisation` searches factors, orders and budgets; here the user chooses each bond.
+`factorisation` has the error curve of a matrix that is decomposed anew.
 """
 
 import dataclasses

@@ -1,27 +1,24 @@
-"""Factorisation of any matrix as a matrix product operator: error, factors and order.
+"""Factorisation of any matrix as a matrix product operator: error and operations.
 
 Decomposes with `mpo.from_matrix` (TT-SVD by tensornetwork), truncates with `bonds.truncate`, and
 counts operations. `bonds` analyses the bonds.
 """
 
-import bisect
 import dataclasses
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import opt_einsum
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.analysis.networks.bonds import Bond, bonds_of, truncate
+from qtha_lab.analysis.networks.bonds import truncate
 from qtha_lab.analysis.updates.spectrum import as_matrix
 from qtha_lab.core.errors import Refusal
 from qtha_lab.tensor_networks import mpo
 from qtha_lab.tensor_networks.mpo import MpoShape
 
 LARGEST = 2048  # smaller side above which a matrix is cut first
-MOST = 256  # bond of that first cut
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,90 +104,6 @@ def _point(cut: tuple, order: tuple[int, ...], whole: float, loss: float) -> Fac
         relative_error=error / whole if whole else 0.0,
         flops_per_token=contraction_flops(shape, 1),
     )
-
-
-def factorise_in_order(
-    matrix: Float[Tensor, "rows cols"],
-    out_dims: Sequence[int],
-    in_dims: Sequence[int],
-    order: Sequence[int],
-    n_parameters: int,
-) -> Factorised:
-    """Factorise a matrix with digit `order[k]` of row and column index at site k.
-
-    Every bond keeps the singular values above one common threshold, the lowest within the budget,
-    so bonds are wide only where needed. The result is good, but not proven optimal.
-
-    Args:
-        matrix: Matrix to decompose; rows are outputs, columns inputs.
-        out_dims: Sizes of the digits of the row index, the most significant first.
-        in_dims: Sizes of the digits of the column index, as many.
-        order: Digit per site; (0, 1, …) is the usual chain.
-        n_parameters: Maximum number of entries of all cores.
-
-    Returns:
-        The sizes and the error; `out_dims` and `in_dims` are in the order of the sites.
-
-    Raises:
-        Refusal: If the order is no permutation, the factors do not fit the matrix, or bonds of
-            1 exceed the budget.
-
-    Example:
-        >>> import torch
-        >>> matrix = torch.kron(torch.randn(2, 2), torch.randn(3, 3))
-        >>> point = factorise_in_order(matrix, (2, 3), (2, 3), (1, 0), n_parameters=13)
-        >>> point.out_dims, point.bonds, point.n_parameters, round(point.relative_error, 6)
-        ((3, 2), (1, 1, 1), 13, 0.0)
-    """
-    order = tuple(order)
-    if sorted(order) != list(range(len(in_dims))):
-        raise Refusal(f"order must hold each of 0 … {len(in_dims) - 1} once, got {order}.")
-    permuted_matrix = permute_digits(as_matrix(matrix), out_dims, in_dims, order)
-    outs, ins = ([dims[k] for k in order] for dims in (out_dims, in_dims))
-    first_cut = MOST if min(permuted_matrix.shape) > LARGEST else None
-    cores, shape = mpo.from_matrix(permuted_matrix, outs, ins, max_bond=first_cut)
-    whole = float(permuted_matrix.norm())
-    loss = 0.0 if first_cut is None else whole**2 - float(mpo.norm(cores, shape)) ** 2
-    widths = bonds_within(bonds_of(cores, shape), shape, n_parameters)
-    return _point(truncate(cores, shape, widths), order, whole, max(loss, 0.0))
-
-
-def bonds_within(bonds: Sequence[Bond], shape: MpoShape, n_parameters: int) -> list[int]:
-    """Count the values per bond above the lowest affordable common threshold.
-
-    Args:
-        bonds: Bonds of the whole operator, from left to right (see `bonds_of`).
-        shape: Sizes of the same operator; its own bonds are ignored.
-        n_parameters: Maximum number of entries of all cores.
-
-    Returns:
-        A dimension of at least 1 per bond, for `truncate`.
-
-    Raises:
-        Refusal: If one value per bond exceeds the budget.
-
-    Example:
-        >>> bond = Bond(1, 3, np.array([3.0, 2.0, 1.0]))
-        >>> shape = MpoShape((2, 2), (2, 2), (1, 3, 1))
-        >>> bonds_within([bond], shape, n_parameters=16)  # 8 per value
-        [2]
-    """
-    thresholds = np.unique(np.concatenate([[np.inf], *[bond.values for bond in bonds]]))[::-1]
-
-    def widths(threshold: float) -> list[int]:
-        return [max(1, int((bond.values >= threshold).sum())) for bond in bonds]
-
-    def size(threshold: float) -> int:
-        whole = (1, *widths(threshold), 1)
-        return MpoShape(shape.in_dims, shape.out_dims, whole).n_parameters
-
-    if size(np.inf) > n_parameters:
-        raise Refusal(
-            f"n_parameters must be at least {size(np.inf)}, the size with bonds of 1, got "
-            f"{n_parameters}."
-        )
-    above = bisect.bisect_right(thresholds, n_parameters, key=size)
-    return widths(thresholds[above - 1])
 
 
 def permute_digits(

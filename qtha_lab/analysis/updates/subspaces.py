@@ -1,6 +1,6 @@
-"""Directions of an update: overlap of singular subspaces, and intruder dimensions.
+"""Intruder dimensions: directions of a tuned weight that its base weight lacks.
 
-Compares with the base weight and with other adapters. `spectrum` measures the size of an update.
+`spectrum` measures the size of an update.
 """
 
 import dataclasses
@@ -13,84 +13,6 @@ from torch import Tensor
 from qtha_lab.analysis.updates.sketch import leading_svd
 from qtha_lab.analysis.updates.spectrum import as_matrix
 from qtha_lab.core.errors import Refusal
-
-Vectors = tuple[Float[Tensor, "out k"], Float[Tensor, " k"], Float[Tensor, "k in"]]
-
-
-def overlap(first: Float[Tensor, "size k"], second: Float[Tensor, "size m"]) -> float:
-    """Compute the overlap ‖UᵀV‖_F² / min(k, m) of two column spans.
-
-    It is 1 if one span contains the other, and 0 if they are orthogonal. It does not show
-    significance: compare with `chance_overlap`. Vectors with nearly equal singular values are not
-    well determined.
-
-    Example:
-        >>> e = torch.eye(4)
-        >>> overlap(e[:, :2], e[:, 1:3])
-        0.5
-
-    Source:
-        Hu et al. 2021, arXiv:2106.09685, section 7.2, equation 4.
-    """
-    cosines = _cosines(first, second)
-    return float(cosines.square().sum()) / len(cosines)
-
-
-def chance_overlap(size: int, k: int, m: int) -> float:
-    """Return the expected overlap of random k- and m-dimensional subspaces: max(k, m) / size.
-
-    E‖UᵀV‖_F² = k m / size, since each of the k m cosines has mean square 1 / size.
-
-    Args:
-        size: Dimension of the whole space.
-        k: Dimension of the first subspace.
-        m: Dimension of the second subspace.
-
-    Example:
-        >>> chance_overlap(192, 8, 4)
-        0.041666666666666664
-    """
-    return max(k, m) / size
-
-
-def _cosines(first: Tensor, second: Tensor) -> Float[Tensor, " min_k_m"]:
-    """Return the cosines of the principal angles."""
-    first, second = as_matrix(first), as_matrix(second)
-    if len(first) != len(second):
-        raise Refusal(
-            f"subspaces must lie in one space, got {len(first)} and {len(second)} dimensions."
-        )
-    product = torch.linalg.qr(first).Q.mT @ torch.linalg.qr(second).Q
-    return torch.linalg.svdvals(product).clamp_max(1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Overlaps:
-    """Overlaps of two leading subspaces, with those expected by chance.
-
-    The subspaces are those of two updates, or of an update and a weight.
-    """
-
-    output: float
-    input: float
-    chance_output: float
-    chance_input: float
-    dimensions: tuple[int, int]
-
-
-def compare_subspaces(first: Vectors, second: Vectors) -> Overlaps | None:
-    """Compute overlaps on output and input side; None if a side has no direction."""
-    (left, _, right), (other_left, _, other_right) = first, second
-    k, m = left.shape[1], other_left.shape[1]
-    if 0 in (k, m):
-        return None
-    return Overlaps(
-        output=overlap(left, other_left),
-        input=overlap(right.mT, other_right.mT),
-        chance_output=chance_overlap(len(left), k, m),
-        chance_input=chance_overlap(right.shape[1], k, m),
-        dimensions=(k, m),
-    )
 
 
 @dataclasses.dataclass(frozen=True)

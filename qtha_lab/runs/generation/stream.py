@@ -15,6 +15,7 @@ from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
 from qtha_lab.adapters import hold_products
 from qtha_lab.core.errors import Refusal
+from qtha_lab.models import most_positions
 from qtha_lab.runs.generation.decoding import Decoding
 
 
@@ -51,7 +52,7 @@ class Stream:
         prompt_ids: list[int] = tokenizer(prompt, add_special_tokens=False, verbose=False)[
             "input_ids"
         ]
-        positions = getattr(model.config, "max_position_embeddings", None)
+        positions = most_positions(model.config)
         max_new_tokens = min(self.decoding.max_new_tokens, (positions or 2**62) - len(prompt_ids))
         if not prompt_ids:
             raise Refusal("The prompt must not be empty.")
