@@ -174,9 +174,15 @@ def own_method(name: str) -> Path:
     if None in codes:
         raise Refusal(f"The code of builds {', '.join(built)} must be readable, got none.")
     code = "\n\n\n".join(text.strip() for text in (*map(str, codes), method.code) if text)
-    folder = saved_answers.folder() or Path(mkdtemp())
+    folder = saved_answers.folder() or _unsaved()
     make_folder(folder)
     file = folder / f"{name}.py"
     text = FILE.format(name=name, method=method, code=code, builds=", ".join(method.builds))
     write_atomically(file, text.lstrip())
     return file
+
+
+@functools.cache
+def _unsaved() -> Path:
+    """Return one folder per process, since a method belongs to one file."""
+    return Path(mkdtemp())

@@ -4,11 +4,19 @@ import pytest
 from support.refusals import refused
 
 from qtha_lab import Comparison, Training, launch
+from qtha_lab.adapters.peft.registration import OUR_METHODS
+from qtha_lab.core.plugin_loading import module_name
 from qtha_lab.lessons import own_method
 from qtha_lab.lessons.own_code import OWN_METHODS
 from qtha_lab.testing import check_plugin
 
-own = pytest.fixture(lambda tmp_path, monkeypatch: monkeypatch.setenv("QTHA_LAB_MY", str(tmp_path)))
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setenv("QTHA_LAB_MY", str(tmp_path))
+    yield
+    for name in OWN_METHODS:
+        OUR_METHODS.forget(module_name(str(tmp_path / f"{name}.py")))
 
 
 @pytest.mark.parametrize("name", OWN_METHODS)
