@@ -7,6 +7,7 @@
     solution("1.2")        the code, folded on a page
     recorded("smollm2-qa") recorded runs of a comparison
     own_build("3.circuit")     the reader's build, or the declared solution
+    own_method("own_qtha")     a plugin file of the reader's builds
     progress()             the course with the reader's accepted work, which is stored in `my/`
 
 A page shows its model (`page_model`) and findings checked in its run (`what_to_see`).
@@ -30,6 +31,7 @@ from qtha_lab.lessons.builds import build as build
 from qtha_lab.lessons.checked_statements import page_model as page_model
 from qtha_lab.lessons.checked_statements import what_to_see as what_to_see
 from qtha_lab.lessons.own_code import own_build as own_build
+from qtha_lab.lessons.own_code import own_method as own_method
 from qtha_lab.lessons.own_code import own_piece as own_piece
 from qtha_lab.lessons.progress import progress as progress
 from qtha_lab.lessons.questions import predict as predict

@@ -34,6 +34,24 @@ def source_of(name: str, value: Any) -> str | None:
     return "\n\n".join(["\n".join(sorted(sources.imports)), *sources.blocks]).strip()
 
 
+def run_with_source(code: str, names: dict[str, Any]) -> None:
+    """Run code whose functions and classes keep their source, as those of a cell do.
+
+    Args:
+        code: Python code.
+        names: Its globals, which it fills.
+
+    Example:
+        >>> names = {}
+        >>> run_with_source("def double(x):\\n    return 2 * x", names)
+        >>> source_of("double", names["double"])
+        'def double(x):\\n    return 2 * x'
+    """
+    file = f"<code {hash(code):x}>"
+    linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
+    exec(compile(code, file, "exec"), names)
+
+
 @dataclass
 class _Sources:
     """Imports and definitions found so far."""

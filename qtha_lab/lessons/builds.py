@@ -44,6 +44,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.lessons import grading, guard, saved_answers
+from qtha_lab.lessons.answer_source import run_with_source
 from qtha_lab.lessons.build_steps import StepOutcome, run_step
 from qtha_lab.lessons.time_limit import import_for_code, import_for_module
 
@@ -103,8 +104,7 @@ class BuildTask:
     def solved(self, code: str = "") -> Any:
         """Run the solution, or other code, after the setup, and return its result."""
         names: dict[str, Any] = {}
-        exec(self.setup, names)
-        exec(code or self.solution, names)
+        run_with_source(f"{self.setup}\n\n\n{code or self.solution}", names)
         return names[self.name]
 
 

@@ -81,6 +81,8 @@ MISTAKES = [
     _method("affine but merged", "an affine change is not linear", (_RETURN, _RETURN + " + tensors[\"B\"].sum(1)")),
     _method("name of PEFT's", "must be none of PEFT's own methods", ('"diagonal"', '"lora"')),
     _method("name of another method", "The name of a method must be new, got 'qtha'", ('"diagonal"', '"qtha"')),
+    _method("config class of another method", "config_class must belong to one method, got that of 'qtha'",
+            ("    DiagonalConfig,", "    __import__('qtha_lab').QthaConfig,")),
     _method("dot in a tensor name", "must be an identifier", ('"d"', '"d.weight"')),
     _method("setting without effect", "alpha must change", ("self.config.alpha / self.config.r", "2.0")),
     _method("infinite at large inputs", "inputs of 10⁴ give values that are not finite",

@@ -177,8 +177,8 @@ def method(
         A decorator of the `Change` class.
 
     Raises:
-        Refusal: If name or plot style are invalid, a text is empty, or another file or PEFT uses
-            the name.
+        Refusal: If name or plot style are invalid, a text is empty, another file or PEFT uses the
+            name, or another method uses the config class.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise Refusal(f"name must be lower-case letters, digits and _, got {name!r}.")
@@ -192,6 +192,11 @@ def method(
             raise Refusal(f"The {part} of method {name!r} must not be empty. Write it in a line.")
     if style is not None:
         check_method_style(name, style)
+    if (other := vars(config_class).get("method_name", name)) != name:
+        raise Refusal(
+            f"config_class must belong to one method, got that of {other!r} for {name!r}. Derive a "
+            "class from it."
+        )
 
     def register(change_class: type[Change]) -> type[Change]:
         config_class.method_name = name
