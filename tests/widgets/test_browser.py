@@ -61,7 +61,7 @@ def test_the_tour_launches_draws_stops_and_finds_its_runs_again(jupyter, tmp_pat
 
         assert lab.complaints == []
 
-        lab.menu("File", "Save Notebook")
+        lab.save()
         page.reload()
         lab.wait_idle()
         expect(state.nth(1)).to_contain_text("stopped")  # the saved output lives again

@@ -177,7 +177,7 @@ def test_tab_comes_to_every_control_and_where_the_focus_is_can_be_seen(lab, tmp_
         for key in ("Shift+Tab", "Tab"):  # the ring is drawn for the keyboard alone
             lab.page.keyboard.press(key)
         while (stop := lab.page.evaluate(STOP)) and len(stops) < 2 * count + 50:
-            for _ in range(100):
+            for _ in range(20):
                 if not stop[2]:
                     break
                 # a figure drawn just now moves what is below it, out of sight even, late on a busy
