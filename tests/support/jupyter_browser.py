@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import ConsoleMessage, Error, Page, expect, sync_playwright
+from playwright.sync_api import ConsoleMessage, Error, Page, Response, expect, sync_playwright
 
 from qtha_lab.lessons.copying import lab_command
 from qtha_lab.runs.run import list_runs
@@ -59,6 +59,16 @@ class Lab:
         cell = self.page.locator(".jp-CodeCell", has_text=text).first
         cell.locator(".cm-content").click()  # from whatever control has the focus
         self.page.keyboard.press("Control+Enter")
+
+    def save(self) -> None:
+        """Save the notebook, and wait until the server has written its file."""
+
+        def written(answer: Response) -> bool:
+            return answer.request.method == "PUT" and "/api/contents/" in answer.url
+
+        with self.page.expect_response(written) as answer:
+            self.menu("File", "Save Notebook")
+        assert answer.value.ok, answer.value.status_text
 
     def second_tab(self) -> Page:
         """The same notebook in a tab of its own, still loading."""

@@ -139,7 +139,7 @@ def test_the_form_of_a_command_takes_the_place_of_the_comparison_until_it_is_fol
         bench.systems.form_fold.unfolded = False
         seen.append((bench.setup.preset.value, is_shown(bench.setup.methods)))
         bench.setup.preset.value = "search a circuit"
-        bench.setup.finder.value = "learning rate"  # a setting of the comparison
+        bench.setup.finder.entry.value = "learning rate"  # a setting of the comparison
         seen.append((bench.setup.preset.value, is_shown(bench.launch)))
         return seen
 

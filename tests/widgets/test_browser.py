@@ -61,13 +61,14 @@ def test_the_tour_launches_draws_stops_and_finds_its_runs_again(jupyter, tmp_pat
 
         assert lab.complaints == []
 
-        lab.menu("File", "Save Notebook")
+        lab.save()
         page.reload()
         lab.wait_idle()
         expect(state.nth(1)).to_contain_text("stopped")  # the saved output lives again
         lab.restart_kernel()
         note = page.locator(".qtha-static .qtha-note")
         expect(note).to_be_visible()
+        expect(note).to_contain_text("run this cell again")
         lab.run_cell("Workbench()")
         expect(note).to_be_hidden()
         expect(state.nth(1)).to_contain_text("stopped")

@@ -46,7 +46,7 @@ def test_a_figure_grows_zooms_by_keys_and_is_the_same_after_a_reload(jupyter, tm
         page.wait_for_function(f"() => ({RANGE})()[1] - ({RANGE})()[0] > {0.9 * (high - low)}")
         assert page.evaluate("() => document.querySelectorAll('script[src^=blob]').length") == 1
 
-        lab.menu("File", "Save Notebook")
+        lab.save()
         page.reload()
         page.wait_for_function(f"() => ({POINTS})()[0] === 8")
         expect(page.locator(".qtha-static").first).to_be_hidden()

@@ -99,7 +99,7 @@ def test_a_reloaded_page_and_a_second_tab_end_with_every_point(jupyter, tmp_path
         page = lab.page
         lab.menu("Run", "Run All Cells")
         wait_for_step(page, 1)
-        lab.menu("File", "Save Notebook")
+        lab.save()
         wait_for_step(page, 20)
         tab = lab.second_tab()
         wait_for_step(page, 25)

@@ -108,7 +108,7 @@ def test_ten_thousand_runs_are_found_marked_deleted_and_restored(jupyter, tmp_pa
         wait_for_cells(page, "tags", "cells.filter(cell => cell === 'best').length === 2")
 
         # a second tab, and the page anew, show the same
-        lab.menu("File", "Save Notebook")
+        lab.save()
         tab = lab.second_tab()
         other = shown(tab)
         expect(row_of(other, best)).to_contain_text("my best")

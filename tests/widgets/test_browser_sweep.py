@@ -77,7 +77,7 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         expect(panel).to_contain_text("dead · ")
         page.screenshot(path=tmp_path / "dead.png")
 
-        lab.menu("File", "Save Notebook")
+        lab.save()
         tab = lab.second_tab()
         expect(tab.locator(".qtha-sweep")).to_contain_text("dead · ")
         tab.close()

@@ -190,7 +190,7 @@ class Session:
     # ---- events
 
     def reload(self) -> None:
-        self.lab.menu("File", "Save Notebook")
+        self.lab.save()
         self.page.reload()
         self.lab.wait_idle()
 

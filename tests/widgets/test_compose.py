@@ -27,7 +27,7 @@ def page():
 
 def test_the_page_is_a_box_of_explorers_links_and_figures(page):
     assert isinstance(page["page"], ipw.VBox)
-    assert page["page"].children[0].children == (page["chip"], page["land"])
+    assert page["page"].children[1].children == (page["chip"], page["land"])
     assert page["link"].source == (page["layers"], "index")
 
 
@@ -49,7 +49,7 @@ def test_a_control_sets_the_state_and_the_state_sets_the_control(page):
 def test_the_form_of_the_workbench_is_set_and_observed_from_python():
     names: dict = {}
     exec(block(1), names)
-    assert names["described"].training.steps == 1000
+    assert names["described"].training.steps == 20
     assert {method.learning_rate for method in names["described"].methods} == {0.001}
     assert [change["new"] for change in names["seen"]] == ["1e-3"]
     assert not names["bench"].launch.disabled

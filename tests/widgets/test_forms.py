@@ -289,15 +289,15 @@ def test_a_search_goes_to_names_and_labels_and_says_when_nothing_matches():
     places, visited = {"learning_rate of lora": rate, "eval_every of the training": every}, []
     finder = Finder(lambda: places, visited.append)
     for words in ("learning_rate", "Evaluate every", "eval_every", "rate of lora"):
-        finder.value = words
+        finder.entry.value = words
     assert visited == [rate, every, every, rate]
-    finder.value = "x" * 90
+    finder.entry.value = "x" * 90
     assert finder.error == (
         f"No setting matches '{'x' * 23}…'. Write a part of its name, such as rate."
     )
-    assert finder.value == "x" * 90
-    finder.value = "rate"
-    assert (finder.error, finder.value, visited[-1]) == ("", "", rate)
+    assert finder.entry.value == "x" * 90
+    finder.entry.value = "rate"
+    assert (finder.error, finder.entry.value, visited[-1]) == ("", "", rate)
 
 
 def test_an_entry_is_set_from_python_in_every_method_that_has_it():

@@ -43,7 +43,7 @@ def test_make_lab_has_the_tile_and_the_panel_again_after_a_reload(tmp_path, tmp_
         lab.menu("File", "New Launcher")
         page.locator(".jp-LauncherCard", has_text="QTHA workbench").click()
         expect(launch_button(page)).to_be_visible()
-        lab.menu("File", "Save Notebook")
+        lab.save()
         page.reload()
         expect(launch_button(page)).to_be_visible()
         assert page.get_by_text("widget model not found").count() == 0

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import ipywidgets as ipw
-import traitlets
 
 from qtha_lab.core.io import shortened
 
@@ -28,11 +27,9 @@ class Finder(ipw.VBox):
     Example:
         >>> places = {"r of lora": ipw.Text(description="r")}
         >>> finder = Finder(lambda: places, lambda field: print(field.description))
-        >>> finder.value = "lora"
+        >>> finder.entry.value = "lora"
         r
     """
-
-    value = traitlets.Unicode()
 
     def __init__(self, places: Callable[[], Mapping[str, Any]], go: Callable[[Any], None]):
         self.places, self.go, self.error = places, go, ""
@@ -46,8 +43,7 @@ class Finder(ipw.VBox):
         )
         self.line = boxes.ErrorText()
         super().__init__([self.entry, self.line.panel], layout=boxes.layout())
-        traitlets.link((self, "value"), (self.entry, "value"))
-        self.observe(lambda change: self._find(change["new"]), "value")
+        self.entry.observe(lambda change: self._find(change["new"]), "value")
 
     def offer(self) -> None:
         """Update the offered names."""
@@ -71,7 +67,7 @@ class Finder(ipw.VBox):
                 "name, such as rate."
             )
             return
-        self.value = ""
+        self.entry.value = ""
         self.go(min(hits, key=lambda hit: _rank(words, hit[0]))[1])
 
     def _report(self, error: str) -> None:
