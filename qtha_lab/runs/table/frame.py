@@ -72,8 +72,8 @@ def without_nan(table: pandas.DataFrame) -> pandas.DataFrame:
 def results_frame(rows: pandas.DataFrame | Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
     """Return the runs of a summary as a frame with one row per run.
 
-    A frame stays as it is. Adds the pair `model_task` and `family`, the label without learning rate. A missing value is
-    None. A row without a state is of a finished run.
+    A frame stays as it is. Adds the pair `model_task` and `family`, the label without learning
+    rate. A missing value is None. A row without a state is of a finished run.
     """
     import pandas
 
