@@ -7,11 +7,11 @@ own_method("own_qtha")     a plugin file with a method in this code
 import functools
 import importlib.util
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal, describe_error
-from qtha_lab.core.io import make_folder, shortened, write_atomically
+from qtha_lab.core.io import make_folder, scratch_folder, shortened, write_atomically
 from qtha_lab.lessons import saved_answers
 from qtha_lab.lessons.answer_source import source_of
 from qtha_lab.lessons.builds import BUILDS
@@ -152,7 +152,7 @@ class OwnChange(LayerChange):
 
 
 def own_method(name: str) -> Path:
-    """Write the plugin file of a method in the reader's own code, and return its path.
+    """Write the plugin file of a method in the reader's own code.
 
     The file needs neither the notebook nor the folder `my` afterwards.
 
@@ -174,7 +174,7 @@ def own_method(name: str) -> Path:
     if None in codes:
         raise Refusal(f"The code of builds {', '.join(built)} must be readable, got none.")
     code = "\n\n\n".join(text.strip() for text in (*map(str, codes), method.code) if text)
-    folder = saved_answers.folder() or _unsaved()
+    folder = saved_answers.folder() or Path(_unsaved().name)
     make_folder(folder)
     file = folder / f"{name}.py"
     text = FILE.format(name=name, method=method, code=code, builds=", ".join(method.builds))
@@ -183,6 +183,6 @@ def own_method(name: str) -> Path:
 
 
 @functools.cache
-def _unsaved() -> Path:
+def _unsaved() -> TemporaryDirectory[str]:
     """Return one folder per process, since a method belongs to one file."""
-    return Path(mkdtemp())
+    return scratch_folder()

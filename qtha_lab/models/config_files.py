@@ -112,7 +112,7 @@ def load_config(folder: Path, n_labels: int | None) -> Any:
 
 
 def most_positions(config: Any) -> int | None:
-    """Return the most tokens of one text; None for models without a limit, such as XLNet."""
+    """Return the most tokens of one text; None for models without a limit."""
     positions = getattr(config, "max_position_embeddings", None)
     return positions if positions and positions > 0 else None
 

@@ -19,7 +19,7 @@ from qtha_lab.runs.table.frame import results_frame
 if TYPE_CHECKING:
     import pandas
 
-    Runs = pandas.DataFrame | Sequence[Mapping[str, Any]]
+    Runs = Any  # a frame, or rows; a type checker cannot tell pandas' classes from sequences
 
 
 def rates(runs: Runs) -> dict[str, dict[float, list[float]]]:
