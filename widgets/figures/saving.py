@@ -174,9 +174,8 @@ class SaveFigure(ipw.VBox):
         self.which.observe(self.error.guard(lambda _: self.offer_names()), "value")
         self.first = boxes.row()
         style = boxes.row([self.font, self.points, self.legend, self.theme, self.short])
-        super().__init__(
-            [self.first, self.error.panel, self.done, style, self.fields, self.preview]
-        )
+        save = boxes.row([self.button, self.done])
+        super().__init__([self.first, style, self.fields, save, self.error.panel, self.preview])
         boxes.classed(self, "qtha-save")
         self.offer()
 
@@ -190,9 +189,14 @@ class SaveFigure(ipw.VBox):
         if names and self.which.value not in names:
             self.which.value = names[0]
         several = [self.which] if len(names) > 1 else []
-        self.first.children = (*several, self.form, self.target, self.button)
+        self.first.children = (*several, self.form, self.target)
         self.offer_names()
         self.background.start("preview", self.show_preview)
+
+    async def bring(self) -> None:
+        """Focus the button once the page has drawn it: the controls above come into view."""
+        await asyncio.sleep(PAUSE_SECONDS)
+        self.button.focus()
 
     async def show_preview(self) -> None:
         """Draw the figure in its chosen style, after a pause in the choices."""
@@ -271,7 +275,15 @@ class SaveFigure(ipw.VBox):
 
 def save_fold(panel: Any) -> Fold:
     """Return a folded `SaveFigure` of a panel that has `figures`; built on first opening."""
-    return Fold("Save figure", lambda: SaveFigure(lambda: panel.figures))
+    fold = Fold("Save figure", lambda: SaveFigure(lambda: panel.figures))
+
+    def bring(change: Any) -> None:
+        if change["new"]:
+            save = fold.place.children[0]
+            save.background.start("bring", save.bring)
+
+    fold.observe(bring, "unfolded")
+    return fold
 
 
 def _list(description: str, options: Iterable[Any]) -> ipw.Dropdown:
