@@ -8,13 +8,12 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
-import plotly.graph_objects as go
-
 from qtha_lab.circuits.gate_kinds import CONTROL, GATES
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.canvas import Canvas
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.parts import PlainFigure
 from qtha_lab.figures.machinery.table import Table
 
 
@@ -139,7 +138,7 @@ def _sources(gate: GateRow) -> str:
 
 def draw_page(
     n_qubits: int, columns: list[list[GateRow]], max_rows: int, page_style: PageStyle
-) -> go.Figure:
+) -> PlainFigure:
     """Draw the page of a circuit."""
     canvas = Canvas(page_style)
     lines = max((len(g.get("angles") or []) for column in columns for g in column), default=1)

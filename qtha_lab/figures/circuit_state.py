@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from plotly.colors import get_colorscale, unlabel_rgb
 
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import striped
-from qtha_lab.figures.machinery.parts import unchecked
+from qtha_lab.figures.machinery.parts import PlainFigure
 from qtha_lab.figures.machinery.table import Table
 
 NAMED_STATES = 16  # most states with a label and a phase arrow
@@ -126,7 +125,7 @@ def _table(probs, phases, z, bits, gradients, observable: str) -> Table:
 
 def _draw(
     probs, phases, z, bits, gradients: dict, observable: str, page_style: PageStyle
-) -> go.Figure:
+) -> PlainFigure:
     traces = [
         _states(probs, phases, len(z)),
         _arrows(probs, phases, page_style),
@@ -146,7 +145,7 @@ def _draw(
     layout = _panels(page_style)
     for name, axis in _axes(probs, z, bits, gradients, observable, page_style).items():
         layout[name] |= axis
-    return unchecked(traces, layout)
+    return PlainFigure(traces, layout)
 
 
 def _bars(x: list[str], y: Any, panel: int, marker: dict, hover: str) -> dict:

@@ -7,13 +7,11 @@ import functools
 import math
 from collections.abc import Mapping
 
-import plotly.graph_objects as go
-
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import note, rule
-from qtha_lab.figures.machinery.parts import unchecked
+from qtha_lab.figures.machinery.parts import PlainFigure
 from qtha_lab.figures.machinery.table import Table
 
 HEADROOM = 1.25  # of the highest bar
@@ -71,7 +69,9 @@ def _error(share: float, studies: int) -> float:
     return math.sqrt(share * (1 - share) / studies)
 
 
-def _draw(shares: dict[str, float], studies: int, level: float, page_style: PageStyle) -> go.Figure:
+def _draw(
+    shares: dict[str, float], studies: int, level: float, page_style: PageStyle
+) -> PlainFigure:
     names = list(shares)
     errors = [_error(share, studies) for share in shares.values()]
     bars = {
@@ -104,4 +104,4 @@ def _draw(shares: dict[str, float], studies: int, level: float, page_style: Page
             "range": [0, top],
         },
     }
-    return unchecked([bars], layout)
+    return PlainFigure([bars], layout)

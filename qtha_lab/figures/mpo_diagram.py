@@ -7,13 +7,12 @@ import functools
 import math
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
-
 from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.canvas import Canvas
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.parts import PlainFigure
 from qtha_lab.figures.machinery.table import Table
 
 
@@ -126,7 +125,7 @@ def _draw(
     bonds: Sequence[int],
     entropies: Sequence[float] | None,
     page_style: PageStyle,
-) -> go.Figure:
+) -> PlainFigure:
     canvas = Canvas(page_style)
     gap = min(page_style.width / len(in_dims), 12 * page_style.font)
     left = (page_style.width - gap * (len(in_dims) - 1)) / 2

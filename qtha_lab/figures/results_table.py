@@ -6,11 +6,10 @@ Takes rows of formatted text, as `qtha_lab.studies.comparison.rows` makes them. 
 import functools
 from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
-
 from qtha_lab.figures.machinery.canvas import Canvas
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.parts import PlainFigure
 from qtha_lab.figures.machinery.table import Table
 
 CAPTION = (
@@ -106,7 +105,7 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _draw(table: Table, page_style: PageStyle) -> go.Figure:
+def _draw(table: Table, page_style: PageStyle) -> PlainFigure:
     """Draw methods as rows, or transpose the table where that avoids several blocks."""
     if not page_style.on_screen:
         table = _condensed(table, page_style)

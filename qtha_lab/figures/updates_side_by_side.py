@@ -7,13 +7,12 @@ import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery import labels, theme
 from qtha_lab.figures.machinery.figure import Figure, figure_function
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import unchecked
+from qtha_lab.figures.machinery.parts import PlainFigure
 from qtha_lab.figures.machinery.table import Table
 
 FLOOR = 1e-6  # of the largest of an update; smaller values are rounding noise or zero
@@ -92,7 +91,7 @@ def _count(steps: np.ndarray, values: np.ndarray, floor: float) -> str:
 
 def _draw(
     histories: dict, floors: dict[str, float], step: int | None, page_style: PageStyle
-) -> go.Figure:
+) -> PlainFigure:
     traces, layout = [], _panels(histories, page_style)
     for number, (label, (steps, values)) in enumerate(histories.items(), start=1):
         style = theme.method_style(label)
@@ -119,7 +118,7 @@ def _draw(
         shape = {"type": "line", "x0": step, "x1": step, "y0": 0, "y1": 1, "line": line}
         keys = ["", *(str(number) for number in range(2, len(histories) + 1))]
         layout["shapes"] = [{**shape, "xref": f"x{k}", "yref": f"y{k} domain"} for k in keys]
-    return unchecked(traces, layout)
+    return PlainFigure(traces, layout)
 
 
 def _panels(histories: dict, page_style: PageStyle) -> dict:

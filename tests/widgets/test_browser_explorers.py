@@ -1,4 +1,4 @@
-"""Explorers in a real JupyterLab: links, refusals, a busy kernel, the keyboard, narrow windows."""
+"""Explorers in a real JupyterLab: refusals, a busy kernel, the keyboard, narrow windows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,6 @@ CELLS = (
     """import ipywidgets as ipw
 from widgets import CircuitExplorer, MpoExplorer, UpdateExplorer
 a, b = CircuitExplorer("qtha", n_qubits=3), CircuitExplorer("product", n_qubits=3)
-tie = ipw.jslink((a.controls["n_layers"], "index"), (b.controls["n_layers"], "index"))
 ipw.VBox([a, b])""",
     """state = a.state
 CircuitExplorer.from_state(state)""",
@@ -42,7 +41,7 @@ def lab(jupyter, tmp_path_factory) -> Iterator[Lab]:
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
     with open_lab(jupyter, notebook, size=(1400, 4000)) as lab:
-        lab.run_cell("ipw.jslink")
+        lab.run_cell("ipw.VBox")
         expect(lab.page.locator(".qtha-explorer")).to_have_count(2)
         expect(lab.page.locator(".qtha-figure[data-drawings]")).to_have_count(4)
         yield lab
@@ -68,18 +67,6 @@ def readout(panel: Locator, name: str) -> Locator:
 
 def angle_of(panel: Locator) -> float:
     return float(readout(panel, "angle").inner_text().replace("−", "-"))
-
-
-def test_jslink_ties_the_sliders_of_two_explorers_and_both_figures_follow(lab):
-    one, two = explorer(lab, 0), explorer(lab, 1)
-    before = two.locator(ALT).first.inner_text()
-    slider(one, "layers").focus()
-    lab.page.keyboard.press("ArrowRight")
-    expect(readout(two, "layers")).to_have_text("2")
-    expect(two.locator(ALT).first).not_to_have_text(before)
-    slider(two, "layers").focus()
-    lab.page.keyboard.press("ArrowLeft")
-    expect(readout(one, "layers")).to_have_text("1")
 
 
 def test_a_refused_value_gets_a_sentence_and_the_control_is_reset(lab):

@@ -68,6 +68,8 @@ def test_a_pdf_of_the_curves_takes_three_clicks(lab):
     wait_for_point(bench, ".qtha-watch")
     hand = Hand(lab.page)
     hand.click(bench.locator(".qtha-watch").get_by_role("button", name="Save figure"))
+    expect(bench.locator(".qtha-watch .qtha-save").get_by_label("lora")).to_be_visible()
+    expect_in_sight(bench, ".qtha-watch .qtha-save :is(select, input, button)")
     hand.click(bench.locator(".qtha-watch .qtha-save").get_by_role("button", name="Save"))
     with lab.page.expect_download() as download:
         hand.click(bench.get_by_role("link", name="Download loss_curves.pdf"))

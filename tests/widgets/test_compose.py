@@ -1,9 +1,8 @@
-"""The how-to "Compose your own page": its page is short, and its parts follow each other."""
+"""The how-to "Compose your own page" without a page; test_browser_compose.py runs it on one."""
 
 import re
 from pathlib import Path
 
-import ipywidgets as ipw
 import pytest
 
 from widgets.explorers.chip import ChipModel
@@ -23,19 +22,6 @@ def page():
     names: dict = {}
     exec(code, names)
     return names
-
-
-def test_the_page_is_a_box_of_explorers_links_and_figures(page):
-    assert isinstance(page["page"], ipw.VBox)
-    assert page["page"].children[1].children == (page["chip"], page["land"])
-    assert page["link"].source == (page["layers"], "index")
-
-
-def test_an_observed_slider_shows_another_figure(page):
-    before = page["spread"].alt
-    page["loss"].value = 3.5
-    assert page["spread"].alt != before
-    assert "3.5" in page["spread"].alt
 
 
 def test_a_control_sets_the_state_and_the_state_sets_the_control(page):

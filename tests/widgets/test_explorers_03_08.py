@@ -75,6 +75,15 @@ def test_the_slider_sets_the_varied_angle_and_the_diagram_states_it_on_hover():
     assert "RY on wire 0<br>angle x0 = 0.5 rad, gradient " in hover
 
 
+def test_an_angle_that_a_page_rounds_to_a_step_of_its_slider_is_drawn_once():
+    explorer = CircuitExplorer(n_qubits=3, n_layers=1)
+    angle, drawn = explorer.with_angle["x0"], explorer.revision
+    explorer.slider.value = angle + 0.004
+    assert (explorer.revision, explorer.with_angle["x0"]) == (drawn, angle)
+    explorer.slider.value = angle + 0.01
+    assert explorer.revision == drawn + 1
+
+
 def test_rotating_an_angle_compiles_nothing_anew():
     circuit = CircuitModel(n_qubits=4, n_layers=2)
     circuit.set_angle("p3", 0.1)

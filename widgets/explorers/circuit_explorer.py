@@ -24,6 +24,7 @@ from .explorer import Explorer
 from .explorer_model import Choice, Drawing, ExplorerModel
 
 DIGITS = 3  # decimals of an angle, so that the printed Python gives the same numbers
+STEP = 0.01  # of the slider of an angle, to which a page rounds
 CODE = """from qtha_lab.analysis.circuits.circuit_trace import trace_circuit
 
 circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})
@@ -69,10 +70,15 @@ class CircuitAtAngles:
                 raise Refusal(f"{kind} must hold {size} angles, got {len(angles)}.")
             object.__setattr__(self, kind, angles)
 
-    @property
+    @functools.cached_property
     def circuit(self) -> Circuit:
         """The gates of the circuit."""
         return ansatze.build(self.name, self.n_qubits, self.n_layers, reupload=self.reupload)
+
+    @property
+    def drawn_from(self) -> tuple[str, int, int, bool, int]:
+        """The arguments on which random angles depend."""
+        return self.name, self.n_qubits, self.n_layers, self.reupload, self.seed
 
     def zero(self) -> Self:
         """Return the circuit with all angles set to zero."""
@@ -163,6 +169,7 @@ class CircuitModel(ExplorerModel):
         params: Sequence[float] | None = None,
         seed: int = 0,
     ):
+        self.bare: CircuitAtAngles | None = None  # the circuit at random angles
         values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "seed": seed}
         super().__init__(values | {"inputs": _floats(inputs), "params": _floats(params)})
 
@@ -208,9 +215,11 @@ class CircuitModel(ExplorerModel):
         return Drawing(figures, [], with_angle.code(state.observable))
 
     def _bare(self) -> CircuitAtAngles:
-        return CircuitAtAngles(
-            self.ansatz, self.n_qubits, self.n_layers, self.reupload, seed=self.seed
-        )
+        known = (self.ansatz, self.n_qubits, self.n_layers, self.reupload, self.seed)
+        if self.bare is None or known != self.bare.drawn_from:
+            *size, seed = known
+            self.bare = CircuitAtAngles(*size, seed=seed)
+        return self.bare
 
     def _set_angles(self, with_angle: CircuitAtAngles) -> None:
         with self.hold_trait_notifications():
@@ -236,20 +245,23 @@ class CircuitExplorer(Explorer, CircuitModel):
             description="angle",
             min=-3.142,
             max=3.142,
-            step=0.01,
+            step=STEP,
             layout=boxes.layout(width="400px"),
             style={"description_width": "initial"},
         )
         return boxes.classed(slider, "qtha-setting")
 
     def show_more(self) -> None:
-        angle = self.with_angle[self.angle]
-        if abs(self.slider.value - angle) > 0.5 * 10**-DIGITS:  # a rounded value would move it back
-            self.slider.value = angle
+        if not self._is_at(self.slider.value):
+            self.slider.value = self.with_angle[self.angle]
 
     def _rotate(self, change: dict[str, Any]) -> None:
-        if not self.settling:
+        """Set the angle, unless the page has sent the present one, rounded to a step."""
+        if not self.settling and not self._is_at(change["new"]):
             self.set_angle(str(self.angle), change["new"])
+
+    def _is_at(self, value: float) -> bool:
+        return abs(value - self.with_angle[self.angle]) <= 0.5 * STEP + 0.1 * 10**-DIGITS
 
 
 def _floats(angles: Sequence[float] | None) -> list[float]:

@@ -15,7 +15,7 @@ import ipywidgets as ipw
 from qtha_lab.core.settings import Setting
 
 from ..figures.figure_widget import FigureWidget, drawing_of
-from ..figures.saving import SaveFigure
+from ..figures.saving import save_fold
 from ..kit import boxes
 from ..kit.fold import Fold
 from ..kit.loop import Background
@@ -89,10 +89,12 @@ class Explorer(ExplorerModel, StaticOutput, ipw.VBox):
     def _moved(self, name: str, change: dict[str, Any]) -> None:
         """Set the trait of a control, which shows the old value after a refusal."""
         if not self.settling:
+            before = self.revision
             try:
                 setattr(self, name, None if change["new"] == NONE else change["new"])
             finally:
-                self._show_controls()
+                if self.revision == before:  # refused, or adjusted to what it was
+                    self._show_controls()
 
     def _show_controls(self) -> None:
         """Update the options of the controls, and show the state in them."""
@@ -155,9 +157,9 @@ class Explorer(ExplorerModel, StaticOutput, ipw.VBox):
 
     def _laid_out(self) -> list[Any]:
         presets = [boxes.row(map(self._preset_button, self.PRESETS))] if self.PRESETS else []
-        save = Fold("Save figure", lambda: SaveFigure(lambda: self.figures))
         python = Fold("The same in Python", self._code)
-        below = [self.error.panel, self.table, *self.views.values(), self.notes, save, python]
+        folds = [save_fold(self), python]
+        below = [self.error.panel, self.table, *self.views.values(), self.notes, *folds]
         return [*presets, *self.rows, *self.below_controls(), *below]
 
     def _code(self) -> ipw.HTML:

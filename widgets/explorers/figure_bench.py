@@ -9,11 +9,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-import plotly.graph_objects as go
-
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import TARGETS, PageStyle
-from qtha_lab.figures.machinery.parts import plain_parts, unchecked
+from qtha_lab.figures.machinery.parts import PlainFigure, plain_parts
 from qtha_lab.figures.machinery.theme import NORMAL, SIGHTS, all_seen
 from qtha_lab.lessons.paper_figures import KINDS, caption_needs, paper_figure
 from qtha_lab.lessons.recordings import recording_names
@@ -85,9 +83,9 @@ class FigureBench(Explorer, FigureBenchModel):
 def _at(figure: Figure, state: Any) -> Figure:
     """Return a figure at the size and in the colours of a state."""
 
-    def draw(page_style: PageStyle) -> go.Figure:
+    def draw(page_style: PageStyle) -> PlainFigure:
         traces, layout = _plain(state.kind, state.recording, state.names, state.target)
-        return unchecked(all_seen(traces, state.sight), all_seen(layout, state.sight))
+        return PlainFigure(all_seen(traces, state.sight), all_seen(layout, state.sight))
 
     return replace(figure, draw=draw)
 

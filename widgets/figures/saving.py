@@ -57,11 +57,41 @@ def download_link(path: Path) -> str:
     return f'{words} <a style="text-decoration: underline" {link}>Download {name}</a>'
 
 
+class Saver(ipw.VBox):
+    """A button that writes a file in a thread and offers a download; a subclass has `write`."""
+
+    def __init__(self, words: str, **options: Any):
+        self.error, self.done = boxes.ErrorText(), boxes.text()
+        self.background = Background(self.error.report)
+        self.button = boxes.button(words, icon="download", **options)
+        self.button.on_click(lambda _: self.background.start_once("save", self.save))
+        super().__init__()
+
+    def offer(self) -> None:
+        """Update the choices before the file is written."""
+
+    def write(self) -> Path:
+        """Write the file, without overwriting an existing one."""
+        raise NotImplementedError
+
+    async def save(self) -> None:
+        """Write the file in a thread, and show its path."""
+        self.error.show("")
+        self.done.value = "Writing …"
+        try:
+            self.offer()
+            path = await asyncio.to_thread(self.write)
+        except Exception:
+            self.done.value = ""
+            raise
+        self.done.value = download_link(path)
+
+
 TABLE_FORMS = {"CSV": "csv", "LaTeX": "tex", "Markdown": "md"}
 TABLE_FOLDER = "tables"
 
 
-class SaveTable(ipw.VBox):
+class SaveTable(Saver):
     """Controls under a table; "Save table" writes a file and offers a download.
 
     Args:
@@ -84,24 +114,11 @@ class SaveTable(ipw.VBox):
         folder: Path | str = TABLE_FOLDER,
     ):
         self.name, self.exact, self.written, self.folder = name, exact, written, Path(folder)
-        self.error, self.done = boxes.ErrorText(), boxes.text()
-        self.background = Background(self.error.report)
-        self.form = ipw.Dropdown(options=list(TABLE_FORMS.items()), description="as")
-        self.button = boxes.button("Save table", icon="download")
-        self.button.on_click(lambda _: self.background.start_once("save", self.save))
-        super().__init__([boxes.row([self.button, self.form, self.done]), self.error.panel])
+        super().__init__("Save table")
+        self.form = _list("as", TABLE_FORMS.items())
+        row = boxes.row([self.button, self.form, self.done])
+        self.children = row, self.error.panel
         boxes.classed(self, "qtha-save-table")
-
-    async def save(self) -> None:
-        """Write the file in a thread, and show its path."""
-        self.error.show("")
-        self.done.value = "Writing …"
-        try:
-            path = await asyncio.to_thread(self.write)
-        except Exception:
-            self.done.value = ""
-            raise
-        self.done.value = download_link(path)
 
     def write(self) -> Path:
         """Write the table as displayed, without overwriting an existing file.
@@ -139,7 +156,7 @@ FOLDER = "figures"
 PAUSE_SECONDS = 0.3
 
 
-class SaveFigure(ipw.VBox):
+class SaveFigure(Saver):
     """Controls under the figures of a panel; "Save" writes a file and offers a download.
 
     Args:
@@ -154,29 +171,25 @@ class SaveFigure(ipw.VBox):
     """
 
     def __init__(self, figures: Callable[[], Mapping[str, Figure]], folder: Path | str = FOLDER):
+        super().__init__("Save", button_style="primary")
         self.figures, self.folder = figures, Path(folder)
-        self.error, self.done = boxes.ErrorText(), boxes.text()
-        self.background = Background(self.error.report)
         self.which = _list("figure", ())
         self.form, self.font = _list("as", FORMS.items()), _list("font", FONTS.items())
         self.target = _list("size", [name for name in TARGETS if name != "screen"])
         self.legend, self.theme = _list("legend", LEGENDS), _list("theme", ("light", "dark"))
         self.points = ipw.BoundedFloatText(8.0, min=4, max=40, step=0.5, description="points")
         self.points.layout.width = "140px"
-        self.button = boxes.button("Save", icon="download", button_style="primary")
         self.short = boxes.button("Short names", icon="compress")
         self.fields, self.preview = boxes.row(), boxes.text("", "qtha-preview")
         for control in (self.which, self.target, self.font, self.points, self.legend, self.theme):
             control.observe(lambda _: self.background.start("preview", self.show_preview), "value")
-        self.button.on_click(lambda _: self.background.start_once("save", self.save))
         self.short.on_click(self.error.guard(lambda _: self.offer_names(short=True)))
         self.target.observe(lambda _: self._usual_points(), "value")
         self.which.observe(self.error.guard(lambda _: self.offer_names()), "value")
         self.first = boxes.row()
         style = boxes.row([self.font, self.points, self.legend, self.theme, self.short])
-        super().__init__(
-            [self.first, self.error.panel, self.done, style, self.fields, self.preview]
-        )
+        save = boxes.row([self.button, self.done])
+        self.children = self.first, style, self.fields, save, self.error.panel, self.preview
         boxes.classed(self, "qtha-save")
         self.offer()
 
@@ -190,9 +203,14 @@ class SaveFigure(ipw.VBox):
         if names and self.which.value not in names:
             self.which.value = names[0]
         several = [self.which] if len(names) > 1 else []
-        self.first.children = (*several, self.form, self.target, self.button)
+        self.first.children = (*several, self.form, self.target)
         self.offer_names()
         self.background.start("preview", self.show_preview)
+
+    async def bring(self) -> None:
+        """Focus the button once the page has drawn it: the controls above come into view."""
+        await asyncio.sleep(PAUSE_SECONDS)
+        self.button.focus()
 
     async def show_preview(self) -> None:
         """Draw the figure in its chosen style, after a pause in the choices."""
@@ -243,20 +261,6 @@ class SaveFigure(ipw.VBox):
     def _usual_points(self) -> None:
         self.points.value = TARGETS[cast(str, self.target.value)].font_points
 
-    # ---- actions
-
-    async def save(self) -> None:
-        """Write the file in a thread, and show its path."""
-        self.error.show("")
-        self.done.value = "Writing …"
-        try:
-            self.offer()
-            path = await asyncio.to_thread(self.write)
-        except Exception:
-            self.done.value = ""
-            raise
-        self.done.value = download_link(path)
-
     def write(self) -> Path:
         """Write the chosen figure as chosen, without overwriting an existing file."""
         if self.which.value is None:
@@ -271,13 +275,17 @@ class SaveFigure(ipw.VBox):
 
 def save_fold(panel: Any) -> Fold:
     """Return a folded `SaveFigure` of a panel that has `figures`; built on first opening."""
-    return Fold("Save figure", lambda: SaveFigure(lambda: panel.figures))
+    fold = Fold("Save figure", lambda: SaveFigure(lambda: panel.figures))
+
+    def bring(change: Any) -> None:
+        if change["new"]:
+            save = fold.place.children[0]
+            save.background.start("bring", save.bring)
+
+    fold.observe(bring, "unfolded")
+    return fold
 
 
 def _list(description: str, options: Iterable[Any]) -> ipw.Dropdown:
-    return ipw.Dropdown(
-        options=list(options),
-        description=description,
-        style={"description_width": "initial"},
-        layout=boxes.layout(width="auto"),
-    )
+    width = boxes.layout(width="auto")
+    return boxes.styled(ipw.Dropdown, options=[*options], description=description, layout=width)

@@ -49,11 +49,6 @@ class LivePlot(LivePlotModel, StaticOutput, ipw.VBox):
         """The plot itself."""
         return self
 
-    @property
-    def alt(self) -> str:
-        """The finding in words."""
-        return self.words
-
     def show(self, runs: Iterable) -> None:
         """Draw other runs, from their first event, at full range."""
         if self.picture:

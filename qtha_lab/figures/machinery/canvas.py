@@ -3,17 +3,15 @@
 Draws text, boxes and lines with exact sizes.
 """
 
-import plotly.graph_objects as go
-
 from qtha_lab.figures.machinery import theme
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import unchecked
+from qtha_lab.figures.machinery.parts import PlainFigure
 
 Place = tuple[float, float]
 
 
 class Canvas:
-    """Collector of strokes, boxes, texts and hover spots for a plotly figure."""
+    """Collector of strokes, boxes, texts and hover spots for a figure."""
 
     def __init__(self, page_style: PageStyle):
         self.page_style = page_style
@@ -83,10 +81,10 @@ class Canvas:
         """Add an invisible position with hover text."""
         self.spots.append((at, words))
 
-    def figure(self, height: float) -> go.Figure:
+    def figure(self, height: float) -> PlainFigure:
         """Return the page with the given height."""
         hidden = {"visible": False, "fixedrange": True}
-        return unchecked(
+        return PlainFigure(
             [*self._texts(), self._dots(), self._spots()],
             {
                 "width": self.page_style.width,

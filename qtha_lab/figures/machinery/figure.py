@@ -19,15 +19,17 @@ from qtha_lab.figures.machinery.export import TOOLBAR, export_figure
 from qtha_lab.figures.machinery.legends import shorten_dashes
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import (
+    PlainFigure,
     layout_of,
     plain_parts,
     plain_template,
     traces_of,
     uid,
+    unchecked,
 )
 from qtha_lab.figures.machinery.table import Table
 
-Draw = Callable[[PageStyle], go.Figure]
+Draw = Callable[[PageStyle], go.Figure | PlainFigure]
 PLOTLY = "application/vnd.plotly.v1+json"
 await_imports_in_plotly()
 
@@ -81,21 +83,33 @@ class Figure:
 
         The drawing may set its own height or margin.
         """
-        return self._sized(page_style).update_layout(template=page_style.template())
+        figure = self._sized(self.draw(page_style), page_style)
+        return figure.update_layout(template=page_style.template())
 
     def drawing(self, page_style: PageStyle) -> dict[str, Any]:
         """Return the content of `at` as plain data.
 
         This is faster, since plotly does not check the template again.
         """
-        figure = self._sized(page_style)
-        layout_of(figure).template = None
+        figure = self.draw(page_style)
+        if isinstance(figure, PlainFigure) and page_style.on_screen:
+            height = round(figure.layout.get("height") or page_style.height)
+            layout = figure.layout | {"meta": self._meta, "height": height}
+            traces = [trace | {"uid": uid(k)} for k, trace in enumerate(figure.traces)]
+            figure = PlainFigure(traces, layout)
+        else:
+            figure = self._sized(figure, page_style)
+            layout_of(figure).template = None
         drawing = plain_parts(figure)
         return {**drawing, "layout": {**drawing["layout"], "template": _template(page_style)}}
 
-    def _sized(self, page_style: PageStyle) -> go.Figure:
-        figure = self.draw(page_style)
-        figure.update_layout(meta={"caption": self.caption, "alt": self.alt})
+    @property
+    def _meta(self) -> dict[str, str]:
+        return {"caption": self.caption, "alt": self.alt}
+
+    def _sized(self, drawn: go.Figure | PlainFigure, page_style: PageStyle) -> go.Figure:
+        figure = unchecked(*drawn) if isinstance(drawn, PlainFigure) else drawn
+        figure.update_layout(meta=self._meta)
         for number, trace in enumerate(traces_of(figure)):
             trace.uid = uid(number)
         layout = layout_of(figure)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import plotly.graph_objects as go
@@ -49,7 +49,17 @@ def unchecked(traces: Iterable[dict[str, Any]], layout: dict[str, Any]) -> go.Fi
     return go.Figure(data=list(traces), layout=layout, _validate=False)
 
 
-def plain_parts(figure: go.Figure) -> dict[str, Any]:
+class PlainFigure(NamedTuple):
+    """Traces and layout of a figure, which reach a page without a plotly object.
+
+    For figures that an explorer redraws at every change: plotly copies each part twice.
+    """
+
+    traces: list[dict[str, Any]]
+    layout: dict[str, Any]
+
+
+def plain_parts(figure: go.Figure | PlainFigure) -> dict[str, Any]:
     """Convert a figure to plain lists, numbers and texts; non-finite numbers become None.
 
     The result is `{"data": […], "layout": {…}}`.
@@ -58,6 +68,8 @@ def plain_parts(figure: go.Figure) -> dict[str, Any]:
         >>> plain_parts(go.Figure(go.Scatter(x=np.arange(2), y=[1, float("nan")])))["data"]
         [{'x': [0, 1], 'y': [1, None], 'type': 'scatter'}]
     """
+    if isinstance(figure, PlainFigure):
+        return _plain({"data": figure.traces, "layout": figure.layout})
     layout = layout_of(figure).to_plotly_json()
     return _plain(
         {"data": [trace.to_plotly_json() for trace in traces_of(figure)], "layout": layout}
