@@ -24,8 +24,7 @@ from qtha_lab.analysis.circuits.noise import gate_noise
 from qtha_lab.analysis.circuits.trainability import gradient_variance_of, gradient_variance_points
 from qtha_lab.analysis.live import snapshot
 from qtha_lab.analysis.networks.bonds import bonds_of, truncate
-from qtha_lab.analysis.networks.decomposed import Decomposed
-from qtha_lab.analysis.networks.factorisation import truncation_curve
+from qtha_lab.analysis.networks.factorisation import Decomposed, truncation_curve
 from qtha_lab.analysis.updates.activations import capture_inputs
 from qtha_lab.analysis.updates.jacobians import jacobians_of
 from qtha_lab.analysis.updates.nonlinearity import linear_fit, share_curve

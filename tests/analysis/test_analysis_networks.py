@@ -15,8 +15,8 @@ from support.refusals import refused
 from tensorly.decomposition import tensor_train
 
 from qtha_lab.analysis.networks.bonds import bonds_of, truncate
-from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.analysis.networks.factorisation import (
+    Decomposed,
     contraction_flops,
     permute_digits,
     truncation_curve,

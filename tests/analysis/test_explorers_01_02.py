@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.refusals import refused
 
 from qtha_lab.analysis import snapshot, truncation_curve
-from qtha_lab.analysis.networks.decomposed import Decomposed
+from qtha_lab.analysis.networks.factorisation import Decomposed
 from qtha_lab.tensor_networks import mpo
 from widgets import MpoExplorer
 from widgets.explorers.mpo_explorer import MpoModel

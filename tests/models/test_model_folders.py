@@ -43,6 +43,9 @@ BUILD = {
     "xlnet": lambda: hf.XLNetLMHeadModel(
         hf.XLNetConfig(vocab_size=WORDS, d_model=32, n_layer=2, n_head=2, d_inner=64)
     ),
+    "phimoe": lambda: hf.PhimoeForCausalLM(
+        hf.PhimoeConfig(num_key_value_heads=2, num_local_experts=4, **BLOCKS)
+    ),
     "vit": lambda: hf.ViTForImageClassification(
         hf.ViTConfig(image_size=32, patch_size=8, **PICTURES)
     ),
@@ -90,6 +93,15 @@ def test_a_model_without_a_limit_of_positions_is_taken(tmp_path):
     folder = folder_of(tmp_path / "model", "xlnet")
     assert models.empty_model(str(folder)).config.max_position_embeddings == -1
     experiment(folder).check()
+
+
+def test_a_router_whose_result_is_a_tuple_is_adapted_by_name_only(tmp_path):
+    folder = folder_of(tmp_path / "model", "phimoe")
+    experiment(folder).check()
+    everything = MethodChoice(name="lora", target_modules=["all-linear"])
+    message = refusal(Experiment(model=str(folder), task="qa", method=everything))
+    assert message.startswith("target_modules must leave out router, a PhimoeTopKRouter")
+    assert "Name other layers: q_proj" in message
 
 
 @pytest.mark.parametrize("name", ["bert", "bert mlm", "vit"])

@@ -13,7 +13,7 @@ from typing import Any
 import traitlets
 from torch import Tensor
 
-from qtha_lab.analysis.networks.decomposed import Decomposed
+from qtha_lab.analysis.networks.factorisation import Decomposed
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import Setting
 from qtha_lab.figures.mpo_diagram import mpo_diagram
@@ -42,7 +42,7 @@ class MpoModel(ExplorerModel):
         >>> import torch
         >>> explorer = MpoModel({"swap": torch.eye(4)[[0, 2, 1, 3]]})
         >>> print(explorer.code)
-        from qtha_lab.analysis.networks.decomposed import Decomposed
+        from qtha_lab.analysis.networks.factorisation import Decomposed
         <BLANKLINE>
         Decomposed.of(weights['swap'], 2, order=(0, 1)).cut([4])
         >>> explorer.bonds = [1]  # one of four equal terms is left
