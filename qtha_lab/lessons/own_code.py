@@ -7,7 +7,6 @@ own_method("own_qtha")     a plugin file with a method in this code
 import functools
 import importlib.util
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal, describe_error
@@ -183,6 +182,6 @@ def own_method(name: str) -> Path:
 
 
 @functools.cache
-def _unsaved() -> TemporaryDirectory[str]:
-    """Return one folder per process, since a method belongs to one file."""
+def _unsaved() -> Any:
+    """Return one scratch folder per process, since a method belongs to one file."""
     return scratch_folder()

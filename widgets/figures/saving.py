@@ -58,7 +58,7 @@ def download_link(path: Path) -> str:
 
 
 class Saver(ipw.VBox):
-    """A button that writes a file in a thread and offers a download; a subclass has `write`."""
+    """A button that writes a file in a thread and offers a download."""
 
     def __init__(self, words: str, **options: Any):
         self.error, self.done = boxes.ErrorText(), boxes.text()
