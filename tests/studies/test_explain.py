@@ -6,7 +6,7 @@ Never more than a comparison claims, and next steps that can be launched.
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from support.refusals import refused
@@ -48,6 +48,7 @@ def entry(method, seed, loss):
     }  # fmt: skip
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(
         st.lists(

@@ -154,7 +154,7 @@ def claims(
     second label of a pair are subtracted.
     """
     runs = results_frame(runs)
-    best, near = at_their_best(runs), at_neighbours(runs)
+    best = at_their_best(runs)
     candidates = [
         (model_task, pair, at_best, losses)
         for model_task, at_best in best.groupby("model_task", sort=False)
@@ -166,12 +166,12 @@ def claims(
         difference, neighbours = losses.difference(len(candidates), margin), ()
         of_pair = runs[runs["model_task"].eq(model_task) & runs["family"].isin(pair)]
         if difference.excludes_zero:
-            beside = near[near["model_task"].eq(model_task)]
-            differences = _neighbours(pair, at_best, beside, items, len(candidates), margin)
-            neighbours = tuple(differences)
+            near = at_neighbours(of_pair)
+            neighbours = tuple(_neighbours(pair, at_best, near, items, len(candidates), margin))
             tried = of_pair.groupby("family")["learning_rate"].nunique(dropna=False)
             difference = with_neighbours(difference, neighbours, bool(tried.min() > 1))
-        difference = replace(difference, lost=lost(of_pair, pair))
+        of_both = at_best[at_best["family"].isin(pair)]
+        difference = replace(difference, lost=lost(of_pair, of_both))
         measure = measure_of(at_best)
         found.append(Claim(*pair, measure, difference, model_task, model_tasks, neighbours))
     return found

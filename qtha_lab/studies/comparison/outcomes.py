@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from qtha_lab.core.io.text import shortened
@@ -62,14 +62,12 @@ def outcomes(runs: Runs) -> list[str]:
     return sentences
 
 
-def lost(runs: pandas.DataFrame, names: Iterable[str]) -> int:
+def lost(runs: pandas.DataFrame, best: pandas.DataFrame) -> int:
     """Count the seeds without a result among the runs of methods at their best rates."""
-    count = 0
-    for _, of in runs[runs["family"].isin([*names])].groupby("family"):
-        best = at_their_best(of)
-        compared = best if len(best) else of
-        count += len({*of["seed"][of["label"].isin(compared["label"])]} - {*best["seed"]})
-    return count
+    place = ["family", "seed"]
+    compared = runs["label"].isin(best["label"]) | ~runs["family"].isin(best["family"])
+    seeds = runs[place][compared].drop_duplicates()
+    return len(seeds) - len(best[place].drop_duplicates())
 
 
 def _sentences(name: str, runs: pandas.DataFrame) -> Iterator[str]:

@@ -29,11 +29,12 @@ def rates(runs: Runs) -> dict[str, dict[float, list[float]]]:
     """
     runs = results_frame(runs)
     losses = runs["eval_loss"].mask(runs["state"].eq("diverged"), math.inf)
-    ended = runs.assign(loss=losses).dropna(subset=["loss", "learning_rate"])
-    return {
-        name: {rate: [*of["loss"]] for rate, of in members.groupby("learning_rate")}
-        for name, members in ended.groupby("family", sort=False)
-    }
+    tried = runs[["family", "learning_rate"]].assign(loss=losses).dropna()
+    by_rate: dict[str, dict[float, list[float]]] = {name: {} for name in tried["family"].unique()}
+    in_order = tried.sort_values("learning_rate", kind="stable")
+    for name, rate, loss in in_order.itertuples(index=False):
+        by_rate[name].setdefault(rate, []).append(loss)
+    return by_rate
 
 
 def best_rates(runs: Runs) -> dict[str, float]:
