@@ -25,6 +25,7 @@ TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
 # both norms, and intermediate values of attention and feed-forward. A lower bound for every
 # architecture tested.
 ACTIVATIONS_PER_BLOCK = 8
+LIBRARY_BYTES = 16 * 2**20  # working memory of libraries in a run of the toy model, measured
 
 
 def device() -> torch.device:
@@ -104,16 +105,32 @@ def bytes_needed(
     }
 
 
+def peak_bytes(
+    needed: Mapping[str, int], training: Training, model: PreTrainedModel, width: int
+) -> int:
+    """Predict the peak memory of a run from the minimum bytes of its steps.
+
+    The backward pass of the loss adds two gradients of the size of all logits.
+    """
+    gradients = 2 * training.rows_per_pass * width * _logit_bytes(model)
+    return sum(needed.values()) + gradients + LIBRARY_BYTES
+
+
+def _logit_bytes(model: PreTrainedModel) -> int:
+    """Return the bytes of one token's logits in float32; 0 for a model with classes."""
+    return 4 * model.config.vocab_size if "CausalLM" in type(model).__name__ else 0
+
+
 def _activation_bytes(model: PreTrainedModel, training: Training) -> int:
     """Estimate the activation bytes of one token.
 
     Counts the stored values of every block, and the loss's logits in float32.
     """
-    config, writes = model.config, "CausalLM" in type(model).__name__
+    config = model.config
     activations = 1 if training.gradient_checkpointing else ACTIVATIONS_PER_BLOCK
     numbers = config.num_hidden_layers * config.hidden_size * activations
     blocks = numbers * BYTES[training.precision]
-    return blocks + (4 * config.vocab_size if writes else 0)
+    return blocks + _logit_bytes(model)
 
 
 def _circuit_bytes(config: PeftConfig, circuits: Iterable[Circuit], tokens: int) -> int:

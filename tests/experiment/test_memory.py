@@ -11,10 +11,13 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from qtha_lab import adapters, models, simulators, tasks
 from qtha_lab.circuits import ansatze
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment import Experiment, Training, memory
 from qtha_lab.experiment.cost.preview import preview
+from qtha_lab.experiment.cost.sizes import sizes
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.models.catalogue import locate
+from qtha_lab.runs.run import list_runs
 from qtha_lab.simulators import engine_costs, engine_selection
 from qtha_lab.simulators.cpu import engine
 from qtha_lab.simulators.engine_selection import _free_in_group
@@ -63,6 +66,14 @@ def test_activations_are_never_estimated_above_what_a_step_keeps(task):
         Experiment(method="lora", task=task, training=Training(batch_size=8))
     )
     assert size / 4 < estimate <= size
+
+
+def test_the_predicted_peak_of_recorded_runs_is_within_30_percent():
+    runs = [run for run in list_runs(data_dir() / "runs") if run.summary["method"] == "lora"]
+    assert len(runs) == 3
+    for run in runs:
+        predicted = sizes(run.experiment).bytes
+        assert 0.7 < predicted / run.summary["peak_memory_bytes"] < 1.3
 
 
 def huge_model(folder, **changes):

@@ -198,3 +198,13 @@ def test_what_a_comparison_costs_is_known_before_pennylane_is_loaded():
     )
     asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert asked.stdout.splitlines()[-1] == "chosen: the fastest on CPU tensors False"
+
+
+def test_a_disturbed_product_shortens_a_measured_batch_to_64_tokens_at_least(monkeypatch):
+    monkeypatch.setattr(calibration, "_speed", lambda *_: 1.0)  # operations per second
+    model = models.empty_model("tiny")
+    part, factor = calibration._part_of(model, calibration.Batch(8, 50))
+    assert (part.rows, part.length, factor) == (1, 50, 8.0)
+    assert calibration._part_of(model, calibration.Batch(1, 20)) == (calibration.Batch(1, 20), 1.0)
+    part, factor = calibration._part_of(model, calibration.Batch(8, 16))
+    assert (part.rows, part.length, factor) == (4, 16, 2.0)

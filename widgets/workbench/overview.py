@@ -92,7 +92,7 @@ def _row(label: str, sizes: Any, preview: Any) -> dict[str, str]:
         "method": label,
         "trainable": f"{sizes.trainable_parameters:,}",
         "of the model": f"{share:.2%}",
-        "memory, at least": sizes.memory,
+        "memory, about": sizes.memory,
         "s / step": "…" if seconds is None else f"{seconds:.2g}",
         "steps": f"{sizes.steps:,}",
         "in all": "…" if seconds is None else duration(seconds * sizes.steps),

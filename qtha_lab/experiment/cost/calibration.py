@@ -35,6 +35,7 @@ ROUNDS = 6
 LONGEST_MEASUREMENT = 0.7  # seconds
 LONGEST_STEP = 0.35  # seconds; a measured step is shortened to this estimated length
 MOST_TOKENS = 4096  # maximum of a timed product
+FEWEST_TOKENS = 64  # fewer tokens take as long: the weights are read once per pass
 FORGET_SECONDS = 60.0
 _SITTING = threading.RLock()
 _BASE: dict[tuple, tuple[float, float]] = {}  # trials without adapters: seconds, time stamp
@@ -256,9 +257,9 @@ def _part_of(model: PreTrainedModel, batch: Batch) -> tuple[Batch, float]:
     seconds = _by_products(parameters, model.config.hidden_size, batch)
     if seconds <= LONGEST_STEP:
         return batch, 1.0
-    tokens = max(1, int(batch.rows * batch.length * LONGEST_STEP / seconds))
+    tokens = max(FEWEST_TOKENS, int(batch.rows * batch.length * LONGEST_STEP / seconds))
     length = min(batch.length, tokens)
-    part = dataclasses.replace(batch, rows=max(1, tokens // length), length=length)
+    part = dataclasses.replace(batch, rows=min(batch.rows, max(1, tokens // length)), length=length)
     return part, batch.rows * batch.length / (part.rows * part.length)
 
 

@@ -20,7 +20,7 @@ from qtha_lab.adapters.adapted_model import count_trainable
 from qtha_lab.circuits import Readout
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import as_path
-from qtha_lab.experiment import Experiment, validation
+from qtha_lab.experiment import Experiment, memory, validation
 from qtha_lab.experiment.cost import calibration
 from qtha_lab.experiment.cost.preview import Cancelled, Preview, batch_of, passes
 from qtha_lab.experiment.cost.shapes import SHAPES, ModelShape, get_shape, shape_of
@@ -36,7 +36,7 @@ from qtha_lab.simulators.registry import ENGINES
 
 @dataclass(frozen=True)
 class ExperimentSizes:
-    """Sizes of an experiment; `bytes` is the least memory of a step."""
+    """Sizes of an experiment; `bytes` is the predicted peak memory of its run."""
 
     trainable_parameters: int
     base_parameters: int
@@ -45,7 +45,7 @@ class ExperimentSizes:
 
     @property
     def memory(self) -> str:
-        """The least memory of a step as text."""
+        """The predicted peak memory as text."""
         return f"{self.bytes / 2**20:,.0f} MiB"
 
 
@@ -75,7 +75,7 @@ def sizes(experiment: Experiment, cancelled: Callable[[], bool] = lambda: False)
     return ExperimentSizes(
         trainable_parameters=plan.layout.trainable,
         base_parameters=plan.model.num_parameters(),
-        bytes=sum(plan.bytes.values()),
+        bytes=memory.peak_bytes(plan.bytes, experiment.training, plan.model, max(plan.row_lengths)),
         steps=plan.steps,
     )
 
