@@ -27,7 +27,7 @@ from qtha_lab.lessons.time_limit import (
 log = logging.getLogger(__name__)
 
 _HINTS_SHOWN: Counter = Counter()  # hints shown, by exercise
-CAUSE_SECONDS = 5.0  # of processor time for each way to find the cause of a wrong answer
+CAUSE_SECONDS = 2.0  # of processor time to find the cause of a wrong answer
 SIGNS = {"right": "✓", "wrong": "✗", "not attempted": "○"}
 
 
@@ -175,13 +175,12 @@ def _fault(exercise: Exercise, answer: Any) -> WrongSentence | None:
 
 def _cause(exercise: Exercise, answer: Any) -> str | None:
     """Return the first cause with the answer's values, within an own time limit."""
-    for find in (known_reason, _generic_reason, combined_reason, changed_reason):
-        try:
-            with guard.unchanged_state(), guard.limited_output(), time_limit(CAUSE_SECONDS):
-                if found := find(exercise, answer):
-                    return found
-        except (AnswerTimeout, SystemExit) as stopped:
-            log.debug("%s: no cause is found: %r", exercise.number, stopped)
+    ways = (known_reason, _generic_reason, combined_reason, changed_reason)
+    try:
+        with guard.unchanged_state(), guard.limited_output(), time_limit(CAUSE_SECONDS):
+            return next(filter(None, (find(exercise, answer) for find in ways)), None)
+    except (AnswerTimeout, SystemExit) as stopped:
+        log.debug("%s: no cause is found: %r", exercise.number, stopped)
     return None
 
 

@@ -1,9 +1,12 @@
 """Declared mistakes of an exercise, alone, in pairs and with a changed result; small changes."""
 
+import copy
 import functools
 import itertools
 import logging
-from collections.abc import Iterator
+import time
+import types
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from qtha_lab.lessons.value_facts import SCALED
 log = logging.getLogger(__name__)
 Results = list[np.ndarray]
 SECONDS = 0.2  # of processor time for one changed solution, whose loop may be endless
+ALL_SECONDS = 1.0  # of processor time for all changed solutions
 
 
 def known_reason(exercise: Exercise, answer: Any) -> str | None:
@@ -51,17 +55,64 @@ def changed_reason(exercise: Exercise, answer: Any) -> str | None:
         return None
     names: dict[str, Any] = {}
     exec(exercise.setup, names)
+    helpers = {n: Helper(f) for n, f in names.items() if isinstance(f, types.FunctionType)}
+    names |= helpers
+    exec(exercise.solution, names)
+    _results(grader, names[exercise.answer])
+    for helper in helpers.values():
+        helper.close()
+    end = time.process_time() + ALL_SECONDS
     for code, sentence in changed_solutions(exercise.solution):
+        if time.process_time() > end:
+            break
         try:
             with np.errstate(all="ignore"), time_limit(SECONDS):
                 exec(code, names)
                 changed = names[exercise.answer]
-                pairs = zip(values, grader.cases, strict=True)
-                if all(_agree(grader, [v], [_result(changed, given)]) for v, (given, _) in pairs):
+                if all(
+                    _agree(grader, [value], [grading.as_array(changed(*copy.deepcopy(given)))])
+                    for value, (given, _) in zip(values, grader.cases, strict=True)
+                ):
                     return sentence
         except (Exception, AnswerTimeout) as problem:  # the change may raise anything
             log.debug("%s: a change is left out: %r", exercise.number, problem)
     return None
+
+
+class Helper:
+    """Function of a set-up, computed once for equal arguments.
+
+    After `close`, an array of more than twice the earlier length raises an error. Exchanged
+    arguments could otherwise ask for a circuit of 24 qubits.
+    """
+
+    def __init__(self, function: Callable[..., Any]):
+        self.function, self.results = function, {}
+        self.longest: dict[int, int] = {}
+        self.is_closed = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        key = _key(arguments)
+        if key not in self.results:
+            for place, argument in enumerate(arguments):
+                length = max(getattr(argument, "shape", ()), default=0)
+                if self.is_closed and length > 2 * self.longest.get(place, 0):
+                    raise ValueError(f"an argument of length {length} is too long")
+                self.longest[place] = max(length, self.longest.get(place, 0))
+            self.results[key] = self.function(*arguments)
+        return self.results[key]
+
+    def close(self) -> None:
+        """Refuse longer arguments from now on."""
+        self.is_closed = True
+
+
+def _key(value: Any) -> Any:
+    """Return a hashable key of arguments, equal for equal arrays."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_key, value))
+    plain = value.detach().cpu().numpy() if hasattr(value, "detach") else value
+    return (plain.shape, plain.tobytes()) if isinstance(plain, np.ndarray) else plain
 
 
 def _first(

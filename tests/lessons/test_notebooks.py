@@ -76,6 +76,13 @@ def test_one_parameters_cell_holds_literals_only(path):
         ast.literal_eval(line.value)
 
 
+@each_notebook
+def test_code_that_prints_conclusions_is_folded(path):
+    for cell in code_cells(read(path)):
+        if re.search(r"^(what_to_see|reveal)\(", cell.source, re.MULTILINE):
+            assert cell.metadata.get("jupyter", {}).get("source_hidden"), cell.id
+
+
 @each_lesson
 def test_the_stated_minutes_are_those_of_the_formula(path):
     cells = cells_of(path)
