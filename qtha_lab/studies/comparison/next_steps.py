@@ -45,7 +45,7 @@ class NextStep:
         runs: Number of its runs.
         seconds: Forecast of the duration on this machine; None if no run was timed.
         name: Name of the launch that the new runs belong to.
-        resumed: Runs to resume.
+        resumed: pandas.DataFrame to resume.
     """
 
     label: str
@@ -92,7 +92,7 @@ class Planner:
     """Next steps for the runs of one (model, task) pair.
 
     Args:
-        runs: Runs of the pair, in the order of their launch.
+        runs: pandas.DataFrame of the pair, in the order of their launch.
         table: Results of the runs.
         claims: Claims on the pair.
     """

@@ -15,13 +15,11 @@ from qtha_lab.studies.comparison.outcomes import outcomes, outlying_sentences
 if TYPE_CHECKING:
     import pandas
 
-    from qtha_lab.studies.comparison.tuning import Runs
-
 SIDE_BY_SIDE = "∥"  # marks seconds measured while other runs trained
 
 
 def notes(
-    runs: Runs,
+    runs: pandas.DataFrame,
     expected: int,
     verdicts: Sequence[str] = (),
     protocol: Mapping[ModelTask, Sequence[str]] | None = None,
@@ -29,7 +27,7 @@ def notes(
     """Return sentences on the results and limits of a table of runs.
 
     Args:
-        runs: Runs as in `summary.json` under `runs`.
+        runs: pandas.DataFrame as in `summary.json` under `runs`.
         expected: Number of planned runs.
         verdicts: Sentences on the differences between methods (see `claims`).
         protocol: Sentences of the comparison protocol, by (model, task) pair (see `protocol`);
@@ -66,7 +64,7 @@ def in_words(runs: pandas.DataFrame) -> list[str]:
     return [*_stated((sizes, outlying_sentences), finished), *tuning_of(finished)]
 
 
-def _finished(runs: Runs) -> pandas.DataFrame:
+def _finished(runs: pandas.DataFrame) -> pandas.DataFrame:
     runs = results_frame(runs)
     return runs[runs["state"].eq("finished")]
 
@@ -77,7 +75,7 @@ def _stated(notes: Iterable[Note], finished: pandas.DataFrame) -> list[str]:
     return [sentence for sentences in lists for sentence in sentences]
 
 
-def tuning_of(runs: Runs, rates_from: str = "") -> list[str]:
+def tuning_of(runs: pandas.DataFrame, rates_from: str = "") -> list[str]:
     """Describe the selection of learning rates, or state that there was none."""
     sentence = tuning.rates_sentence(runs) or learning_rates(_finished(runs), rates_from)
     return [sentence] if sentence else []
@@ -247,7 +245,7 @@ def seeds(runs: pandas.DataFrame) -> str | None:
     )
 
 
-def missing(runs: Runs, expected: int) -> list[str]:
+def missing(runs: pandas.DataFrame, expected: int) -> list[str]:
     """Name the runs without a result, and count the runs to come."""
     runs = results_frame(runs)
     waiting = expected - len(runs)
