@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     import pandas
 
     from qtha_lab.figures.difference_by_rate import RateDifference
-    from qtha_lab.studies.comparison.tuning import Runs
 
 NOWHERE = ModelTask("", "")
 WORDS = {"test_loss": "test loss", "eval_loss": "evaluation loss"}
@@ -94,7 +93,7 @@ class Claim:
 
 
 def against_the_first(
-    runs: Runs, items: Mapping[str, TestItems] | None = None, margin: float = MARGIN
+    runs: pandas.DataFrame, items: Mapping[str, TestItems] | None = None, margin: float = MARGIN
 ) -> list[Claim]:
     """Compare each method to the first of its (model, task) pair.
 
@@ -112,7 +111,7 @@ class MissingComparison(NamedTuple):
     sentence: str
 
 
-def without_a_loss(runs: Runs) -> list[MissingComparison]:
+def without_a_loss(runs: pandas.DataFrame) -> list[MissingComparison]:
     """Return the methods with three common seeds but no loss to compare."""
     runs = results_frame(runs)
     best, pairs = at_their_best(runs), runs.groupby("model_task", sort=False)
@@ -134,14 +133,14 @@ def without_a_loss(runs: Runs) -> list[MissingComparison]:
     return missing
 
 
-def pairs_to_first(runs: Runs) -> list[tuple[str, str]]:
+def pairs_to_first(runs: pandas.DataFrame) -> list[tuple[str, str]]:
     """Return each method with the first one, as labels without learning rate."""
     first, *others = results_frame(runs)["family"].unique()
     return [(name, first) for name in others]
 
 
 def claims(
-    runs: Runs,
+    runs: pandas.DataFrame,
     pairs: Mapping[ModelTask, Collection[tuple[str, str]]],
     items: Mapping[str, TestItems],
     model_tasks: int = 1,
@@ -197,7 +196,7 @@ def _neighbours(
 
 
 def losses_of_pair(
-    runs: Runs, pair: Sequence[str], items: Mapping[str, TestItems]
+    runs: pandas.DataFrame, pair: Sequence[str], items: Mapping[str, TestItems]
 ) -> PairedLosses | None:
     """Return the losses of two methods; None without three common seeds or all losses."""
     runs = results_frame(runs)
@@ -218,7 +217,7 @@ def _shared(
     return first[first["seed"].isin(second["seed"])], second[second["seed"].isin(first["seed"])]
 
 
-def measure_of(runs: Runs) -> str:
+def measure_of(runs: pandas.DataFrame) -> str:
     """Return "test_loss" if all runs have one, else "eval_loss"."""
     tested = results_frame(runs)["test_loss"].notna()
     return "test_loss" if len(tested) and tested.all() else "eval_loss"
@@ -246,7 +245,7 @@ class SharedRate(NamedTuple):
 
 
 def shared_rates(
-    runs: Runs,
+    runs: pandas.DataFrame,
     pairs: Sequence[tuple[str, str]],
     items: Mapping[str, TestItems],
     margin: float = MARGIN,

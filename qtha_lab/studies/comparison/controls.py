@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pandas
 
     from qtha_lab.adapters.method import Control
-    from qtha_lab.studies.comparison.tuning import Runs
 
 METHOD = "qtha"
 WHOLE, DIRECT = "", "no tensor networks"
@@ -53,7 +52,7 @@ class PartEffect(NamedTuple):
 
 
 def decompose(
-    runs: Runs, items: Mapping[str, TestItems] | None = None, margin: float = MARGIN
+    runs: pandas.DataFrame, items: Mapping[str, TestItems] | None = None, margin: float = MARGIN
 ) -> list[PartEffect]:
     """Compute the effect of each part of QTHA.
 
@@ -138,7 +137,7 @@ def _essence(method: str, options: Mapping[str, Any]) -> str:
 
 
 def against_controls(
-    runs: Runs, items: Mapping[str, TestItems] | None = None, margin: float = MARGIN
+    runs: pandas.DataFrame, items: Mapping[str, TestItems] | None = None, margin: float = MARGIN
 ) -> list[Claim]:
     """Compare each method to its own controls, as one Bonferroni family."""
     runs = results_frame(runs)
@@ -146,7 +145,7 @@ def against_controls(
     return claims(runs, pairs, items or {}, len(pairs), margin)
 
 
-def control_pairs(runs: Runs) -> dict[ModelTask, list[tuple[str, str]]]:
+def control_pairs(runs: pandas.DataFrame) -> dict[ModelTask, list[tuple[str, str]]]:
     """Return the labels of methods with those of their controls, by (model, task) pair.
 
     Leaves out pairs with the first method, to which every method is compared anyway.

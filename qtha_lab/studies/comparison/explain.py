@@ -39,8 +39,6 @@ from qtha_lab.studies.comparison.row_losses import TestItems, read_items
 if TYPE_CHECKING:
     import pandas
 
-    from qtha_lab.studies.comparison.tuning import Runs
-
 NO_EFFECT = {
     "threads", "report_to", "checkpoint_every", "eval_every", "spectrum_every",
     "generate_rows", "max_new_tokens",
@@ -94,7 +92,7 @@ def explain(runs: Iterable[str | Path | Run]) -> Findings:
     return found
 
 
-def findings_of(runs: Runs, items: Mapping[str, TestItems] | None = None) -> Findings:
+def findings_of(runs: pandas.DataFrame, items: Mapping[str, TestItems] | None = None) -> Findings:
     """Return one sentence per compared pair of methods, and the claims behind them.
 
     Each method is compared to the first one, and to its own control.

@@ -19,8 +19,6 @@ from qtha_lab.studies.comparison.tuning import best_rates, finished_at
 if TYPE_CHECKING:
     import pandas
 
-    from qtha_lab.studies.comparison.tuning import Runs
-
 Choice = TypeVar("Choice", float, str)
 
 
@@ -52,7 +50,7 @@ def at_neighbours(runs: pandas.DataFrame) -> pandas.DataFrame:
     return finished_at(neighbouring_rates, runs.dropna(subset="learning_rate"))
 
 
-def neighbouring_rates(runs: Runs) -> dict[str, float]:
+def neighbouring_rates(runs: pandas.DataFrame) -> dict[str, float]:
     """Return the neighbouring rate of each method that has one, on one (model, task) pair."""
     runs, found = results_frame(runs), {}
     for name, best in best_rates(runs).items():

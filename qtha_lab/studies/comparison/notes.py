@@ -15,13 +15,11 @@ from qtha_lab.studies.comparison.outcomes import outcomes, outlying_sentences
 if TYPE_CHECKING:
     import pandas
 
-    from qtha_lab.studies.comparison.tuning import Runs
-
 SIDE_BY_SIDE = "∥"  # marks seconds measured while other runs trained
 
 
 def notes(
-    runs: Runs,
+    runs: pandas.DataFrame,
     expected: int,
     verdicts: Sequence[str] = (),
     protocol: Mapping[ModelTask, Sequence[str]] | None = None,
@@ -53,7 +51,7 @@ def in_words(runs: pandas.DataFrame) -> list[str]:
     return _stated((sizes, outlying_sentences), runs) + tuning_of(runs)
 
 
-def _finished(runs: Runs) -> pandas.DataFrame:
+def _finished(runs: pandas.DataFrame) -> pandas.DataFrame:
     runs = results_frame(runs)
     return runs[runs["state"].eq("finished")]
 
@@ -65,7 +63,7 @@ def _stated(notes: Iterable[Note], runs: pandas.DataFrame) -> list[str]:
     return [sentence for sentences in lists for sentence in sentences]
 
 
-def tuning_of(runs: Runs, rates_from: str = "") -> list[str]:
+def tuning_of(runs: pandas.DataFrame, rates_from: str = "") -> list[str]:
     """Describe the selection of learning rates, or state that there was none."""
     if sentence := tuning.rates_sentence(runs):
         return [sentence]
@@ -228,7 +226,7 @@ def seeds(runs: pandas.DataFrame) -> str | None:
     )
 
 
-def missing(runs: Runs, expected: int) -> list[str]:
+def missing(runs: pandas.DataFrame, expected: int) -> list[str]:
     """Name the runs without a result, and count the runs to come."""
     runs = results_frame(runs)
     waiting = expected - len(runs)

@@ -20,8 +20,6 @@ from qtha_lab.studies.comparison.tuning import at_their_best
 if TYPE_CHECKING:
     import pandas
 
-    from qtha_lab.studies.comparison.tuning import Runs
-
 LEAST_OF_OUTLIER = 4
 LEVEL = 0.01  # chance to name a seed of a method with normal losses
 OPEN = "open"  # every state before the end of a run
@@ -36,7 +34,7 @@ VERBS = {
 """Verbs of a state, for one run and for several."""
 
 
-def outcomes(runs: Runs) -> list[str]:
+def outcomes(runs: pandas.DataFrame) -> list[str]:
     """State the runs without a result: one sentence per method and state.
 
     A seed has its finished run, or else its last one. A method is named with its learning rate only
@@ -98,7 +96,7 @@ class OutlyingSeed(NamedTuple):
     others: float
 
 
-def outlying_seeds(runs: Runs) -> list[OutlyingSeed]:
+def outlying_seeds(runs: pandas.DataFrame) -> list[OutlyingSeed]:
     """Return the outlying seed of each method on one (model, task) pair that has one.
 
     Source:
@@ -115,7 +113,7 @@ def outlying_seeds(runs: Runs) -> list[OutlyingSeed]:
     return found
 
 
-def outlying_sentences(runs: Runs) -> list[str]:
+def outlying_sentences(runs: pandas.DataFrame) -> list[str]:
     """Name the methods with an outlying seed."""
     return [
         f"{of.name} has an outlying seed: {of.loss:.3f} with seed {of.seed}, {of.others:.3f} in the"

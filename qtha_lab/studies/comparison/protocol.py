@@ -24,7 +24,7 @@ from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison import notes
 
 if TYPE_CHECKING:
-    from qtha_lab.studies.comparison.tuning import Runs
+    import pandas
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ Record = dict[str, Any]
 
 
 def protocol_sentences(
-    comparison: Comparison, contenders: Sequence[Record], runs: Runs
+    comparison: Comparison, contenders: Sequence[Record], runs: pandas.DataFrame
 ) -> dict[ModelTask, list[str]]:
     """Return the sentences on matching and tuning, by (model, task) pair."""
     frame = results_frame(runs)
@@ -47,7 +47,9 @@ def protocol_sentences(
     }
 
 
-def matching(comparison: Comparison, contenders: Sequence[Record], runs: Runs) -> list[str]:
+def matching(
+    comparison: Comparison, contenders: Sequence[Record], runs: pandas.DataFrame
+) -> list[str]:
     """State the matching rule and its result for one (model, task) pair.
 
     Returns no sentence if matching is "as_given".
@@ -66,7 +68,7 @@ def matching(comparison: Comparison, contenders: Sequence[Record], runs: Runs) -
     return [f"{words[comparison.matching]}: {each}."]
 
 
-def matches(rule: str, contenders: Sequence[Record], runs: Runs) -> dict[str, str]:
+def matches(rule: str, contenders: Sequence[Record], runs: pandas.DataFrame) -> dict[str, str]:
     """Return the matched quantity of each method, by label."""
     runs = results_frame(runs)
     names = [record["method"] for record in contenders]
@@ -84,7 +86,9 @@ def matches(rule: str, contenders: Sequence[Record], runs: Runs) -> dict[str, st
     }
 
 
-def tuning(comparison: Comparison, contenders: Sequence[Record], runs: Runs) -> list[str]:
+def tuning(
+    comparison: Comparison, contenders: Sequence[Record], runs: pandas.DataFrame
+) -> list[str]:
     """State the tuning and its best points for one (model, task) pair.
 
     Without tuning, describes the learning rates.

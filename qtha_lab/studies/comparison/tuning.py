@@ -1,7 +1,7 @@
 """Selection of the best learning rate per method, and rounding noise at these rates.
 
 No choice uses the test rows, and no verdict the rounding noise. All functions except
-`at_their_best` take runs of one model and task, as a frame or as rows of a summary.
+`at_their_best` take the frame of runs of one model and task.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from qtha_lab.runs.table.frame import results_frame
 if TYPE_CHECKING:
     import pandas
 
-    Runs = Any  # a frame, or rows; a type checker cannot tell pandas' classes from sequences
 
-
-def rates(runs: Runs) -> dict[str, dict[float, list[float]]]:
+def rates(runs: pandas.DataFrame) -> dict[str, dict[float, list[float]]]:
     """Return evaluation losses by label without learning rate, then by rate, ascending.
 
     A diverged run has infinite loss.
@@ -37,7 +35,7 @@ def rates(runs: Runs) -> dict[str, dict[float, list[float]]]:
     return by_rate
 
 
-def best_rates(runs: Runs) -> dict[str, float]:
+def best_rates(runs: pandas.DataFrame) -> dict[str, float]:
     """Return the learning rate with the lowest mean evaluation loss, per method.
 
     Only learning rates with the most seeds are candidates.
@@ -50,7 +48,7 @@ def best_rates(runs: Runs) -> dict[str, float]:
     return best
 
 
-def at_their_best(runs: Runs) -> pandas.DataFrame:
+def at_their_best(runs: pandas.DataFrame) -> pandas.DataFrame:
     """Return finished runs at their method's best learning rate, per model and task."""
     return finished_at(best_rates, results_frame(runs))
 
@@ -67,7 +65,7 @@ def finished_at(
     return finished.loc[finished.index[is_chosen]]
 
 
-def rates_sentence(runs: Runs) -> str | None:
+def rates_sentence(runs: pandas.DataFrame) -> str | None:
     """State the selected learning rates, the number tried, and selections at a range end.
 
     Returns None if each method ran at one rate.
@@ -99,11 +97,11 @@ def at_best_rates(
     experiments: Sequence[Experiment], runs: Mapping[int, Mapping[str, Any]]
 ) -> list[Experiment]:
     """Return the experiments to repeat: finished runs at the best learning rates."""
-    best = {*at_their_best([*runs.values()])["run_id"]}
+    best = {*at_their_best(results_frame(runs.values()))["run_id"]}
     return [experiments[place] for place in sorted(runs) if runs[place]["run_id"] in best]
 
 
-def repeats_of(repeats: Runs, runs: Runs) -> dict[str, pandas.DataFrame]:
+def repeats_of(repeats: pandas.DataFrame, runs: pandas.DataFrame) -> dict[str, pandas.DataFrame]:
     """Return the usable 1-ulp perturbation runs of each method.
 
     The keys are `name_in` of the method label without learning rate. A method needs at least five
