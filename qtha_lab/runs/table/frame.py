@@ -70,10 +70,10 @@ def without_nan(table: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def results_frame(rows: pandas.DataFrame | Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
-    """Return the runs of a summary as a frame, one per row; a frame stays as it is.
+    """Return the runs of a summary as a frame with one row per run.
 
-    Adds the pair `model_task` and `family`, the label without learning rate. A missing value is
-    None. A row without a state is of a finished run.
+    A frame stays as it is. Adds the pair `model_task` and `family`, the label without learning
+    rate. A missing value is None. A row without a state is of a finished run.
     """
     import pandas
 
@@ -258,9 +258,9 @@ def seeds_grouped(table: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def over_seeds(runs: pandas.DataFrame, group: pandas.Series) -> pandas.DataFrame:
-    """Return the mean of each measure per group, and of learnt ones also `…_min` and `…_max`.
+    """Return the mean of each measure per group, with the ends of learnt measures.
 
-    A measure with equal values has that value.
+    The ends are `…_min` and `…_max`. A measure with equal values has that value.
     """
     values = runs[[*MEASURES]]
     numbers = values.astype(float).groupby(group, sort=False)

@@ -199,7 +199,7 @@ def _neighbours(
 def losses_of_pair(
     runs: Runs, pair: Sequence[str], items: Mapping[str, TestItems]
 ) -> PairedLosses | None:
-    """Return the losses of two methods; None if any is missing, or for under three common seeds."""
+    """Return the losses of two methods; None without three common seeds or all losses."""
     runs = results_frame(runs)
     first, second = _shared(runs, pair)
     if len(first) < LEAST_SEEDS:

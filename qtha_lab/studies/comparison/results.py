@@ -39,7 +39,7 @@ def results(compared: Compared) -> Figure | None:
 def method_names(compared: Compared) -> Figure | None:
     """Draw the table of the short names with their full labels."""
     first = compared.drawn.drop_duplicates("name")
-    if first["name"].equals(first["label"]):
+    if first["name"].eq(first["label"]).all():
         return None
     names = first["name"].map(shown)
     rows = [*zip(names, first["label"], first["trainable_parameters"], strict=True)]
