@@ -97,12 +97,12 @@ def findings_of(runs: pandas.DataFrame, items: Mapping[str, TestItems] | None = 
 
     Each method is compared to the first one, and to its own control.
     """
-    runs = results_frame(runs)
-    to_first, of_controls = against_the_first(runs, items), control_pairs(runs)
-    every = [*to_first, *against_controls(runs, items)]
+    table = results_frame(runs)
+    to_first, of_controls = against_the_first(table, items), control_pairs(table)
+    every = [*to_first, *against_controls(table, items)]
     claimed = {(claim.model_task, claim.first, claim.second): claim for claim in every}
     found = Findings([], to_first, [])
-    best, pairs = tuning.at_their_best(runs), runs.groupby("model_task", sort=False)
+    best, pairs = tuning.at_their_best(table), table.groupby("model_task", sort=False)
     for model_task, in_model_task in pairs:
         place = name_in("", model_task, len(pairs))
         for pair in [*pairs_to_first(in_model_task), *of_controls[model_task]]:

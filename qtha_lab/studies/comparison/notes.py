@@ -34,15 +34,15 @@ def notes(
         >>> notes([run], expected=2)[0]
         '1 of 2 runs have not ended yet.'
     """
-    runs = results_frame(runs)
+    table = results_frame(runs)
     by_pair = {
         pair: [
             *_stated(NOTES, of),
             *(tuning_of(of) if protocol is None else protocol.get(pair, [])),
         ]
-        for pair, of in runs.groupby("model_task", sort=False)
+        for pair, of in table.groupby("model_task", sort=False)
     }
-    sentences = [*missing(runs, expected), *over_model_tasks(by_pair), seeds(runs), *verdicts]
+    sentences = [*missing(table, expected), *over_model_tasks(by_pair), seeds(table), *verdicts]
     return [sentence for sentence in sentences if sentence]
 
 
