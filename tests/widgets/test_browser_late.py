@@ -87,9 +87,11 @@ def test_a_model_that_comes_to_a_busy_page_is_found(jupyter, tmp_path):
 # What a run that goes on does while the page has no connection.
 LATER = f"""
 import asyncio
+from pathlib import Path
 
 async def later():
-    await asyncio.sleep(5)
+    while not Path("cut").exists():
+        await asyncio.sleep(0.1)
 {textwrap.indent(MORE.strip(), "    ")}
 
 task = asyncio.create_task(later())
@@ -131,6 +133,7 @@ def test_a_connection_cut_for_a_while_comes_back_with_what_changed_meanwhile(jup
         lab.run_cell("create_task")
         lab.wait_idle()
         cable.cut()
+        (tmp_path / "cut").touch()
         page.wait_for_timeout(15_000)
         assert page.evaluate(POINTS) == 1
         cable.whole = True

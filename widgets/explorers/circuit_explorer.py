@@ -217,7 +217,9 @@ class CircuitModel(ExplorerModel):
     def _bare(self) -> CircuitAtAngles:
         known = (self.ansatz, self.n_qubits, self.n_layers, self.reupload, self.seed)
         if self.bare is None or known != self.bare.drawn_from:
-            self.bare = CircuitAtAngles(*known[:4], seed=self.seed)
+            self.bare = CircuitAtAngles(
+                self.ansatz, self.n_qubits, self.n_layers, self.reupload, seed=self.seed
+            )
         return self.bare
 
     def _set_angles(self, with_angle: CircuitAtAngles) -> None:
