@@ -283,14 +283,6 @@ def test_any_circuit_acts_the_same_after_qasm(circuit):
     assert_same_up_to_phase(_read(to_qasm(circuit), circuit.n_qubits, **values), expected)
 
 
-def test_qasm_comes_back_as_a_circuit_through_pennylane():
-    circuit = ansatze.build("qtha", 3, 2)
-    inputs, params = np.ones(3), np.linspace(0, 2, circuit.n_params)
-    text = to_qasm(circuit, inputs, params).replace('include "stdgates.inc";', "")
-    result = Circuit.from_pennylane(qml.from_qasm3(text), wires=[f"q[{i}]" for i in range(3)])
-    assert [(g.name, g.wires) for g in result.gates] == [(g.name, g.wires) for g in circuit.gates]
-
-
 def test_what_is_not_given_is_an_input_of_the_program():
     circuit = ansatze.build("qtha", 2, 1)
     lines = to_qasm(circuit, params=[0.25] * 8).splitlines()
