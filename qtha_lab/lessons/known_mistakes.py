@@ -55,12 +55,9 @@ def changed_reason(exercise: Exercise, answer: Any) -> str | None:
         return None
     names: dict[str, Any] = {}
     exec(exercise.setup, names)
-    helpers = {n: Helper(f) for n, f in names.items() if isinstance(f, types.FunctionType)}
-    names |= helpers
+    names |= {n: _bounded(f) for n, f in names.items() if isinstance(f, types.FunctionType)}
     exec(exercise.solution, names)
-    _results(grader, names[exercise.answer])
-    for helper in helpers.values():
-        helper.close()
+    _results(grader, names[exercise.answer])  # first calls with right arguments
     end = time.process_time() + ALL_SECONDS
     for code, sentence in changed_solutions(exercise.solution):
         if time.process_time() > end:
@@ -79,40 +76,21 @@ def changed_reason(exercise: Exercise, answer: Any) -> str | None:
     return None
 
 
-class Helper:
-    """Function of a set-up, computed once for equal arguments.
+def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that refuses arrays of more than twice the length of its first call's.
 
-    After `close`, an array of more than twice the earlier length raises an error. Exchanged
-    arguments could otherwise ask for a circuit of 24 qubits.
+    Exchanged arguments could otherwise ask for a circuit of 24 qubits.
     """
+    longest: list[int] = []
 
-    def __init__(self, function: Callable[..., Any]):
-        self.function, self.results = function, {}
-        self.longest: dict[int, int] = {}
-        self.is_closed = False
+    def call(*arguments: Any) -> Any:
+        lengths = [max(getattr(argument, "shape", ()), default=0) for argument in arguments]
+        longest.extend(lengths[len(longest) :])
+        if any(length > 2 * most for length, most in zip(lengths, longest, strict=False)):
+            raise ValueError(f"an argument is too long, got lengths {lengths}")
+        return function(*arguments)
 
-    def __call__(self, *arguments: Any) -> Any:
-        key = _key(arguments)
-        if key not in self.results:
-            for place, argument in enumerate(arguments):
-                length = max(getattr(argument, "shape", ()), default=0)
-                if self.is_closed and length > 2 * self.longest.get(place, 0):
-                    raise ValueError(f"an argument of length {length} is too long")
-                self.longest[place] = max(length, self.longest.get(place, 0))
-            self.results[key] = self.function(*arguments)
-        return self.results[key]
-
-    def close(self) -> None:
-        """Refuse longer arguments from now on."""
-        self.is_closed = True
-
-
-def _key(value: Any) -> Any:
-    """Return a hashable key of arguments, equal for equal arrays."""
-    if isinstance(value, (list, tuple)):
-        return tuple(map(_key, value))
-    plain = value.detach().cpu().numpy() if hasattr(value, "detach") else value
-    return (plain.shape, plain.tobytes()) if isinstance(plain, np.ndarray) else plain
+    return call
 
 
 def _first(

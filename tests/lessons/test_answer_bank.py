@@ -1,24 +1,22 @@
 """Grading of a bank of answers that is kept apart from the exercises' files."""
 
-import functools
 import re
-import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-from qtha_lab.lessons import check, exercises
-
-ANSWERS = tomllib.loads(Path(__file__).with_name("answers.toml").read_text(encoding="utf-8"))
-FUNCTIONS = tomllib.loads(
-    Path(__file__).with_name("function_answers.toml").read_text(encoding="utf-8")
+from support.answer_bank import (
+    BY_TITLE,
+    FUNCTION_ANSWERS,
+    FUNCTIONS,
+    HELD_OUT,
+    OWN_METHOD,
+    RIGHT,
+    WRONG,
+    verdict_of,
+    verdict_on,
 )
-RIGHT = {title: answers.get("right", []) for title, answers in ANSWERS.items()}
-WRONG = {title: answers.get("wrong", []) for title, answers in ANSWERS.items()}
-BY_TITLE = {exercise.title: exercise for exercise in exercises()}
+
 LEAST_WITH_REASON = 0.6
-OWN_METHOD = "A method of your own"  # graded by a process of its own: seconds for each answer
 
 
 def cases(bank):
@@ -32,15 +30,6 @@ def cases(bank):
         for title, entries in bank.items()
         for number, entry in enumerate(entries)
     ]
-
-
-def verdict_on(title, *code):
-    exercise = BY_TITLE[title]
-    if len(code) == 2:
-        change, to = (part.strip("\n") for part in code)
-        assert change in exercise.solution
-        code = [exercise.solution.replace(change, to)]
-    return check(exercise.number, exercise.answer_of(*code))
 
 
 @pytest.mark.parametrize(("title", "code"), cases(RIGHT))
@@ -75,18 +64,6 @@ def test_three_in_five_wrong_answers_get_a_reason():
 def test_the_bank_is_large_enough_to_judge_by():
     assert sum(map(len, WRONG.values())) >= 100
     assert sum(map(len, RIGHT.values())) >= 40
-
-
-FUNCTION_ANSWERS = [
-    (title, number) for title, entries in FUNCTIONS.items() for number in range(len(entries))
-]
-HELD_OUT = [(title, number) for title, number in FUNCTION_ANSWERS if number % 3 == 2]
-
-
-@functools.cache
-def verdict_of(title, number):
-    change, to, *_ = FUNCTIONS[title][number]
-    return verdict_on(title, change, to)
 
 
 @pytest.mark.slow
