@@ -7,6 +7,7 @@ from support.refusals import refused
 from qtha_lab.adapters import QthaConfig, get_method, method_names, scale_of
 from qtha_lab.experiment import Comparison, MethodChoice, Sweep
 from qtha_lab.experiment.method_list import ALPHAS
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison.notes import scales
 
 
@@ -89,7 +90,10 @@ def test_a_budget_keeps_the_scale_whatever_r_it_finds():
 
 def test_the_report_says_whether_scales_are_equal():
     entries = [{"label": "lora", "scale": 2.0}, {"label": "qtha", "scale": 2.0}, {"label": "ia3"}]
-    assert scales(entries) == "All methods with a scale have the same: s = alpha / r = 2."
+    assert (
+        scales(results_frame(entries))
+        == "All methods with a scale have the same: s = alpha / r = 2."
+    )
     entries[0]["scale"] = 8.0
-    assert scales(entries).endswith("lora 8, qtha 2.")
-    assert scales(entries[:1]) is None
+    assert scales(results_frame(entries)).endswith("lora 8, qtha 2.")
+    assert scales(results_frame(entries[:1])) is None

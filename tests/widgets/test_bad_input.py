@@ -9,6 +9,7 @@ from support.workbench_kernel import in_a_kernel, settled
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.memory import check_memory
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison.notes import side_by_side
 from widgets.workbench.banner import in_page_terms
 
@@ -124,7 +125,7 @@ def unmet():
         "The cache folder x must be writable. Set QTHA_LAB_CACHE to another folder.",
         "The circuit cache x cannot be opened. Set QTHA_LAB_CACHE to another folder, or "
         "cache=false.",
-        side_by_side([{"label": "lora", "method": "lora", "side_by_side": True}]),
+        side_by_side(results_frame([{"label": "lora", "method": "lora", "side_by_side": True}])),
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from qtha_lab.cli.output import duration
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery.theme import method_of
+from qtha_lab.runs.table.frame import results_frame
 from qtha_lab.studies.comparison import notes
 
 from ..kit import boxes
@@ -66,7 +67,7 @@ class Overview:
         self.progress.value = boxes.lines([rest] if rest else [])
         rows = [_row(n, known, previews.get(n)) for n, known in sizes.items()]
         self.table.value = _table(rows)
-        self.notes.value = boxes.lines(notes.sizes(entries))
+        self.notes.value = boxes.lines(notes.sizes(results_frame(entries)))
         warnings = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
         self.warnings.value = boxes.lines(warnings)
         boxes.show(self.warnings, bool(warnings))
