@@ -331,11 +331,6 @@ class Comparison(MethodsAndSeeds, init=False):
             for experiment in first.values()
         ]
 
-    @property
-    def is_tuned(self) -> bool:
-        """True if any setting of the methods is chosen among several values."""
-        return self.tuning is not None or bool(self.learning_rates)
-
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse invalid experiments (see `Experiment.check`) and tuning trials that cannot run."""
         for experiment in self.typical().values():

@@ -51,9 +51,9 @@ def _example() -> dict:
     }
 
 
-def by_block(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, dict[str, float | None]]]:
-    """Return the measurements of a run's first and last record, averaged per block."""
-    records = list(over_steps(events).values())
+def by_block(history: Mapping[int, Blocks]) -> dict[str, Blocks]:
+    """Return the first and the last record of `over_steps`."""
+    records = list(history.values())
     times = {"start": records[:1], "end": records[1:][-1:]}
     return {name: blocks for name, of_name in times.items() for blocks in of_name}
 

@@ -136,14 +136,12 @@ def front(points: Sequence[Point], lower_is_better: bool = True) -> list[Point]:
         >>> [point["label"] for point in front(points)]
         ['b', 'a']
     """
-    sign = 1 if lower_is_better else -1
-
-    def beats(point: Point, other: Point) -> bool:
-        a, b = (point["cost"], sign * point["quality"]), (other["cost"], sign * other["quality"])
-        return a[0] <= b[0] and a[1] <= b[1] and a != b
-
-    unbeaten = [p for p in points if not any(beats(other, p) for other in points)]
-    return sorted(unbeaten, key=lambda p: p["cost"])
+    sign, best = 1 if lower_is_better else -1, []
+    values = [(point["cost"], sign * point["quality"], place) for place, point in enumerate(points)]
+    for cost, quality, place in sorted(values):
+        if not best or quality < best[-1][1] or (cost, quality) == best[-1][:2]:
+            best.append((cost, quality, place))
+    return [points[place] for *_, place in best]
 
 
 def _draw(

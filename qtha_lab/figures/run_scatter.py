@@ -17,6 +17,7 @@ from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.panels import log_axis, panels, with_front
 from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.table import Table, value_text
+from qtha_lab.figures.pareto import Point, front
 
 PALE = 0.15
 
@@ -110,16 +111,13 @@ def unbeaten(runs: Sequence[RunPoint], x: str, y: str) -> list[RunPoint]:
     """Return the runs that no other run dominates in both measurements, by rising x."""
     if x == y or not {x, y} <= MEASURES.keys():
         return []
-    signs = [1 if MEASURES[name].better == "lower" else -1 for name in (x, y)]
-
-    def costs(run: RunPoint) -> tuple[float, float]:
-        return signs[0] * run["values"][x], signs[1] * run["values"][y]
-
-    front: list[RunPoint] = []
-    for run in sorted(runs, key=costs):
-        if not front or costs(run)[1] < costs(front[-1])[1] or costs(run) == costs(front[-1]):
-            front.append(run)
-    return sorted(front, key=lambda run: run["values"][x])
+    sign = 1 if MEASURES[x].better == "lower" else -1
+    points: list[Point] = [
+        {"label": str(n), "cost": sign * run["values"][x], "quality": run["values"][y]}
+        for n, run in enumerate(runs)
+    ]
+    best = [runs[int(p["label"])] for p in front(points, MEASURES[y].better == "lower")]
+    return sorted(best, key=lambda run: run["values"][x])
 
 
 def _draw(

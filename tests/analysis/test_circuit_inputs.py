@@ -88,11 +88,11 @@ def test_a_record_is_an_event_and_a_figure_by_block():
         for step, power in ((0, 0.4), (100, 0.8))
     ]  # fmt: skip
     assert all(map(is_event, events))
-    facts = by_block(events)
+    facts = by_block(over_steps(events))
     assert facts["start"][0]["branch_power"] == pytest.approx(0.3)
     assert facts["end"][0]["branch_power"] == pytest.approx(0.5)
     assert "qtha 0.5 to 0.5" in circuit_inputs({"qtha": facts}).alt
-    assert by_block([]) == {}
+    assert by_block(over_steps([])) == {}
 
 
 def test_over_training_there_is_a_line_for_every_block_and_a_word_for_what_has_none():

@@ -7,7 +7,6 @@ Runs selected by a brush in one view are highlighted in the others. Ties
 import asyncio
 import functools
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -76,8 +75,11 @@ class ViewsModel(ExplorerModel):
         self._find(self.runs)
 
     def _find(self, keys: Iterable[str]) -> None:
+        places = {key: paths.runs_dir() / key for key in keys}
         self.found_runs = {
-            key: self.found_runs.get(key) or _find(key) for key in keys if _is_there(key)
+            key: self.found_runs.get(key) or Run(place)
+            for key, place in places.items()
+            if RunDir(place).exists
         }
         self.stamps = {key: stamp(run.path) for key, run in self.found_runs.items()}
         self.readable = {r.id: r for r in self.found_runs.values() if not r.unreadable}
@@ -260,15 +262,3 @@ class Views(Explorer, ViewsModel):
             if ended:
                 return
             await asyncio.sleep(TICK_SECONDS)
-
-
-def _path(key: str) -> Path:
-    return paths.runs_dir() / key
-
-
-def _is_there(key: str) -> bool:
-    return RunDir(_path(key)).exists
-
-
-def _find(key: str) -> Run:
-    return Run(_path(key))

@@ -55,11 +55,7 @@ def with_names(text: str, names: Mapping[str, str]) -> str:
 def results(compared: Compared, names: Mapping[str, str]) -> list[dict[str, str]]:
     """Return one row of text per method of one (model, task) pair, by column name.
 
-    A method without a finished run has a row without results.
-
-    Args:
-        compared: Contents of the comparison, restricted to the pair.
-        names: Names of the methods by label; a label without a name stands in full.
+    A method without a finished run has a row without results, a label without a name is in full.
     """
     import pandas
 

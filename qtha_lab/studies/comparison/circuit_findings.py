@@ -29,11 +29,8 @@ def why(compared: Compared) -> Finding:
     """Draw circuit inputs and outputs of one run per method, with their affine parts."""
     if not compared.runs:
         return Finding(["The directories of the runs are not here to be read."])
-    facts = {}
-    here = compared.drawn[compared.drawn["run_id"].isin([*compared.runs])]
-    for row in here.drop_duplicates("name").to_dict("records"):
-        if blocks := by_block(compared.events_of(row)):
-            facts[row["name"]] = blocks
+    recorded = compared.first_recorded(over_steps)
+    facts = {name: by_block(of.value) for name, of in recorded.items()}
     if not facts:
         sentence = (
             "No run recorded what a circuit is fed: none of these methods has one, or they ran"
@@ -135,21 +132,17 @@ def _has_circuit(experiment: Experiment | Reproduced) -> bool:
 def circuit_numbers(compared: Compared) -> Finding:
     """Draw recorded circuit inputs and outputs, at first and last step and over training."""
     with_circuit = {name for name, of in _experiments(compared).items() if _has_circuit(of)}
-    inputs, histories, seeds = {}, {}, {}
-    for row in compared.drawn.sort_values("seed", kind="stable").to_dict("records"):
-        name = row["name"]
-        if name in with_circuit and name not in histories:
-            events = compared.events_of(row)
-            if history := over_steps(events):
-                inputs[name], histories[name] = by_block(events), history
-                seeds[name] = compared.seed_of(row)
-    if not histories:
+    recorded = compared.first_recorded(over_steps)
+    recorded = {name: of for name, of in recorded.items() if name in with_circuit}
+    if not recorded:
         return Finding()
-    figures = [circuit_inputs(inputs)]
+    histories = {name: of.value for name, of in recorded.items()}
+    figures = [circuit_inputs({name: by_block(history) for name, history in histories.items()})]
     # more than first and last step
     if histories := {name: history for name, history in histories.items() if len(history) > 2}:
         figures.append(circuit_history(histories))
-    return Finding(figures=[noted(figure, drawn_seeds(seeds)) for figure in figures])
+    note = drawn_seeds({name: of.seed for name, of in recorded.items()})
+    return Finding(figures=[noted(figure, note) for figure in figures])
 
 
 def circuits(compared: Compared) -> Figure:

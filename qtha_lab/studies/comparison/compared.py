@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
@@ -27,7 +27,7 @@ from qtha_lab.runs.table.varied import filled, short_labels
 from qtha_lab.studies.comparison.claims import against_the_first, measure_of
 from qtha_lab.studies.comparison.found_runs import described, names_in, renamed, shared_names
 from qtha_lab.studies.comparison.pivot_table import PivotTable
-from qtha_lab.studies.comparison.protocol import protocol_sentences
+from qtha_lab.studies.comparison.protocol import protocol_sentences, tuning
 from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.studies.comparison.tuning import at_their_best, rates
 
@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 
 Events = Callable[[Run], list[dict[str, Any]]]
 NAMES = ("short", "full")
+
+
+class Recorded(NamedTuple):
+    """Value of a method's events, with the drawn seed and the number of seeds."""
+
+    value: Any
+    seed: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -49,8 +56,8 @@ class Compared:
         comparison: Description of the comparison; the default for runs of any launch.
         yaml: Text of the file that repeats the comparison.
         places: Short names of models and tasks with an absolute path, by path.
-        chosen: pandas.DataFrame of any launch; None reads those of the summary from the folder.
-        shown: pandas.DataFrame in figures; None is those at the best learning rate.
+        chosen: Runs of any launch; None reads those of the summary from the folder.
+        shown: Runs in figures; None is those at the best learning rate.
         events: Function that reads the valid events of a run.
         bars: Bars of mean losses: intervals of the means or of the paired differences, or ranges.
     """
@@ -145,6 +152,11 @@ class Compared:
         return [sentence for of_model_task in rules.values() for sentence in of_model_task]
 
     @cached_property
+    def tuned(self) -> list[str]:
+        """Sentences on the tuning, for a comparison of one (model, task) pair."""
+        return tuning(self.comparison, self.summary.get("contenders") or [], self.frame)
+
+    @cached_property
     def best(self) -> pandas.DataFrame:
         """Finished runs at the best learning rate of their method, in order."""
         return at_their_best(self.frame)
@@ -237,9 +249,16 @@ class Compared:
     def _read(self) -> dict[str, list[dict[str, Any]]]:
         return {}  # events of this comparison's runs, which several findings read
 
-    def seed_of(self, row: Mapping[str, Any]) -> tuple[int, int]:
-        """Return the seed of a drawn run, and the number of its method's seeds."""
-        return row["seed"], self.drawn["seed"][self.drawn["name"].eq(row["name"])].nunique()
+    def first_recorded(self, read: Callable[[list[dict[str, Any]]], Any]) -> dict[str, Recorded]:
+        """Read the events of each drawn method's lowest seed whose events have a value."""
+        found = {}
+        for name, runs in self.by_name().items():
+            count = runs["seed"].nunique()
+            for row in runs.sort_values("seed", kind="stable").to_dict("records"):
+                is_here = row.get("run_id") in self.runs
+                if name not in found and is_here and (value := read(self.events_of(row))):
+                    found[name] = Recorded(value, (row["seed"], count))
+        return found
 
     def by_name(self) -> dict[str, pandas.DataFrame]:
         """Group the drawn runs by the name of their method in figures."""

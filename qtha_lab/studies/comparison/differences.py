@@ -22,6 +22,10 @@ from qtha_lab.studies.comparison.finding import Finding
 from qtha_lab.studies.comparison.paired import LEAST_SEEDS
 from qtha_lab.studies.comparison.row_losses import read_items
 
+FEW = (
+    f"No claim is made: an interval needs {LEAST_SEEDS} seeds that two methods have finished at"
+    " their best rates."
+)
 POOLED = ("first", "second", "pairs", "mean", "low", "high", "spread", "heterogeneity", "verdict")
 
 
@@ -34,24 +38,16 @@ def in_words(compared: Compared) -> Finding:
 
 def verdicts(compared: Compared) -> Finding:
     """State the claims, with each method's results at its best rate or pooled over pairs."""
-    if len(compared.model_tasks) < 2:
-        sentences = missing(compared) + stated(compared)
-        return Finding(sentences, tables=results_tables(compared))
-    sentences = compared.pivot_table.counts() if compared.pivot_table else []
-    sentences += [pooled["sentence"] for pooled in compared.summary.get("pooled", ())]
-    claimed = _claimed(compared)
-    no_claim = f"No claim is made: an interval needs {LEAST_SEEDS} seeds of two methods."
-    return Finding([*missing(compared), *sentences, *(claimed or [no_claim])])
+    counts = compared.pivot_table.counts() if compared.pivot_table else []
+    pooled = [pooled["sentence"] for pooled in compared.summary.get("pooled", ())]
+    tables = results_tables(compared) if len(compared.model_tasks) < 2 else {}
+    return Finding([*missing(compared), *counts, *pooled, *stated(compared)], tables=tables)
 
 
 def stated(compared: Compared) -> list[str]:
     """Return the verdicts and missing comparisons, or the reason for none."""
-    return _claimed(compared) or [_no_claim_reason(compared)]
-
-
-def _claimed(compared: Compared) -> list[str]:
-    lacking = [missing.sentence for missing in without_a_loss(compared.frame)]
-    return [claim["sentence"] for claim in [*compared.claims, *compared.controls]] + lacking
+    claimed = [claim["sentence"] for claim in [*compared.claims, *compared.controls]]
+    return claimed + [of.sentence for of in without_a_loss(compared.frame)] or [FEW]
 
 
 def missing(compared: Compared) -> list[str]:
@@ -79,20 +75,6 @@ def results_tables(compared: Compared) -> dict[str, Table]:
         )
         for caption, (columns, *rows) in zip(captions, parts, strict=False)
     }
-
-
-def _no_claim_reason(compared: Compared) -> str:
-    if not compared.families:
-        return "No claim is made: no run has ended."
-    if len(compared.families) < 2:
-        return "No claim is made: there is one method."
-    shared = [{*of["seed"]} for _, of in compared.drawn.groupby("family", sort=False)]
-    most = max((len(shared[0] & seeds) for seeds in shared[1:]), default=0)
-    return (
-        f"No claim is made: an interval needs {LEAST_SEEDS} seeds that two methods have"
-        f" finished at their best rates, and here there {'is' if most == 1 else 'are'}"
-        f" {most or 'none'}."
-    )
 
 
 def across(compared: Compared) -> Finding:
@@ -126,7 +108,7 @@ def differences(compared: Compared) -> Finding:
     """Draw the forest of paired differences to the first method."""
     claims = compared.claims
     if not claims:
-        return Finding(["No interval is drawn, since no claim is made (see the verdicts)."])
+        return Finding([FEW])
     known = {claim["first"] for claim in claims}
     known |= {missing.first for missing in without_a_loss(compared.frame)}
     without = [name for name in compared.families[1:] if name not in known]

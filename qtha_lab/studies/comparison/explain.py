@@ -78,27 +78,18 @@ def explain(runs: Iterable[str | Path | Run]) -> Findings:
         ...     print(sentence)
         lora is lower than qtha by 0.038 nat in test loss; one seed: inconclusive.
     """
-    sources = list(runs)
-    views = [source for source in sources if isinstance(source, Run)]
-    views += find_runs([source for source in sources if not isinstance(source, Run)])
-    readable = in_launch_order(run for run in views if not run.unreadable)
+    readable = in_launch_order(run for run in find_runs(runs) if not run.unreadable)
     if not readable:
         raise Refusal("No run to explain is readable.")
     groups = _by_protocol(readable)
-    parts = [_explain_group(group) for group in groups.values()]
-    prefixes = [f"{name}: " if len(groups) > 1 else "" for name in groups]
-    sentences = _unequal(groups) + [
-        prefix + sentence
-        for prefix, part in zip(prefixes, parts, strict=True)
-        for sentence in part.sentences
-    ]
-    verdicts = {pair: verdict for part in parts for pair, verdict in part.verdicts.items()}
-    return Findings(
-        sentences,
-        [claim for part in parts for claim in part.claims],
-        [*_equal_training(groups), *(step for part in parts for step in part.next_steps)],
-        verdicts,
-    )
+    found = Findings(_unequal(groups), [], _equal_training(groups))
+    for name, group in groups.items():
+        part, place = _explain_group(group), f"{name}: " if len(groups) > 1 else ""
+        found.sentences.extend(place + sentence for sentence in part.sentences)
+        found.claims.extend(part.claims)
+        found.next_steps.extend(part.next_steps)
+        found.verdicts.update(part.verdicts)
+    return found
 
 
 def findings_of(runs: pandas.DataFrame, items: Mapping[str, TestItems] | None = None) -> Findings:
@@ -106,12 +97,12 @@ def findings_of(runs: pandas.DataFrame, items: Mapping[str, TestItems] | None = 
 
     Each method is compared to the first one, and to its own control.
     """
-    runs = results_frame(runs)
-    to_first, of_controls = against_the_first(runs, items), control_pairs(runs)
-    every = [*to_first, *against_controls(runs, items)]
+    table = results_frame(runs)
+    to_first, of_controls = against_the_first(table, items), control_pairs(table)
+    every = [*to_first, *against_controls(table, items)]
     claimed = {(claim.model_task, claim.first, claim.second): claim for claim in every}
     found = Findings([], to_first, [])
-    best, pairs = tuning.at_their_best(runs), runs.groupby("model_task", sort=False)
+    best, pairs = tuning.at_their_best(table), table.groupby("model_task", sort=False)
     for model_task, in_model_task in pairs:
         place = name_in("", model_task, len(pairs))
         for pair in [*pairs_to_first(in_model_task), *of_controls[model_task]]:
@@ -126,31 +117,20 @@ def findings_of(runs: pandas.DataFrame, items: Mapping[str, TestItems] | None = 
 
 
 def change(before: Findings, after: Findings, label: str) -> str:
-    """State the verdicts that a next step changed and added.
-
-    Args:
-        before: Findings on the runs before the step.
-        after: Findings on the same runs and those of the step.
-        label: Label of the step.
-    """
-    words = [
-        f"{first} against {second}{place}: {_change(before.verdicts.get(pair), verdict)}"
-        for pair, verdict in after.verdicts.items()
-        for first, second, place in [pair]
-    ]
-    return f"After “{label}”: {'; '.join(words) or 'nothing is compared'}."
-
-
-def _change(before: str | None, after: str) -> str:
-    """Write the change of one verdict.
+    """State the verdicts that a next step with this label changed and added.
 
     Example:
-        >>> _change(None, "shown"), _change("inconclusive", "shown"), _change("shown", "shown")
-        ('shown (new)', 'shown (inconclusive before)', 'shown (as before)')
+        >>> pair = ("qtha", "lora", "")
+        >>> before, after = (Findings([], [], [], {pair: v}) for v in ("inconclusive", "shown"))
+        >>> change(before, after, "3 more seeds")
+        'After “3 more seeds”: qtha against lora: shown (inconclusive before).'
     """
-    if before is None:
-        return f"{after} (new)"
-    return f"{after} (as before)" if before == after else f"{after} ({before} before)"
+    words = []
+    for (first, second, place), verdict in after.verdicts.items():
+        earlier = before.verdicts.get((first, second, place))
+        since = "new" if earlier is None else f"{'as' if earlier == verdict else earlier} before"
+        words.append(f"{first} against {second}{place}: {verdict} ({since})")
+    return f"After “{label}”: {'; '.join(words) or 'nothing is compared'}."
 
 
 def _by_protocol(runs: Sequence[Run]) -> dict[str, list[Run]]:

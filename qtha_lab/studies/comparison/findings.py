@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -114,16 +115,24 @@ def reported(compared: Compared) -> list[Finding]:
     """Return the findings of a report, with one part per model and task."""
     pairs = compared.model_tasks
     if len(pairs) < 2:
-        return [each.of(compared) for each in FINDINGS if {*each.on.split()} & {"top", "report"}]
-    *top, last = (each.of(compared) for each in FINDINGS if each.on in ("top", "across"))
+        return [_of(each, compared) for each in FINDINGS if {*each.on.split()} & {"top", "report"}]
+    *top, last = (_of(each, compared) for each in FINDINGS if each.on in ("top", "across"))
     return [*top, *(_of_pair(compared, number) for number in range(1, len(pairs) + 1)), last]
+
+
+def _of(entry: Entry, compared: Compared) -> Finding:
+    """Return a finding, or the reason why it does not apply."""
+    try:
+        return entry.of(compared)
+    except Refusal as refused:
+        return Finding([str(refused)], name=entry.name, title=entry.title)
 
 
 def _of_pair(whole: Compared, number: int) -> Finding:
     """Return the findings on one model and task of several, as parts of one."""
     pair, name = whole.model_tasks[number - 1], f"cell-{number}"
     compared = whole.of_model_task(pair)
-    parts = [each.of(compared) for each in FINDINGS if "report" in each.on]
+    parts = [_of(each, compared) for each in FINDINGS if "report" in each.on]
     parts = [replace(part, name=f"{name}-{part.name}") for part in parts]
     sentences = [*differences.stated(compared), *compared.protocol]
     tables = differences.results_tables(compared)
@@ -136,7 +145,7 @@ def findings(runs: Sequence[Run], names: str = "short") -> Iterator[Finding]:
     Methods with several learning rates are drawn at their best one, selected on evaluation rows.
 
     Args:
-        runs: pandas.DataFrame of any launches.
+        runs: Runs of any launches.
         names: "short" shortens each method label to its distinctive options; "full" shows all
             options.
     """
@@ -184,13 +193,8 @@ def _named(figure: Figure, pair: ModelTask, pairs: int) -> Figure:
     """Name a figure, with its model and task among several, for a file."""
     name = f"{figure.name}_{pair}" if pairs > 1 else figure.name
     title = name_in(figure.title or figure.name, pair, pairs) if pairs > 1 else figure.title
-    return replace(figure, name=_file_name(name), title=title)
-
-
-def _file_name(name: str) -> str:
-    """Return a name of letters, digits, dots, dashes and single underscores."""
-    slug = "".join(c if c.isalnum() or c in ".-" else "_" for c in name)
-    return "_".join(filter(None, slug.split("_")))
+    file_name = re.sub(r"(_|[^\w.-])+", "_", name).strip("_")
+    return replace(figure, name=file_name, title=title)
 
 
 def draw_finding(name: str, sources: Iterable[str | Path | Run], **options: Any) -> Figure:

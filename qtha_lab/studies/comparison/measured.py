@@ -9,7 +9,7 @@ from typing import Any
 from qtha_lab.core import call_syntax
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.figures.machinery.table import Table
-from qtha_lab.studies.comparison import protocol, tuning
+from qtha_lab.studies.comparison import tuning
 from qtha_lab.studies.comparison.compared import Compared
 from qtha_lab.studies.comparison.differences import missing, stated
 from qtha_lab.studies.comparison.finding import CodeListing, Finding
@@ -25,7 +25,7 @@ def measured(compared: Compared) -> Finding:
         "The methods: what they are called in figures, and in full": _methods(compared),
         "The machines, libraries, model and rows of the runs": _environment(compared),
     }
-    sentences = [*_rows_and_seeds(compared), *_tuning(compared), *_other_notes(compared)]
+    sentences = [*_rows_and_seeds(compared), *_rules(compared), *_other_notes(compared)]
     if not compared.runs:
         sentences.append("The directories of the runs are not here, so their versions are unknown.")
     present = {caption: table for caption, table in tables.items() if table.rows}
@@ -79,7 +79,7 @@ def _rows_and_seeds(compared: Compared) -> Iterator[str]:
     yield f"Methods were {counts}{tested}."
 
 
-def _tuning(compared: Compared) -> Iterator[str]:
+def _rules(compared: Compared) -> Iterator[str]:
     comparison = compared.comparison
     if comparison.rounding:
         seed = comparison.rounding_seed
@@ -90,26 +90,11 @@ def _tuning(compared: Compared) -> Iterator[str]:
         f"Matching: {comparison.matching.replace('_', ' ')}. Scaling:"
         f" {comparison.scaling.replace('_', ' ')}."
     )
-    if comparison.tuning:
-        yield (
-            f"Tuned: {protocol.trials_of(comparison)} trials of each method on evaluation rows, "
-            "with seeds of their own; no verdict is read from them."
-        )
-    elif comparison.is_tuned:
-        yield (
-            "Tuned: the learning rate of each method was chosen on evaluation rows, which no"
-            " verdict is read from."
-        )
-    elif comparison.rates_from:
-        yield f"Not tuned here: the learning rates were chosen in {comparison.rates_from}."
-    else:
-        yield "Not tuned: no setting was chosen among several."
 
 
 def _other_notes(compared: Compared) -> list[str]:
     """Return the notes of the summary that no other finding has."""
-    in_other_findings = {tuning.rates_sentence(compared.frame)}
-    in_other_findings |= {*missing(compared), *stated(compared)}
+    in_other_findings = {*compared.tuned, *missing(compared), *stated(compared)}
     return [note for note in compared.summary["notes"] if note not in in_other_findings]
 
 

@@ -89,13 +89,7 @@ def resume_step(runs: Sequence[Run], table: pandas.DataFrame) -> NextStep | None
 
 
 class Planner:
-    """Next steps for the runs of one (model, task) pair.
-
-    Args:
-        runs: pandas.DataFrame of the pair, in the order of their launch.
-        table: Results of the runs.
-        claims: Claims on the pair.
-    """
+    """Next steps for the runs of one (model, task) pair, in the order of their launch."""
 
     def __init__(
         self, runs: Sequence[Run], table: pandas.DataFrame, claims: Sequence[Claim]
@@ -130,12 +124,7 @@ class Planner:
         return [step for step in steps if step is not None]
 
     def add(self, methods: Iterable[MethodChoice], settings: str) -> NextStep | None:
-        """Return the step that trains methods as these runs were trained.
-
-        Args:
-            methods: Methods of runs with other training settings.
-            settings: The training settings of these runs that differ.
-        """
+        """Return the step that trains methods of other runs with the settings of these runs."""
         present = {choice.meaning for choice in self.choices.values()}
         absent = {m.meaning: m for m in methods if m.meaning not in present}
         names = ", ".join(dict.fromkeys(m.name for m in absent.values()))
@@ -188,24 +177,21 @@ class Planner:
         return total / max(1, slots)
 
     def _more_seeds(self) -> NextStep | None:
+        """Repeat with further seeds, later with those that decide an inconclusive claim."""
         if len(self.choices) < 2 or not self.seeds:
             return None
-        count = MORE_SEEDS if len(self.seeds) < LEAST_SEEDS else self._seeds_missing()
-        if count == 0:
-            return None
-        first = max(self.seeds) + 1
-        fresh = list(range(first, first + count))
-        return self._step(f"{count} more seeds", self.choices.values(), seeds=fresh)
-
-    def _seeds_missing(self) -> int:
-        """Return the seeds that would decide an inconclusive claim, at most ten; 0 for none."""
+        differences = [claim.difference for claim in self.claims]
         needed = [
-            count - claim.difference.seeds
-            for claim in self.claims
-            if claim.difference.verdict == "inconclusive"
-            and (count := claim.difference.seeds_to_decide) is not None
+            of.seeds_to_decide - of.seeds
+            for of in differences
+            if of.verdict == "inconclusive" and of.seeds_to_decide is not None
         ]
-        return min(MOST_SEEDS, max(1, min(needed))) if needed else 0
+        if len(self.seeds) >= LEAST_SEEDS and not needed:
+            return None
+        is_first = len(self.seeds) < LEAST_SEEDS
+        count = MORE_SEEDS if is_first else min(MOST_SEEDS, max(1, min(needed)))
+        fresh = [max(self.seeds) + number for number in range(1, count + 1)]
+        return self._step(f"{count} more seeds", self.choices.values(), seeds=fresh)
 
     def _tune(self) -> NextStep | None:
         """Try learning rates around the present one, for methods that ran at one rate."""

@@ -24,14 +24,9 @@ def notes(
     verdicts: Sequence[str] = (),
     protocol: Mapping[ModelTask, Sequence[str]] | None = None,
 ) -> list[str]:
-    """Return sentences on the results and limits of a table of runs.
+    """Return sentences on the results and limits of the runs of a comparison.
 
-    Args:
-        runs: pandas.DataFrame as in `summary.json` under `runs`.
-        expected: Number of planned runs.
-        verdicts: Sentences on the differences between methods (see `claims`).
-        protocol: Sentences of the comparison protocol, by (model, task) pair (see `protocol`);
-            None describes the learning rates only.
+    The sentences of its protocol are those of `protocol`; None describes the learning rates only.
 
     Example:
         >>> run = {"label": "lora", "method": "lora", "seed": 0, "state": "finished",
@@ -39,37 +34,30 @@ def notes(
         >>> notes([run], expected=2)[0]
         '1 of 2 runs have not ended yet.'
     """
-    runs = results_frame(runs)
-    of_model_tasks = {
-        pair: of_model_task(of, tuning_of(of) if protocol is None else protocol.get(pair, ()))
-        for pair, of in runs.groupby("model_task", sort=False)
+    table = results_frame(runs)
+    by_pair = {
+        pair: [
+            *_stated(NOTES, of),
+            *(tuning_of(of) if protocol is None else protocol.get(pair, [])),
+        ]
+        for pair, of in table.groupby("model_task", sort=False)
     }
-    sentences = [
-        *missing(runs, expected),
-        *over_model_tasks(of_model_tasks),
-        seeds(_finished(runs)),
-        *verdicts,
-    ]
+    sentences = [*missing(table, expected), *over_model_tasks(by_pair), seeds(table), *verdicts]
     return [sentence for sentence in sentences if sentence]
-
-
-def of_model_task(runs: pandas.DataFrame, protocol: Sequence[str] = ()) -> list[str]:
-    """Return sentences on the runs of one (model, task) pair."""
-    return [*_stated(NOTES, _finished(runs)), *protocol]
 
 
 def in_words(runs: pandas.DataFrame) -> list[str]:
     """Return the sentences on the runs of one (model, task) pair that `explain` states."""
-    finished = _finished(runs)
-    return [*_stated((sizes, outlying_sentences), finished), *tuning_of(finished)]
+    return _stated((sizes, outlying_sentences), runs) + tuning_of(runs)
 
 
 def _finished(runs: pandas.DataFrame) -> pandas.DataFrame:
-    runs = results_frame(runs)
-    return runs[runs["state"].eq("finished")]
+    table = results_frame(runs)
+    return table[table["state"].eq("finished")]
 
 
-def _stated(notes: Iterable[Note], finished: pandas.DataFrame) -> list[str]:
+def _stated(notes: Iterable[Note], runs: pandas.DataFrame) -> list[str]:
+    finished = _finished(runs)
     stated = [note(finished) for note in notes]
     lists = [[found] if isinstance(found, str) else found or [] for found in stated]
     return [sentence for sentences in lists for sentence in sentences]
@@ -77,8 +65,17 @@ def _stated(notes: Iterable[Note], finished: pandas.DataFrame) -> list[str]:
 
 def tuning_of(runs: pandas.DataFrame, rates_from: str = "") -> list[str]:
     """Describe the selection of learning rates, or state that there was none."""
-    sentence = tuning.rates_sentence(runs) or learning_rates(_finished(runs), rates_from)
-    return [sentence] if sentence else []
+    if sentence := tuning.rates_sentence(runs):
+        return [sentence]
+    rates = _finished(runs).set_index("label")["learning_rate"].to_dict()
+    if not rates:
+        return []
+    beside = [f"{label} {rate:g}" for label, rate in rates.items() if "learning_rate=" not in label]
+    peaks = f"Peak learning rates: {', '.join(beside) or 'as in the names'}."
+    if rates_from:
+        return [f"Not tuned here: learning rates were chosen in {rates_from}. {peaks}"]
+    reversal = "" if len(rates) < 2 else "; another learning rate may reverse the order"
+    return [f"Not tuned: no setting was chosen among several{reversal}. {peaks}"]
 
 
 def over_model_tasks(sentences: Mapping[ModelTask, Sequence[str]]) -> list[str]:
@@ -214,27 +211,11 @@ def _by_family(runs: pandas.DataFrame, name: str) -> dict[str, set[Any]]:
     return {str(label): {*of} for label, of in runs.groupby("family", sort=False)[name]}
 
 
-def learning_rates(runs: pandas.DataFrame, rates_from: str = "") -> str | None:
-    """State the learning rate of each method and that no tuning here selected it."""
-    rates = runs.set_index("label")["learning_rate"].to_dict()
-    if not rates:
-        return None
-    beside = {label: rate for label, rate in rates.items() if "learning_rate=" not in label}
-    text = ", ".join(f"{label} {rate:g}" for label, rate in beside.items()) or "as in the names"
-    if rates_from:
-        return (
-            f"Not tuned here: learning rates were chosen in {rates_from}. Peak learning rates:"
-            f" {text}."
-        )
-    reversal = "" if len(rates) < 2 else "; another learning rate may reverse the order"
-    return f"Not tuned: no setting was chosen among several{reversal}. Peak learning rates: {text}."
-
-
 def seeds(runs: pandas.DataFrame) -> str | None:
-    """State the statistical weight of the number of seeds."""
-    if not len(runs):
+    """State the statistical weight of the number of seeds with a finished run."""
+    count = _finished(runs)["seed"].nunique()
+    if not count:
         return None
-    count = runs["seed"].nunique()
     if count == 1:
         return (
             "One seed: a difference between methods may be chance. Take three or more to compare."

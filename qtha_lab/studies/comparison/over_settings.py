@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -36,66 +36,32 @@ from qtha_lab.studies.comparison.trial_statistics import (
 if TYPE_CHECKING:
     import pandas
 
-MOST_BANDS = 3
-
 
 def rates(compared: Compared) -> Finding:
     """Draw loss against learning rate, or the spread over the seeds at one rate."""
     by_family = tuning.rates(compared.frame)
-    if not by_family:
-        return Finding(["No run has ended with an evaluation loss yet."])
-    if all(len(by_rate) == 1 for by_rate in by_family.values()):
-        chosen = ", ".join(f"{name} {next(iter(by_rate)):g}" for name, by_rate in by_family.items())
-        ends = {
-            name: [v for values in by_rate.values() for v in values if math.isfinite(v)]
-            for name, by_rate in by_family.items()
-        }
-        sentence = _one_rate_sentence(compared, chosen)
-        return Finding([sentence], [seed_spread(ends)], names=compared.names)
-    sentence = tuning.rates_sentence(compared.frame) or ""
-    return Finding([sentence], [loss_by_rate(compared)], names=compared.names)
-
-
-def _one_rate_sentence(compared: Compared, chosen: str) -> str:
-    if compared.comparison.tuning:
-        return f"Each method ran at the rate of its best trial ({chosen}). Where the seeds ended:"
-    if source := compared.comparison.rates_from:
-        return (
-            f"Not tuned here: each method ran at one learning rate ({chosen}), chosen in"
-            f" {source}. Where the seeds ended:"
-        )
-    return (
-        f"Not tuned: each method ran at one learning rate ({chosen}), so there is no curve, and"
-        " at another rate the order may turn round. `learning_rates` or `tuning` in the"
-        " comparison's file tries several. Where the seeds ended:"
-    )
+    ends = {name: [*by.values()] for name, by in by_family.items() if len(by) == 1}
+    if not ends or len(ends) < len(by_family):
+        figure = loss_by_rate(compared)
+    else:
+        figure = seed_spread({name: [*filter(math.isfinite, of)] for name, (of,) in ends.items()})
+    return Finding(compared.tuned, [figure], names=compared.names)
 
 
 def trials(compared: Compared) -> Finding:
     """Draw the expected best result of a comparison against the number of trials."""
     if compared.comparison.tuning:
-        of_methods = {
+        trial, records = "a point on the axes of the tuning", compared.summary.get("contenders")
+        tried = {
             record["method"]: [math.inf if loss is None else loss for loss in record["trials"]]
-            for record in compared.summary.get("contenders") or ()
+            for record in records or ()
         }
-        trial = "a point on the axes of the tuning"
-        seeds = "the tuning's seeds"
     else:
-        of_methods = _tried_rates(compared.frame)
-        trial, seeds = "a learning rate", "its seeds"
-        if all(len(values) < 2 for values in of_methods.values()):
-            return Finding(
-                [
-                    "Each method was tried at one learning rate: there is no search whose length"
-                    " could be weighed."
-                ]
-            )
-    budgets = {name: of for name, values in of_methods.items() if (of := budget(values))}
-    if not budgets:
-        return Finding(["Every trial diverged: there is no best one."])
-    sentence = f"A trial is {trial}; its value is the mean evaluation loss over {seeds}."
-    figure = best_of_trials(budgets, bands=len(budgets) <= MOST_BANDS)
-    return Finding([sentence], [figure], names=compared.names)
+        trial, tried = "a learning rate", _tried_rates(compared.frame)
+        if all(len(values) < 2 for values in tried.values()):
+            raise Refusal("Methods were tried at one learning rate: there is no search to weigh.")
+    sentence = f"A trial is {trial}; its value is the mean evaluation loss over its seeds."
+    return Finding([sentence], [_best_of(tried)], names=compared.names)
 
 
 def _tried_rates(runs: pandas.DataFrame) -> dict[str, list[float]]:
@@ -129,31 +95,17 @@ def measures_of(table: pandas.DataFrame) -> list[str]:
 
 def loss_by_rate(compared: Compared, y: str = "eval_loss") -> Figure:
     """Draw each method's final measure against the learning rate."""
-    ends = _ends_of_summary(compared, y) if compared.chosen is None else _ends_of_runs(compared, y)
-    if not ends:
+    if compared.chosen is None:
+        runs = compared.frame.assign(label=compared.frame["family"])
+    else:
+        names = short_labels(compared.settings, ["learning_rate"])
+        runs = compared.settings.assign(label=compared.settings["run"].map(names))
+    runs = runs.dropna(subset="learning_rate")
+    ended = runs[runs["state"].eq("diverged") | runs[y].notna()].assign(value=runs[y])
+    if not len(ended):
         raise Refusal("The loss against the learning rate must have an ended run, got none.")
-    return loss_against_rate(ends, y)
-
-
-def _ends_of_summary(compared: Compared, y: str) -> list[End]:
-    runs = compared.frame.dropna(subset="learning_rate")
-    ended = runs[runs["state"].eq("diverged") | runs[y].notna()]
-    return [
-        End(label=label, seed=seed, learning_rate=rate, value=value)
-        for label, seed, rate, value in ended[["family", "seed", "learning_rate", y]].itertuples(
-            index=False
-        )
-    ]
-
-
-def _ends_of_runs(compared: Compared, y: str) -> list[End]:
-    table = compared.settings
-    names = short_labels(table, ["learning_rate"])
-    ended = table[table["state"].eq("diverged") | table[y].notna()]
-    return [
-        End(label=names[run], seed=seed, learning_rate=rate, value=value)
-        for run, seed, rate, value in ended[["run", "seed", "learning_rate", y]].to_numpy().tolist()
-    ]
+    ends = ended[[*End.__annotations__]].to_dict("records")
+    return loss_against_rate(cast(list[End], ends), y)
 
 
 def parallel(
@@ -162,14 +114,7 @@ def parallel(
     y: str = "eval_loss",
     brushed: Collection[str] = (),
 ) -> Figure:
-    """Draw one line per run through its differing settings to its result.
-
-    Args:
-        compared: Compared runs.
-        axes: Settings; none takes those that differ.
-        y: Result on the last axis.
-        brushed: Ids of highlighted runs.
-    """
+    """Draw one line per run through settings, by default those that differ, to its result."""
     names = list(axes) or varied(compared.settings)
     if not names:
         raise Refusal(
@@ -189,16 +134,7 @@ def scatter(
     log_y: bool = False,
     brushed: Collection[str] = (),
 ) -> Figure:
-    """Draw two measures or settings, with the Pareto-optimal runs.
-
-    Args:
-        compared: Compared runs.
-        x: Measure or setting along the horizontal axis.
-        y: Measure along the vertical axis.
-        log_x: Use a logarithmic horizontal axis.
-        log_y: Use a logarithmic vertical axis.
-        brushed: Ids of highlighted runs.
-    """
+    """Draw two measures or settings, with the Pareto-optimal runs; options as of `run_scatter`."""
     points = _points(compared)
     if not any(x in point["values"] and y in point["values"] for point in points):
         raise Refusal(f"A run must have both {x} and {y}, got none.")
@@ -207,12 +143,14 @@ def scatter(
 
 def best_of(compared: Compared, y: str = "eval_loss") -> Figure:
     """Draw the expected best result of each method against the number of trials."""
+    trials = {name: trials_of(rows, y) for name, rows in contenders(compared.settings).items()}
+    return _best_of({name: [t.value for t in of] for name, of in trials.items()}, y)
+
+
+def _best_of(tried: Mapping[str, Sequence[float]], y: str = "eval_loss") -> Figure:
+    """Draw the expected best of the values of each method."""
     lower = MEASURES[y].better == "lower"
-    budgets = {
-        method: curve
-        for method, rows in contenders(compared.settings).items()
-        if (curve := budget([trial.value for trial in trials_of(rows, y)], lower))
-    }
+    budgets = {name: curve for name, values in tried.items() if (curve := budget(values, lower))}
     if not budgets:
         raise Refusal(f"A trial must have ended with a value of {y}, got none.")
     return best_of_trials(budgets, y)

@@ -5,6 +5,7 @@ Figures of spectra draw one seed of each method, and state which.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -58,17 +59,7 @@ def curves(
     log_y: bool = False,
     bands: bool = True,
 ) -> Figure:
-    """Draw quantities recorded over training.
-
-    Args:
-        compared: Compared runs.
-        x: Horizontal axis, from `ALONG`.
-        y: Quantity, from `OVER_TRAINING`.
-        smoothing: Weight of the previous values, from 0.
-        log_x: Use a logarithmic horizontal axis.
-        log_y: Use a logarithmic vertical axis.
-        bands: Draw seeds as a band.
-    """
+    """Draw a quantity of `OVER_TRAINING` along one of `ALONG`; options as of `run_history`."""
     if y not in OVER_TRAINING:
         raise Refusal(f"y must be one of {', '.join(OVER_TRAINING)}, got {y}.")
     if x not in ALONG:
@@ -104,18 +95,11 @@ def history_of(
 
 
 def spectra_at_steps(compared: Compared) -> Figure:
-    """Draw the singular values of each run's linear path over training.
-
-    The layer is the one with the largest final singular value.
-    """
+    """Draw the singular values of each run's linear path over training, at one layer."""
     by_run = {run.id: found_runs.spectra(compared.events(run)) for run in compared.oldest_first}
-    largest: dict[str, float] = {}
-    for layers in by_run.values():
-        for name, of in layers.items():
-            largest[name] = max(of.values[-1][0], largest.get(name, 0.0))
-    if not largest:
+    if not any(by_run.values()):
         raise Refusal("A run must have recorded spectra, got none. Set spectrum_every above 0.")
-    layer = max(largest, key=lambda name: largest[name])
+    layer = _most_changed(by_run)
     histories = {
         f"{compared.labels[run.id]} seed {run.experiment.seed}": (of.steps, of.values)
         for run in compared.oldest_first
@@ -145,10 +129,9 @@ def bonds(compared: Compared) -> Figure:
 
 def update_spectra(compared: Compared) -> Finding:
     """Draw one layer over training per method, then final spectra and ranks."""
-    recorded, seeds = {}, {}
-    for row in compared.drawn.sort_values("seed", kind="stable").to_dict("records"):
-        if row["name"] not in recorded and (of := found_runs.spectra(compared.events_of(row))):
-            recorded[row["name"]], seeds[row["name"]] = of, compared.seed_of(row)
+    found = compared.first_recorded(found_runs.spectra)
+    recorded = {name: of.value for name, of in found.items()}
+    seeds = {name: of.seed for name, of in found.items()}
     return Finding(figures=[*_spectra_figures(recorded, seeds)] if recorded else [])
 
 
@@ -181,12 +164,12 @@ def _spectra_figures(
 def _most_changed(recorded: Mapping[str, Mapping[str, SpectrumHistory]]) -> str:
     """Return the layer with the largest final singular value.
 
-    Only layers that most methods recorded are candidates.
+    Only layers that most runs or methods recorded are candidates.
     """
     ends = [
         (layer, spectrum.values[-1][0])
         for by_layer in recorded.values()
         for layer, spectrum in by_layer.items()
     ]
-    counts = {layer: sum(name == layer for name, _ in ends) for layer, _ in ends}
+    counts = Counter(layer for layer, _ in ends)
     return max(ends, key=lambda end: (counts[end[0]], end[1]))[0]
