@@ -159,7 +159,7 @@ def figures(
     """Draw the figures of `findings`, paired differences first.
 
     Args:
-        runs: pandas.DataFrame to draw.
+        runs: Runs to draw.
         on_left_out: Callback with the reason for a missing figure.
         names: As in `findings`.
     """
