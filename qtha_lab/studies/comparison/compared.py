@@ -56,8 +56,8 @@ class Compared:
         comparison: Description of the comparison; the default for runs of any launch.
         yaml: Text of the file that repeats the comparison.
         places: Short names of models and tasks with an absolute path, by path.
-        chosen: pandas.DataFrame of any launch; None reads those of the summary from the folder.
-        shown: pandas.DataFrame in figures; None is those at the best learning rate.
+        chosen: Runs of any launch; None reads those of the summary from the folder.
+        shown: Runs in figures; None is those at the best learning rate.
         events: Function that reads the valid events of a run.
         bars: Bars of mean losses: intervals of the means or of the paired differences, or ranges.
     """

@@ -145,7 +145,7 @@ def findings(runs: Sequence[Run], names: str = "short") -> Iterator[Finding]:
     Methods with several learning rates are drawn at their best one, selected on evaluation rows.
 
     Args:
-        runs: pandas.DataFrame of any launches.
+        runs: Runs of any launches.
         names: "short" shortens each method label to its distinctive options; "full" shows all
             options.
     """
@@ -159,7 +159,7 @@ def figures(
     """Draw the figures of `findings`, paired differences first.
 
     Args:
-        runs: pandas.DataFrame to draw.
+        runs: Runs to draw.
         on_left_out: Callback with the reason for a missing figure.
         names: As in `findings`.
     """

@@ -45,7 +45,7 @@ class NextStep:
         runs: Number of its runs.
         seconds: Forecast of the duration on this machine; None if no run was timed.
         name: Name of the launch that the new runs belong to.
-        resumed: pandas.DataFrame to resume.
+        resumed: Runs to resume.
     """
 
     label: str

@@ -98,7 +98,7 @@ class Results:
         contenders: Contenders with measured steps and tuned settings.
         expected: Number of planned runs.
         table: One run per (model, task) pair, method, learning rate and seed.
-        repeats: pandas.DataFrame with 1-ulp perturbations.
+        repeats: Runs with 1-ulp perturbations.
         left_out: Existing runs that no experiment uses.
         outcomes: Results of the ended runs, by directory.
     """
@@ -160,7 +160,7 @@ def summarise_runs(
 
     Args:
         comparison: Comparison that was run.
-        queue: pandas.DataFrame of the comparison.
+        queue: Runs of the comparison.
         contenders: Contenders; None uses the comparison's own, without matching by seconds or
             tuning.
 
