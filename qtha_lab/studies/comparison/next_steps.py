@@ -89,7 +89,7 @@ def resume_step(runs: Sequence[Run], table: pandas.DataFrame) -> NextStep | None
 
 
 class Planner:
-    """Next steps for the runs of one (model, task) pair, in the order of their launch."""
+    """Next steps for the runs of one (model, task) pair, in launch order."""
 
     def __init__(
         self, runs: Sequence[Run], table: pandas.DataFrame, claims: Sequence[Claim]
