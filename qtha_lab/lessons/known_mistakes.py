@@ -77,7 +77,7 @@ def changed_reason(exercise: Exercise, answer: Any) -> str | None:
 
 
 def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that refuses arrays of more than twice the length of its first call's.
+    """Return a function that refuses arrays over twice as long as in its first call.
 
     Exchanged arguments could otherwise ask for a circuit of 24 qubits.
     """

@@ -9,13 +9,14 @@ from tools.stats import TARGETS, sizes
 
 # measured by `make stats`; tests rose for sessions of random delays, cuts and reloads in a browser,
 # code for small changes of a solution as causes of wrong answers, for routed experts, and for a
-# page that opens without torch; tests rose for methods of a reader, forms and predicted costs
+# page that opens without torch; tests rose for methods of a reader,
+# forms, a composed page, predicted costs and the table of the course
 LIMITS = {
-    "lines with JavaScript and CSS": 109_240,
-    "code lines": 69_190,
+    "lines with JavaScript and CSS": 109_280,
+    "code lines": 69_220,
     "files": 683,
-    "tokens": 668_540,
-    "lines of tests": 61_470,
+    "tokens": 668_900,
+    "lines of tests": 61_620,
 }
 
 
