@@ -27,6 +27,7 @@ def lab(jupyter, tmp_path_factory) -> Iterator[Lab]:
     for method in ("qtha(r=4)", "lora(r=2)"):
         run = run_folder(folder / "runs", method, name="before", steps=3)
         write(run, status("running", 0), *(train(step, 5.0 - step / 10) for step in (1, 2, 3)))
+        write(run, {"kind": "eval", "step": 3, "loss": 4.1})
         finish(run, eval_loss=4.1, test_loss=4.1, train_loss=4.0)
     notebook = folder / "page.ipynb"
     cells = [nbformat.v4.new_code_cell(source.strip()) for source in (PAGE, FORM, LAUNCH)]
