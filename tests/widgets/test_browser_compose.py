@@ -83,7 +83,7 @@ def test_a_setting_is_observed_and_set_and_a_launch_clicked_from_python(lab):
     lab.run_cell("Workbench(")
     bench = lab.page.locator(".qtha-workbench")
     ready(bench)
-    unfold(bench, "Training")
+    unfold(bench, "Training", "qtha")
     expect(bench.get_by_label("steps", exact=True)).to_have_value("20")
     expect(bench.get_by_label("learning rate", exact=True).first).to_have_value("1e-3")
     lab.run_cell("bench.launch.click")
