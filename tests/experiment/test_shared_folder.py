@@ -162,7 +162,10 @@ def test_a_stray_file_in_the_queue_stops_no_run(tmp_path, name):
     os.mkfifo(tmp_path / "queue" / "00000000000000000002-fifo")
     queue = Queue(tmp_path)
     tickets = [queue.ticket(f"run{number}") for number in range(2)]
-    assert [queue._is_first(path) for path, _ in tickets] == [True, False]
+    served = [
+        queue.wait(path, lambda: "taken", iter([False, True]).__next__) for path, _ in tickets
+    ]
+    assert served == ["taken", None]
     release(dict(tickets))
 
 
