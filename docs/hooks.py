@@ -233,17 +233,6 @@ def _default(value) -> str:
     return f"`{value}`" if plain and value not in ("", {}, [], ()) else ""
 
 
-def _door() -> str:
-    """Return a table of the names that plugins import, with their first sentences."""
-    from qtha_lab import plugins
-
-    rows = []
-    for name in plugins.__all__:
-        member = getattr(plugins, name)
-        rows.append((f"`{name}`", f"`{member.__module__}`", member.__doc__.strip().splitlines()[0]))
-    return _table(("name", "defined in", "description"), rows)
-
-
 def _facts() -> str:
     """Return a table of the contract's facts."""
     from qtha_lab.testing.checking import FACTS
@@ -279,7 +268,6 @@ TABLES = {
     "heads": _heads,
     "kin": _kin,
     "kin_verdicts": _kin_verdicts,
-    "door": _door,
     "facts": _facts,
     "methods": _methods,
     "settings": _settings,

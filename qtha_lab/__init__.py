@@ -14,7 +14,6 @@ from qtha_lab.core.patches import register_after_peft
 if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab import figures as figures
     from qtha_lab.adapters import QthaConfig as QthaConfig
-    from qtha_lab.adapters import generate_into as generate_into
     from qtha_lab.adapters import get_method as get_method
     from qtha_lab.adapters import load_adapter as load_adapter
     from qtha_lab.adapters.lora_xs import LoraXsConfig as LoraXsConfig
@@ -51,9 +50,8 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.runs.export.lora_fit import export_lora as export_lora
     from qtha_lab.runs.prediction import load_predictor as load_predictor
     from qtha_lab.runs.run import Run as Run
-    from qtha_lab.runs.run import attach as attach
-    from qtha_lab.runs.run import attach as load_run  # noqa: F401
     from qtha_lab.runs.run import list_runs as list_runs
+    from qtha_lab.runs.run import load_run as load_run
     from qtha_lab.runs.table import runs_table as runs_table
     from qtha_lab.simulators import QuantumLayer as QuantumLayer
     from qtha_lab.simulators import engine_names as list_engines  # noqa: F401

@@ -35,22 +35,18 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.circuits.ansatze.encoding import encoded as encoded
     from qtha_lab.circuits.ansatze.registry import ansatz as ansatz
     from qtha_lab.circuits.elementary_gates import cnot as cnot
-    from qtha_lab.circuits.elementary_gates import flip_wire as flip_wire
     from qtha_lab.circuits.elementary_gates import rotation_x as rotation_x
     from qtha_lab.circuits.elementary_gates import rotation_y as rotation_y
     from qtha_lab.circuits.elementary_gates import rotation_z as rotation_z
     from qtha_lab.core.errors import Refusal as Refusal
     from qtha_lab.core.method_styles import MethodStyle as MethodStyle
-    from qtha_lab.core.plugin_loading import fingerprints as fingerprints
     from qtha_lab.core.plugin_loading import load_plugins as load_plugins
     from qtha_lab.core.settings import setting as setting
     from qtha_lab.experiment import Experiment as Experiment
     from qtha_lab.figures.machinery.figure import Figure as Figure
     from qtha_lab.figures.machinery.figure import figure_function as figure_function
     from qtha_lab.figures.machinery.table import Table as Table
-    from qtha_lab.lessons.grading import Function as Function
     from qtha_lab.lessons.grading import Number as Number
-    from qtha_lab.lessons.grading import WholeNumbers as WholeNumbers
     from qtha_lab.lessons.registry import exercise as exercise
     from qtha_lab.models.quantisation.layers import matrix_of as matrix_of
     from qtha_lab.models.quantisation.layers import rounded_layers as rounded_layers

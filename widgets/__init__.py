@@ -28,12 +28,10 @@ if TYPE_CHECKING:  # the declaration of the panels, read by `lazy_names`
     from .explorers.views import Views as Views
     from .figures.figure_widget import FigureWidget as FigureWidget
     from .runs.live import LivePlot as LivePlot
-    from .runs.run_list import LogView as LogView
     from .runs.runs_table import RunsTable as RunsTable
     from .workbench.chat import Chat as Chat
     from .workbench.export import ExportPanel as ExportPanel
     from .workbench.form import Form as Form
-    from .workbench.study_watch import ComparisonWatch as ComparisonWatch
     from .workbench.sweep_watch import SweepWatch as SweepWatch
     from .workbench.watch import Watch as Watch
     from .workbench.workbench import Workbench as Workbench

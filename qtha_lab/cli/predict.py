@@ -163,7 +163,7 @@ def evaluate(
     """Evaluate a run's adapter as trained, in variants, without parts, and at its start."""
     from qtha_lab.figures.machinery.export import FORMATS
     from qtha_lab.figures.machinery.provenance import Provenance
-    from qtha_lab.runs.run import attach
+    from qtha_lab.runs.run import load_run
     from qtha_lab.studies.comparison.found_runs import commits
     from qtha_lab.training import evaluation_variants
 
@@ -175,7 +175,7 @@ def evaluate(
                 f"format must be one of {', '.join(FORMATS)}, got {shortened(repr(path.name))}."
             )
     cuts = [name.strip() for name in cut.split(",") if name.strip()]
-    run = attach(run_id)
+    run = load_run(run_id)
     variants = list(
         evaluation_variants.evaluate_variants(
             run.files,
@@ -228,9 +228,9 @@ def export_run(
     """Export a run: its adapter, a plain LoRA, a merged model, card, or description."""
     from qtha_lab.core.errors import Refusal
     from qtha_lab.runs import export
-    from qtha_lab.runs.run import attach
+    from qtha_lab.runs.run import load_run
 
-    run = attach(run_id)
+    run = load_run(run_id)
     if kind is None:
         print_table([("kind", "description"), *((name, k.summary) for name, k in KINDS.items())])
         return

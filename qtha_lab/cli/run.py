@@ -75,9 +75,9 @@ def resume(
     json: Json = False,
 ) -> None:
     """Resume a run that ended early from its last whole checkpoint, or from step 0."""
-    from qtha_lab.runs.run import attach
+    from qtha_lab.runs.run import load_run
 
-    run = attach(run_id)
+    run = load_run(run_id)
     run.resume(anew=anew)
     _show(run, detach=detach, json=json)
 
@@ -85,9 +85,9 @@ def resume(
 @app.command()
 def stop(run_id: RunId, json: Json = False) -> None:
     """Stop a run after its current step, with its state saved; kill it if needed."""
-    from qtha_lab.runs.run import attach
+    from qtha_lab.runs.run import load_run
 
-    run = attach(run_id)
+    run = load_run(run_id)
     run.stop()
     status = run.wait(timeout=60)
     if json:

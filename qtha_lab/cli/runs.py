@@ -90,11 +90,11 @@ def list_(
     With any option, print a table of settings and results.
     """
     from qtha_lab.experiment.run_directory.annotations import trash_of
-    from qtha_lab.runs.run import attach, list_runs
+    from qtha_lab.runs.run import list_runs, load_run
 
     folder = trash_of(paths.runs_dir()) if deleted else paths.runs_dir()
     if not (where or sort or group or columns or wide or csv or (deleted and not run_id)):
-        matches = [attach(run_id, folder)] if run_id else list_runs(folder, unreadable=True)
+        matches = [load_run(run_id, folder)] if run_id else list_runs(folder, unreadable=True)
         return _print_standing(matches, bool(run_id), json)
     if run_id:
         raise Refusal(
@@ -108,9 +108,9 @@ def list_(
 @runs.command("show")
 def show_run(run_id: RunId, json: Json = False) -> None:
     """Show a run: state, results, directory and last output."""
-    from qtha_lab.runs.run import attach
+    from qtha_lab.runs.run import load_run
 
-    _print_standing([attach(run_id)], True, json)
+    _print_standing([load_run(run_id)], True, json)
 
 
 @runs.command()
@@ -224,7 +224,7 @@ def _written(value: Any) -> str:
 
 def _picked(run_ids: list[str] | None, where: str, folder: Path | None = None) -> list:
     """Return the runs that are named or match an expression; refuse an empty selection."""
-    from qtha_lab.runs.run import attach, list_runs
+    from qtha_lab.runs.run import list_runs, load_run
     from qtha_lab.runs.table.frame import matching
 
     if bool(run_ids) == bool(where.strip()):
@@ -232,7 +232,7 @@ def _picked(run_ids: list[str] | None, where: str, folder: Path | None = None) -
             f"Runs must be named, or selected by --where, got {'both' if run_ids else 'neither'}."
         )
     if run_ids:
-        return [attach(run_id, folder) for run_id in run_ids]
+        return [load_run(run_id, folder) for run_id in run_ids]
     matches = matching(list_runs(folder, unreadable=True), where)
     if not matches:
         raise Refusal(f"--where must match a run, got {where:.200}.")

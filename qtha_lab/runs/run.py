@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from qtha_lab.runs.prediction import Row
     from qtha_lab.runs.trained_model import RunModel
 
-__all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "list_runs"]
+__all__ = ["RESUMABLE", "Run", "Status", "history", "list_runs", "load_run"]
 
 log = logging.getLogger(__name__)
 
@@ -363,7 +363,7 @@ def start(every: Sequence[RunDir], on: RemoteBackend | None, *, anew: bool = Fal
         send(files, on, anew=anew)
 
 
-def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
+def load_run(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
     """Return the run of an id, or of a path to its directory.
 
     Raises:

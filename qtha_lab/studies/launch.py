@@ -10,7 +10,7 @@ from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, Sweep
 from qtha_lab.runs.launch import launch_all
-from qtha_lab.runs.run import Run, attach
+from qtha_lab.runs.run import Run, load_run
 from qtha_lab.studies.comparison.comparison_study import ComparisonStudy
 from qtha_lab.studies.study import Study
 from qtha_lab.studies.sweep.sweep_study import SweepStudy
@@ -110,5 +110,5 @@ def described_folder(name: str | Path) -> tuple[Path, Experiment | Any]:
         if any((place / f"{kind}.yaml").is_file() for kind in KINDS):
             study = study_in(place)
             return study.path, study.described
-    run = attach(str(name))
+    run = load_run(str(name))
     return run.path, run.experiment

@@ -4,6 +4,6 @@
 members of the package.
 """
 
-from qtha_lab.testing.checking import FactResult, check_member, check_plugin, members_of
+from qtha_lab.testing.checking import FactResult, check_plugin
 
-__all__ = ["FactResult", "check_member", "check_plugin", "members_of"]
+__all__ = ["FactResult", "check_plugin"]

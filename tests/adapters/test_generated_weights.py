@@ -11,8 +11,7 @@ from support.refusals import refused
 from torch import nn
 from torch.func import functional_call
 
-from qtha_lab import generate_into
-from qtha_lab.adapters import WeightGenerator
+from qtha_lab.adapters import WeightGenerator, generate_into
 from qtha_lab.adapters.quantum_train import QuantumTrainConfig
 
 

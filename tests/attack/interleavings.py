@@ -41,10 +41,10 @@ def operations(folder: Path) -> dict[str, Callable[[], object]]:
     """Actions of a person on the run of a folder."""
     from qtha_lab.experiment.run_directory import annotations
     from qtha_lab.experiment.run_directory.annotations import annotate
-    from qtha_lab.runs.run import Run, attach
+    from qtha_lab.runs.run import Run, load_run
 
     def run() -> Run:
-        return attach(RUN, folder)
+        return load_run(RUN, folder)
 
     return {
         "delete": lambda: annotations.delete(run().files),

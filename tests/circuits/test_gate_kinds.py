@@ -10,7 +10,6 @@ from scipy.linalg import expm
 from support.random_circuits import matrix_of
 from support.refusals import refused
 
-from qtha_lab import testing
 from qtha_lab.circuits import (
     GATES,
     Angle,
@@ -29,6 +28,7 @@ from qtha_lab.circuits.gate_table import gate_rows
 from qtha_lab.experiment.cost.step import count_circuit
 from qtha_lab.figures.circuit_diagram import circuit_diagram
 from qtha_lab.simulators import expval
+from qtha_lab.testing import checking
 
 PAULIS = {
     "X": np.array([[0, 1], [1, 0]]),
@@ -137,9 +137,9 @@ def test_a_name_of_another_gate_is_refused():
 
 
 def test_a_new_kind_keeps_to_the_contract_and_one_that_says_something_untrue_is_told(zx):
-    assert all(verdict.holds for verdict in testing.check_member("gate", zx))
+    assert all(verdict.holds for verdict in checking.check_member("gate", zx))
     untrue = dataclasses.replace(zx, commutes_with="XX", frequencies=(0.5,), in_pennylane=True)
-    broken = {v.fact: v.seen for v in testing.check_member("gate", untrue) if not v.holds}
+    broken = {v.fact: v.seen for v in checking.check_member("gate", untrue) if not v.holds}
     assert broken["it commutes with the Paulis that it names"] == "not with X on wire 0"
     assert "waves of (0.5,) miss it" in broken["its values have no other frequencies than it names"]
     assert len(broken) == 3  # PennyLane has no TurnZX

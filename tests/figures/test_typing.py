@@ -16,7 +16,7 @@ from qtha_lab.figures import figure_functions
 
 SNIPPET = """
 from qtha_lab import (
-    Circuit, Comparison, Experiment, MethodChoice, QthaConfig, ansatze, attach, compare, expval, launch,
+    Circuit, Comparison, Experiment, MethodChoice, QthaConfig, ansatze, compare, expval, launch, load_run,
     preview, probs,
 )
 from qtha_lab.circuits import Angle, Gate
@@ -43,7 +43,7 @@ reveal_type(QthaConfig(r=4))
 reveal_type(circuit)
 reveal_type(expval)
 reveal_type(probs)
-reveal_type(attach)
+reveal_type(load_run)
 reveal_type(compare.run)
 reveal_type(preview)
 reveal_type(mine.run)

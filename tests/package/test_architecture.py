@@ -661,7 +661,7 @@ def test_no_import_alias_in_a_notebook_hides_the_name_of_a_module(notebook):
 def test_the_rule_on_aliases_knows_a_module_from_a_function():
     source = (
         "import numpy as np\nimport json as text\nfrom qtha_lab.runs import run as view\n"
-        "from qtha_lab.runs.run import attach as load_run\n"
+        "from qtha_lab.runs.run import load_run as opened\n"
     )
     assert hidden_modules(source) == ["2: json as text", "3: run as view"]
 

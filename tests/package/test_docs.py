@@ -12,8 +12,8 @@ import pytest
 import yaml
 from support.command_line import call
 
-from qtha_lab import testing
 from qtha_lab.reproductions.machinery.listing import recorded_verdict
+from qtha_lab.testing import checking
 from qtha_lab.testing.checking import members_of
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +105,7 @@ def test_the_readme_is_short_and_its_ansatz_keeps_to_the_contract():
     sys.modules[module.__name__] = module
     exec(source, module.__dict__)
     members = list(members_of(module.__name__))
-    verdicts = [verdict for member in members for verdict in testing.check_member(*member)]
+    verdicts = [verdict for member in members for verdict in checking.check_member(*member)]
     assert verdicts
     assert [verdict for verdict in verdicts if not verdict.holds] == []
 

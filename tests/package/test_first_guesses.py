@@ -21,7 +21,7 @@ ONE_LINERS = """
 "auto" in qtha_lab.list_engines()
 "qtha" in qtha_lab.list_ansatze()
 qtha_lab.list_runs()[0].id == run.id
-qtha_lab.attach(run.id).state == "finished"
+qtha_lab.load_run(run.id).state == "finished"
 qtha_lab.load_task("qa").train[0]
 qtha_lab.runs_table()["method"][0] == "lora"
 qtha_lab.runs_table("state == 'finished' and steps > 1")["run"][0] == run.id

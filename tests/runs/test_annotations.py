@@ -17,7 +17,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, annotations, record
 from qtha_lab.experiment.run_directory.annotations import Annotations, annotate, read_annotations
 from qtha_lab.runs.launch import launch
-from qtha_lab.runs.run import Run, attach, list_runs
+from qtha_lab.runs.run import Run, list_runs, load_run
 
 
 def a_run(folder) -> Run:
@@ -52,7 +52,7 @@ def test_a_run_keeps_the_name_the_tags_and_the_note_that_are_assigned(tmp_path):
     run = a_run(tmp_path)
     run.name, run.tags, run.note = "my best", ["old", "best"], "two\nlines"
     run.tags = [" best "]
-    again = attach(run.id, tmp_path)
+    again = load_run(run.id, tmp_path)
     assert (again.name, again.tags, again.note) == ("my best", ("best",), "two\nlines")
     run.name, run.tags, run.note = "", (), ""
     assert (again.name, again.tags, again.note) == (run.id, (), "")

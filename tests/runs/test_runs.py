@@ -22,7 +22,7 @@ from qtha_lab.experiment.run_directory import RunDir, queue
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
 from qtha_lab.runs import kill
 from qtha_lab.runs.launch import launch, with_absolute_paths
-from qtha_lab.runs.run import Run, attach, list_runs
+from qtha_lab.runs.run import Run, list_runs, load_run
 from qtha_lab.training.finetune import fine_tune
 
 QTHA = "qtha(r=3,waist=8,n_layers=2,bond_dim=2,learning_rate=0.01)"
@@ -387,7 +387,7 @@ def test_a_waiting_run_can_be_stopped_and_its_directory_is_left_alone(queued):
     assert queued.stop().state == "stopped"
     assert queued.summary is None
     wait_for(lambda: not queued.alive, queued)
-    assert attach(queued.id).status().message == "stopped while it waited for a slot"
+    assert load_run(queued.id).status().message == "stopped while it waited for a slot"
 
 
 def test_sigterm_stops_as_softly_as_the_stop_file(queued):
@@ -501,15 +501,15 @@ def test_runs_are_listed_newest_first_and_other_folders_passed_over(tmp_path):
 
 def test_a_run_is_found_by_its_id_and_by_its_path(tmp_path):
     run = RunDir.create(experiment(LORA), tmp_path)
-    assert attach(run.path.name, tmp_path).path == run.path
-    assert attach(run.path).id == run.path.name
+    assert load_run(run.path.name, tmp_path).path == run.path
+    assert load_run(run.path).id == run.path.name
     wrong = run.path.name[:-1] + "x"
     with pytest.raises(
         ValueError, match=f"Unknown run '{wrong}' in .*: did you mean '{run.path.name}'"
     ):
-        attach(wrong, tmp_path)
+        load_run(wrong, tmp_path)
     with pytest.raises(ValueError, match="it holds 0 runs"):
-        attach("any", tmp_path / "empty")
+        load_run("any", tmp_path / "empty")
 
 
 def test_a_run_id_reads_as_what_it_is():

@@ -15,7 +15,7 @@ from qtha_lab import launch
 from qtha_lab.cli import app, predict, run  # noqa: F401  (they add their commands)
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.runs.run import attach
+from qtha_lab.runs.run import load_run
 from qtha_lab.studies.comparison.findings import draw_finding
 from qtha_lab.training.evaluation_variants import evaluate_variants
 
@@ -151,7 +151,7 @@ def test_a_run_without_an_adapter_is_refused(tmp_path):
 
     waiting = run_folder(tmp_path)
     with refused("The run", rule="an adapter"):
-        list(evaluate_variants(attach(waiting.path).files))
+        list(evaluate_variants(load_run(waiting.path).files))
 
 
 def test_a_run_starts_from_the_gradient_of_its_rows_and_records_what_its_circuits_are_fed(tmp_path):

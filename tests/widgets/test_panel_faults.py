@@ -18,6 +18,8 @@ from qtha_lab.core.settings import Setting
 from qtha_lab.runs.run import Status
 from widgets.kit.boxes import ErrorText, is_shown
 from widgets.kit.loop import Background
+from widgets.runs.run_list import LogView
+from widgets.workbench.study_watch import ComparisonWatch
 
 
 def in_budget_bar(plant: Callable, tmp_path) -> str:
@@ -116,7 +118,7 @@ def in_live_plot(plant: Callable, tmp_path) -> str:
 
 
 def in_log_view(plant: Callable, tmp_path) -> str:
-    view = widgets.LogView(folder=tmp_path)
+    view = LogView(folder=tmp_path)
     plant("widgets.runs.run_list.attach")
     view.run = run_folder(tmp_path).id
     return view.error.panel.value
@@ -141,7 +143,7 @@ def in_runs_table(plant: Callable, tmp_path) -> str:
 
 
 def in_comparison_watch(plant: Callable, tmp_path) -> str:
-    watch = widgets.ComparisonWatch()
+    watch = ComparisonWatch()
     plant("qtha_lab.studies.comparison.ComparisonStudy.find")
     watch.comparison = "20261125-101500-1a2b"
     return watch.error.panel.value

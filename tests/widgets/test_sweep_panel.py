@@ -7,7 +7,7 @@ import signal
 import pytest
 from support.waiting import PATIENCE, wait_until
 
-from qtha_lab import attach, launch, list_runs
+from qtha_lab import launch, list_runs, load_run
 from qtha_lab.experiment import Sweep
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.experiment.run_directory.annotations import delete
@@ -131,7 +131,7 @@ def test_the_best_is_confirmed_with_fresh_seeds_from_the_panel_and_the_workbench
     error, confirming, watched, sentence = in_a_kernel(work)
     assert error == ""
     assert watched == confirming
-    runs = [run.wait(PATIENCE) and run for run in map(attach, confirming)]
+    runs = [run.wait(PATIENCE) and run for run in map(load_run, confirming)]
     assert [run.experiment.seed for run in runs] == [1, 2]
     assert {run.experiment.method.learning_rate for run in runs} == {best.point["learning_rate"]}
     assert {run.experiment.name for run in runs} == {f"best of {killed.path.name}"}

@@ -16,7 +16,7 @@ from qtha_lab.cli.output import duration
 from qtha_lab.core import paths
 from qtha_lab.core.method_styles import shown
 from qtha_lab.runs import run
-from qtha_lab.runs.run import Run, attach
+from qtha_lab.runs.run import Run, load_run
 
 from ..kit import boxes
 from .variants import MethodVariant, variants
@@ -186,7 +186,7 @@ class LogView(ipw.VBox):
             self.head.value = "Enter in a row, or its button, opens the log of that run."
             self.events.value = self.output.value = ""
             return
-        run = attach(self.run, self.folder)
+        run = load_run(self.run, self.folder)
         self.head.value = _head(run)
         self.events.value = boxes.html_table(_events(run))
         tail = run.log_tail(LINES)

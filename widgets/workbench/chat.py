@@ -19,7 +19,7 @@ from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.runs.chat import Decoding
 from qtha_lab.runs.chat.client import COMMAND, Client
 from qtha_lab.runs.chat.models import HeldOutPrompt, held_out
-from qtha_lab.runs.run import attach
+from qtha_lab.runs.run import load_run
 
 from ..kit import boxes
 from ..kit.fold import Fold
@@ -134,7 +134,7 @@ class Chat(StaticOutput, ipw.VBox):
             return
         self.state.value = boxes.lines(["Loading the models …"])
         runs, self.loaded = self.runs, ()
-        async for event in self.client.ask(runs=[str(attach(run).path) for run in runs]):
+        async for event in self.client.ask(runs=[str(load_run(run).path) for run in runs]):
             self._show_chat_models(event["chat_models"])
         self.loaded, self.state.value = runs, ""
 
@@ -149,7 +149,7 @@ class Chat(StaticOutput, ipw.VBox):
 
     def _headings(self) -> dict[str, str]:
         """Return symbol, name and seed of each run, as in figures."""
-        experiments = {run: attach(run).experiment for run in self.runs}
+        experiments = {run: load_run(run).experiment for run in self.runs}
         known = variants(each.method.label for each in experiments.values())
         return {
             run: f"{known[each.method.label].title_html} · seed {each.seed}"
@@ -247,7 +247,7 @@ class Chat(StaticOutput, ipw.VBox):
 
 def experiments_of(run_ids: Iterable[str]) -> dict[str, Experiment]:
     """Return the experiment of each run, by run id; refuse a run with untrusted plugins."""
-    runs = {name: attach(name) for name in run_ids}
+    runs = {name: load_run(name) for name in run_ids}
     return {name: trusted(run.path, run.experiment) for name, run in runs.items()}
 
 

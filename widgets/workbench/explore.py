@@ -11,7 +11,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.legends import short_names
-from qtha_lab.runs.run import Run, attach
+from qtha_lab.runs.run import Run, load_run
 
 from ..kit import boxes
 from ..kit.loop import Background, with_libraries
@@ -61,7 +61,7 @@ class Explore(ipw.VBox):
         self.error.show("")
         self.of.value = boxes.lines(["Loading …"])
         await self._offer()
-        run = attach(self.run.value) if self.run.value else None
+        run = load_run(self.run.value) if self.run.value else None
         title = [run_title(run)] if run and not boxes.is_shown(self.run) else []
         absent = await with_libraries(without_circuit, run) if run else ""
         lines = boxes.lines([*title, absent] if run else [EMPTY])
@@ -86,7 +86,7 @@ class Explore(ipw.VBox):
         ids = self.runs[:MOST_RUNS]
         if ids == self.offered:
             return
-        runs = [attach(name) for name in ids]
+        runs = [load_run(name) for name in ids]
         first = (run.id for run in runs if len(runs) > 1 and not without_circuit(run))
         found = await with_libraries(next, first, "")
         self.offered = ids
@@ -100,7 +100,7 @@ class Explore(ipw.VBox):
 
         if not self.run.value:
             return {}
-        choice = attach(self.run.value).experiment.method
+        choice = load_run(self.run.value).experiment.method
         defaults = {name: s.default for name, s in method_entry(choice.name).settings.items()}
         return defaults | choice.options
 
@@ -127,7 +127,7 @@ class Explore(ipw.VBox):
     def _spectra(self) -> Any:
         from ..explorers.update_explorer import UpdateExplorer
 
-        return UpdateExplorer([attach(name) for name in self.runs[:4]])
+        return UpdateExplorer([load_run(name) for name in self.runs[:4]])
 
     def _operator(self) -> Any:
         from ..explorers.mpo_explorer import MpoExplorer
@@ -168,7 +168,7 @@ def update_matrices(run_ids: Sequence[str]) -> dict[str, Any]:
     """
     from qtha_lab.analysis.updates.update import updates_of
 
-    run = attach(run_ids[0])
+    run = load_run(run_ids[0])
     paths = (
         (update.name if update.is_linear else f"{update.name} (linear path)", path)
         for update in updates_of(run.load().model)

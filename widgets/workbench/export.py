@@ -17,7 +17,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json
 from qtha_lab.runs.export import KINDS
 from qtha_lab.runs.export.kinds import default_place
-from qtha_lab.runs.run import attach
+from qtha_lab.runs.run import load_run
 
 from ..kit import boxes
 from ..kit.loop import Background
@@ -77,20 +77,20 @@ class ExportPanel(StaticOutput, ipw.VBox):
     def _command(self) -> list[str]:
         """Return the command for a user, with the run named by its id."""
         words = self._words()
-        return ["qtha-lab", words[0], attach(self.run).id, *words[2:]]
+        return ["qtha-lab", words[0], load_run(self.run).id, *words[2:]]
 
     def _offer(self, change) -> None:
         """Replace the listed runs; keep the selected run if the list contains it."""
         runs = list(change["new"])
         run = self.run if self.run in runs else next(iter(runs), "")
         boxes.show(self.pick, len(runs) > 1)
-        self.pick.options = tuple(titles([attach(id) for id in runs]))
+        self.pick.options = tuple(titles([load_run(id) for id in runs]))
         self.pick.value = run or None
         self.run = run
 
     def _words(self) -> list[str]:
         """Return the command's arguments after the program name."""
-        words = ["export", str(attach(self.run).path), self.kind.value]
+        words = ["export", str(load_run(self.run).path), self.kind.value]
         if self.to.value.strip():
             words += ["--to", self.to.value.strip()]
         return [*words, "--r", str(self.r.value)] if self.kind.value == "lora" else words
@@ -103,7 +103,7 @@ class ExportPanel(StaticOutput, ipw.VBox):
             self.code.value = ""
             self.state.value = boxes.lines(["Pick a run to export it."])
             return
-        run = attach(self.run)
+        run = load_run(self.run)
         self.to.placeholder = str(default_place(run, str(self.kind.value)))
         self.code.value = boxes.code(shlex.join(self._command()))
 

@@ -17,8 +17,7 @@ from qtha_lab.experiment import Comparison, Experiment, Sweep
 from qtha_lab.experiment.method_choice import MethodChoice, with_controls
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.runs.launch import in_launch_order, launch_all
-from qtha_lab.runs.run import Run, list_runs
-from qtha_lab.runs.run import attach as attach_run
+from qtha_lab.runs.run import Run, list_runs, load_run
 from qtha_lab.studies.comparison.contenders import timed
 from qtha_lab.studies.comparison.protocol import open_sealed_pool
 from qtha_lab.studies.sweep import SweepStudy
@@ -179,7 +178,7 @@ def group_of(attach: Iterable | None, recent: Sequence[RunGroup]) -> RunGroup | 
     if attach is None:
         newest = next(iter(recent), None)
         return RunGroup(tuple(in_launch_order(newest.runs))) if newest else None
-    attached = [attach_run(run) if isinstance(run, str) else run for run in attach]
+    attached = [load_run(run) if isinstance(run, str) else run for run in attach]
     readable = tuple(run for run in attached if run.unreadable is None)
     return RunGroup(readable) if readable else None
 
@@ -205,7 +204,7 @@ def _methods(group: RunGroup) -> str:
 def run_named(name: str) -> Run | None:
     """Return a run of the folder; None if it is gone, such as a run in the trash."""
     try:
-        return attach_run(name)
+        return load_run(name)
     except Refusal as reason:
         log.debug("a ticked run is not shown: %s", reason)
         return None

@@ -10,7 +10,7 @@ import traitlets
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json
-from qtha_lab.runs.run import attach
+from qtha_lab.runs.run import load_run
 
 from ..kit import boxes
 from ..kit.loop import Background
@@ -60,9 +60,9 @@ class Predict(StaticOutput, ipw.VBox):
             raise Refusal("The text is empty.")
         self.error.show("")
         self.button.disabled, self.rows = True, []
-        known = variants(attach(run).experiment.method.label for run in self.runs)
+        known = variants(load_run(run).experiment.method.label for run in self.runs)
         try:
-            for run in map(attach, self.runs):
+            for run in map(load_run, self.runs):
                 name = f"{known[run.experiment.method.label].name} · seed {run.experiment.seed}"
                 self.state.value = boxes.lines([f"Predicting with {name} …"])
                 words = ["predict", str(run.path), *inputs, "--json"]

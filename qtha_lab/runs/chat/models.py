@@ -19,7 +19,7 @@ from qtha_lab.experiment.plan import resolve
 from qtha_lab.runs.chat.mixture import check_weights, mixture, shared_weights_copy
 from qtha_lab.runs.generation.decoding import Decoding
 from qtha_lab.runs.generation.stream import Stream
-from qtha_lab.runs.run import Run, attach
+from qtha_lab.runs.run import Run, load_run
 from qtha_lab.runs.trained_model import adapter_of, plan_of
 from qtha_lab.tasks.messages import render
 from qtha_lab.tasks.task import asked_and_answer
@@ -73,7 +73,7 @@ class ChatModels:
     """
 
     def __init__(self, of: Iterable[Run | str | Path]) -> None:
-        views = [run if isinstance(run, Run) else attach(run) for run in of]
+        views = [run if isinstance(run, Run) else load_run(run) for run in of]
         self.runs = list({run.id: run for run in views}.values())
         if not self.runs:
             raise Refusal("The chat has no run.")

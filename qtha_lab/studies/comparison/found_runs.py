@@ -14,7 +14,7 @@ from qtha_lab.core.io import read_mapping
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.launch import in_launch_order
-from qtha_lab.runs.run import Run, attach, list_runs
+from qtha_lab.runs.run import Run, list_runs, load_run
 
 
 def find_runs(places: Iterable[str | Path | Run]) -> list[Run]:
@@ -50,7 +50,7 @@ def _run_at(place: str | Path) -> Run:
             f"{place} must be a run, a folder of runs or a comparison's folder, got one without "
             "runs."
         )
-    return attach(place)
+    return load_run(place)
 
 
 class SpectrumHistory(NamedTuple):
