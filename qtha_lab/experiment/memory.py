@@ -26,6 +26,8 @@ TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
 # architecture tested.
 ACTIVATIONS_PER_BLOCK = 8
 LIBRARY_BYTES = 16 * 2**20  # working memory of libraries in a run of the toy model, measured
+# Half of the measured 52 MiB of the circuit kernels: a run alone loads them, a forked run has them.
+KERNEL_BYTES = 26 * 2**20
 
 
 def device() -> torch.device:
@@ -113,7 +115,8 @@ def peak_bytes(
     The backward pass of the loss adds two gradients of the size of all logits.
     """
     gradients = 2 * training.rows_per_pass * width * _logit_bytes(model)
-    return sum(needed.values()) + gradients + LIBRARY_BYTES
+    kernels = KERNEL_BYTES if needed["circuits"] else 0
+    return sum(needed.values()) + gradients + LIBRARY_BYTES + kernels
 
 
 def _logit_bytes(model: PreTrainedModel) -> int:
