@@ -31,7 +31,8 @@ from qtha_lab.core.processes import allowed_cores
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.1  # of the first two in a queue; the others look less often, by their place
+LONGEST_POLL = 20  # in units of POLL_SECONDS
 UNCOUNTED = 4096  # number of slots from which a batch system is assumed to place the runs
 TICKET = re.compile(r"(\d{20,22})-.+", re.ASCII)
 LONGEST_TICKET = 200  # bytes of the name of a run in a ticket; a file name has at most 255
@@ -231,13 +232,14 @@ class Queue:
         """
         begin = time.monotonic()
         while not give_up():
-            if self._is_first(ticket) and (taken := take()) is not None:
+            ahead = self._ahead(ticket)
+            if not ahead and (taken := take()) is not None:
                 seconds = time.monotonic() - begin
                 log.info(
                     "%s leaves the queue after %.1f s in %s", ticket.name, seconds, self.folder
                 )
                 return taken
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS * min(max(1, ahead), LONGEST_POLL))
         return None
 
     def wait_in_line(
@@ -251,19 +253,19 @@ class Queue:
             remove(ticket)
             os.close(fd)
 
-    def _is_first(self, ticket: Path) -> bool:
+    def _ahead(self, ticket: Path) -> int:
+        """Count the tickets from the first locked one to this one; remove abandoned ones."""
         own = (int(ticket.name.split("-")[0]), ticket.name)
-        for rival in sorted(_tickets(ticket.parent)):
-            if rival >= own:
-                return True
-            path = ticket.with_name(rival[1])
+        rivals = sorted(rival for rival in _tickets(ticket.parent) if rival < own)
+        for place, (_, name) in enumerate(rivals):
+            path = ticket.with_name(name)
             if is_locked(path):
-                return False
+                return len(rivals) - place
             try:
                 remove(path)
             except OSError as reason:  # a folder of this name, or another user's file
                 log.debug("the ticket %s stays: %s", path.name, reason)
-        return True
+        return 0
 
 
 def _ticket_name(name: str) -> str:
