@@ -16,7 +16,7 @@ from qtha_lab.core.io import shortened
 from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.lessons import grading
 from qtha_lab.lessons.builds import BUILDS, BuildMistake, BuildTask
-from qtha_lab.lessons.object_graders import Construction, Property, Selection
+from qtha_lab.lessons.object_graders import Construction, Explanation, Property, Selection
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.registry import Exercise, Mistake, declare_exercise
 from qtha_lab.lessons.text_schema import (
@@ -91,7 +91,7 @@ class _Declarations:
         BUILDS.add(text.number, entry, self.graders)
 
     def exercise(self, text: ExerciseText, place: int) -> None:
-        solution = text.solution.strip() or f'{text.answer} = "{text.right}"'
+        solution = text.solution.strip() or _stated_solution(text)
         properties: list[Property] = [
             (functools.partial(self._code(one.check or name), **one.arguments), one.reason)
             for name, one in text.properties.items()
@@ -105,7 +105,7 @@ class _Declarations:
             mistakes += [(_changed(solution, *pair), why) for *pair, why in text.changes]
         grader: Any = Construction(tuple(properties))
         further: dict[str, Any] = {}
-        if text.grader or text.right is not None:
+        if text.grader or text.rubric or text.right is not None:
             grader = self._code(text.grader) if text.grader else _grader(text)
             further = {"extra_check": functools.partial(_check_further, properties)}
         fields = {"number", "title", "difficulty", "minutes", "answer", "hints", "remark", "kind"}
@@ -140,7 +140,18 @@ class _Declarations:
         raise Refusal(f"A check must be a function of {self.graders}, got {shortened(name)!r}.")
 
 
-def _grader(text: ExerciseText) -> grading.Number | grading.WholeNumbers | Selection:
+def _stated_solution(text: ExerciseText) -> str:
+    """Return the code that assigns the stated letters or explanation."""
+    if text.rubric:
+        return f'{text.answer} = """\n{text.model_answer.strip()}\n"""'
+    return f'{text.answer} = "{text.right}"'
+
+
+def _grader(
+    text: ExerciseText,
+) -> grading.Number | grading.WholeNumbers | Selection | Explanation:
+    if text.rubric:
+        return Explanation(text.rubric, text.model_answer.strip())
     if isinstance(text.right, str):
         return Selection(text.right, text.letters)
     if isinstance(text.right, tuple):

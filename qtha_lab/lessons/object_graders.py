@@ -1,4 +1,4 @@
-"""Graders of an object with required properties, and of a selection of lettered sentences."""
+"""Graders of an object with required properties, of lettered sentences, and of an explanation."""
 
 import copy
 import inspect
@@ -10,9 +10,10 @@ from typing import Any
 
 from qtha_lab.core.errors import describe_error
 from qtha_lab.lessons import guard
-from qtha_lab.lessons.grading import WrongAnswer, refuse_replaced
+from qtha_lab.lessons.grading import WrongAnswer, refuse_replaced, short_text
 
 Property = tuple[Callable[[Any], bool], str]
+FEWEST_WORDS, MOST_WORDS = 12, 200  # of an explanation
 
 
 @dataclass(frozen=True)
@@ -147,5 +148,39 @@ class Selection:
         return chosen
 
 
-for _grader in (Construction, Selection):
+@dataclass(frozen=True)
+class Explanation:
+    """Grader of a text: its length is checked here, its content by the reader or a person.
+
+    Attributes:
+        rubric: Points that a complete text makes, to be ticked.
+        model_answer: Text that makes all of them.
+
+    Example:
+        >>> Explanation(("names the rate",), "At 0.03 …").check("It is better.")
+        Traceback (most recent call last):
+        qtha_lab.lessons.grading.WrongAnswer: a text of 12 to 200 words is expected, not 3 words
+    """
+
+    rubric: tuple[str, ...]
+    model_answer: str
+
+    def check(self, answer: Any) -> None:
+        """Raise `WrongAnswer` unless the answer is a text of some sentences."""
+        words = f"a text of {FEWEST_WORDS} to {MOST_WORDS} words is expected, not"
+        if not isinstance(answer, str):
+            raise WrongAnswer(f"{words} {short_text(answer)}")
+        if not FEWEST_WORDS <= len(answer.split()) <= MOST_WORDS:
+            raise WrongAnswer(f"{words} {len(answer.split())} words")
+
+    def agrees(self, answer: Any, mistake: Any) -> bool:
+        """Return True if both are the same text."""
+        return answer == mistake
+
+    def right_values(self) -> list[float]:
+        """Return the values that no message may reveal: none, since a text has no value."""
+        return []
+
+
+for _grader in (Construction, Selection, Explanation):
     guard.protect(_grader)

@@ -54,6 +54,8 @@ class ExerciseText(TextModel):
         right: Right number, whole numbers or letters.
         rtol: Relative tolerance of a number.
         letters: Reason of each lettered sentence; solution and mistakes follow from it.
+        rubric: Points that a complete explanation makes.
+        model_answer: Explanation that makes all of them; the solution follows from it.
         grader: Grader of a function.
         properties: Properties of a right answer, in order; after `right` or `grader`, properties
             that an answer with right values must have.
@@ -73,6 +75,8 @@ class ExerciseText(TextModel):
     right: float | tuple[int, ...] | str | None = None
     rtol: float = grading.EXACT
     letters: dict[str, str] = Field({})
+    rubric: tuple[str, ...] = ()
+    model_answer: str = ""
     grader: str = ""
     properties: dict[str, Annotated[PropertyText, BeforeValidator(_property)]] = Field({})
     ranges: dict[str, tuple[int | float, ...]] = Field({})

@@ -1,4 +1,4 @@
-"""Checks of lesson 1: singular values of a product, and LoRA against PEFT's."""
+"""Checks of lesson 1: singular values of a product, initial factors, and LoRA against PEFT's."""
 
 from typing import Any
 
@@ -29,6 +29,32 @@ def _forms_no_product(answer) -> bool:
     B = torch.randn(600, 2, generator=random, dtype=torch.float64)
     A = torch.randn(2, 500, generator=random, dtype=torch.float64)
     return largest_array(answer, B, A) < len(B) * A.shape[1] // 2
+
+
+R, N_IN, N_OUT = 2, 12, 6  # of initial factors
+
+
+def _initial_factors(answer):
+    torch.manual_seed(0)
+    return answer(R, N_IN, N_OUT)
+
+
+def _has_factor_shapes(answer) -> bool:
+    A, B = _initial_factors(answer)
+    return (tuple(A.shape), tuple(B.shape)) == ((R, N_IN), (N_OUT, R))
+
+
+def _leaves_model(answer) -> bool:
+    A, B = _initial_factors(answer)
+    return not bool((B @ A).any())
+
+
+def _moves(answer) -> bool:
+    return any(bool(factor.any()) for factor in _initial_factors(answer))
+
+
+def _has_all_directions(answer) -> bool:
+    return any(int(torch.linalg.matrix_rank(f.detach())) == R for f in _initial_factors(answer))
 
 
 def _layers(built):

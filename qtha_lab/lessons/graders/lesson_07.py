@@ -1,4 +1,4 @@
-"""Checks of lesson 7: training loop, search over rates, resumed run.
+"""Checks of lesson 7: first losses, training loop, search over rates, resumed run.
 
 The reference of the loop is a run of the package with a constant learning rate and no warm-up.
 Its four steps see each training row once.
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from qtha_lab.core.io import scratch_folder
+from qtha_lab.lessons import grading
 from qtha_lab.lessons.interrupted_runs import interruptions, training_losses
 
 if TYPE_CHECKING:
@@ -60,6 +61,67 @@ def _is_killed(answer: Any) -> bool:
 def _agree(answer: Any) -> bool:
     first, second = map(training_losses, _pair(answer))
     return first == second
+
+
+class _Noted(torch.nn.Module):
+    """Linear layer behind dropout, with the modes of its forward passes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.modes = torch.nn.Linear(8, 1), list[bool]()
+
+    def forward(self, x):
+        """Return the output, and note the mode."""
+        self.modes.append(self.training)
+        return self.layer(torch.nn.functional.dropout(x, training=self.training))
+
+
+def _rows_of_first_loss() -> tuple[torch.Tensor, torch.Tensor]:
+    x = torch.linspace(-1, 1, 256).reshape(32, 8)
+    return x, x[:, :1].square()
+
+
+def _first_losses(answer: Any, *seeds: int) -> tuple[list[float], list[_Noted]]:
+    """Return the loss of each call, and the models that it made."""
+    models: list[_Noted] = []
+
+    def make_model() -> _Noted:
+        models.append(_Noted())
+        return models[-1]
+
+    losses = []
+    for seed in seeds:
+        torch.seed()  # whatever is drawn before the answer sets a seed differs
+        x, y = _rows_of_first_loss()
+        losses.append(grading.as_number(answer(make_model, x, y, seed)))
+    return losses, models
+
+
+def _is_loss(answer: Any) -> bool:
+    losses, models = _first_losses(answer, 0)
+    return bool(np.isfinite(losses).all()) and len(models) == 1
+
+
+def _repeats(answer: Any) -> bool:
+    (first, second), models = _first_losses(answer, 3, 3)
+    weights = [model.layer.weight for model in models]
+    return torch.equal(*weights) and (first == second or any(m.modes[0] for m in models))
+
+
+def _evaluates(answer: Any) -> bool:
+    return not any(mode for model in _first_losses(answer, 3)[1] for mode in model.modes)
+
+
+def _follows_seed(answer: Any) -> bool:
+    (first, second), _ = _first_losses(answer, 3, 4)
+    return first != second
+
+
+def _is_mean_square(answer: Any) -> bool:
+    (loss,), (model,) = _first_losses(answer, 3)
+    x, y = _rows_of_first_loss()
+    right = (model.eval()(x) - y).square().mean().item()
+    return bool(np.isclose(loss, right))
 
 
 def _one(function):
