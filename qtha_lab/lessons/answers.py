@@ -15,7 +15,7 @@ from qtha_lab.lessons import grading, guard, saved_answers
 from qtha_lab.lessons.builds import BUILDS, BuildTask
 from qtha_lab.lessons.generic_mistakes import generic_reason, value_fact
 from qtha_lab.lessons.known_mistakes import changed_reason, combined_reason, known_reason
-from qtha_lab.lessons.object_graders import Explanation
+from qtha_lab.lessons.object_graders import WrittenAnswer
 from qtha_lab.lessons.registry import EXERCISES, Exercise, get
 from qtha_lab.lessons.time_limit import SECONDS as LIMIT_SECONDS
 from qtha_lab.lessons.time_limit import (
@@ -51,7 +51,7 @@ class AnswerResult:
     message: str = ""
     case: str = ""
     tries: int = 0
-    explained: Explanation | None = None
+    explained: WrittenAnswer | None = None
 
     def __repr__(self) -> str:
         lines = [self._verdict()]
@@ -122,7 +122,7 @@ def check(number: str, answer: Any) -> AnswerResult:
         case = _case(exercise, answer, fault)
         return AnswerResult(number, "wrong", fault, case, tries)
     saved_answers.store_code(number, exercise.answer, answer)
-    if isinstance(exercise.grader, Explanation):
+    if isinstance(exercise.grader, WrittenAnswer):
         return AnswerResult(number, "written", COMPARE, tries=tries, explained=exercise.grader)
     return AnswerResult(number, "right", exercise.remark, tries=tries)
 

@@ -1,4 +1,4 @@
-"""Graders of an object with required properties, of lettered sentences, and of an explanation."""
+"""Graders of an object with required properties, and of an explanation."""
 
 import copy
 import inspect
@@ -10,10 +10,16 @@ from typing import Any
 
 from qtha_lab.core.errors import describe_error
 from qtha_lab.lessons import guard
-from qtha_lab.lessons.grading import WrongAnswer, refuse_replaced, short_text
+from qtha_lab.lessons.grading import WrongAnswer, refuse_replaced
 
 Property = tuple[Callable[[Any], bool], str]
-FEWEST_WORDS, MOST_WORDS = 12, 200  # of an explanation
+WORDS = range(12, 201)  # of an explanation
+LENGTH = f"a text of {WORDS[0]} to {WORDS[-1]} words is expected"
+
+
+def is_explanation(answer: Any) -> bool:
+    """Return True for a text of some sentences."""
+    return isinstance(answer, str) and len(answer.split()) in WORDS
 
 
 @dataclass(frozen=True)
@@ -101,86 +107,17 @@ def filled(text: str, constants: Mapping[str, float]) -> str:
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Grader of a set of letters, written as a string such as "ad".
-
-    Attributes:
-        right: Letters of the right selection.
-        reasons: For every offered letter, the reason why it is wrong to choose or to omit it.
-
-    Example:
-        >>> Selection("a", {"a": "a is true", "b": "b needs a control"}).check("ab")
-        Traceback (most recent call last):
-        qtha_lab.lessons.grading.WrongAnswer: b is not part of the answer: b needs a control
-    """
-
-    right: str
-    reasons: dict[str, str]
-
-    def check(self, answer: Any) -> None:
-        """Raise `WrongAnswer` with the reason of the first letter that is wrong."""
-        chosen = self._letters(answer)
-        for letter in self.reasons:
-            if (letter in chosen) != (letter in self.right):
-                raise WrongAnswer(self.reason_of(letter))
-
-    def reason_of(self, letter: str) -> str:
-        """Return the sentence for an answer that is wrong about a letter."""
-        part = "is missing" if letter in self.right else "is not part of the answer"
-        return f"{letter} {part}: {self.reasons[letter]}"
-
-    def agrees(self, answer: Any, mistake: Any) -> bool:
-        """Return True if both are the same selection."""
-        return self._letters(answer) == self._letters(mistake)
-
-    def right_values(self) -> list[float]:
-        """Return the values that no message may reveal: none, since letters are no numbers."""
-        return []
-
-    def _letters(self, answer: Any) -> set[str]:
-        try:
-            chosen = set("".join(answer).lower()) - set(" ,;")
-        except TypeError:
-            chosen = set()
-        if not chosen or not chosen <= set(self.reasons):
-            offered = ", ".join(self.reasons)
-            raise WrongAnswer(f'some of the letters {offered} are expected, such as "{offered[0]}"')
-        return chosen
-
-
-@dataclass(frozen=True)
-class Explanation:
+class WrittenAnswer(Construction):
     """Grader of a text: its length is checked here, its content by the reader or a person.
 
     Attributes:
         rubric: Points that a complete text makes, to be ticked.
         model_answer: Text that makes all of them.
-
-    Example:
-        >>> Explanation(("names the rate",), "At 0.03 …").check("It is better.")
-        Traceback (most recent call last):
-        qtha_lab.lessons.grading.WrongAnswer: a text of 12 to 200 words is expected, not 3 words
     """
 
-    rubric: tuple[str, ...]
-    model_answer: str
-
-    def check(self, answer: Any) -> None:
-        """Raise `WrongAnswer` unless the answer is a text of some sentences."""
-        words = f"a text of {FEWEST_WORDS} to {MOST_WORDS} words is expected, not"
-        if not isinstance(answer, str):
-            raise WrongAnswer(f"{words} {short_text(answer)}")
-        if not FEWEST_WORDS <= len(answer.split()) <= MOST_WORDS:
-            raise WrongAnswer(f"{words} {len(answer.split())} words")
-
-    def agrees(self, answer: Any, mistake: Any) -> bool:
-        """Return True if both are the same text."""
-        return answer == mistake
-
-    def right_values(self) -> list[float]:
-        """Return the values that no message may reveal: none, since a text has no value."""
-        return []
+    properties: tuple[Property, ...] = ((is_explanation, LENGTH),)
+    rubric: tuple[str, ...] = ()
+    model_answer: str = ""
 
 
-for _grader in (Construction, Selection, Explanation):
-    guard.protect(_grader)
+guard.protect(Construction)

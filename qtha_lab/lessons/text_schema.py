@@ -51,9 +51,8 @@ class ExerciseText(TextModel):
     """Text of an exercise, with the fields of `registry.Exercise`.
 
     Attributes:
-        right: Right number, whole numbers or letters.
+        right: Right number or whole numbers.
         rtol: Relative tolerance of a number.
-        letters: Reason of each lettered sentence; solution and mistakes follow from it.
         rubric: Points that a complete explanation makes.
         model_answer: Explanation that makes all of them; the solution follows from it.
         grader: Grader of a function.
@@ -72,9 +71,8 @@ class ExerciseText(TextModel):
     remark: str
     solution: str = ""
     setup: str = ""
-    right: float | tuple[int, ...] | str | None = None
+    right: float | tuple[int, ...] | None = None
     rtol: float = grading.EXACT
-    letters: dict[str, str] = Field({})
     rubric: tuple[str, ...] = ()
     model_answer: str = ""
     grader: str = ""

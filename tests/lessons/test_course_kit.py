@@ -24,7 +24,7 @@ from qtha_lab.lessons.kit.executed import executed_pages, lesson_measurements
 from qtha_lab.lessons.kit.lesson_page import lesson_page, lesson_pages
 from qtha_lab.lessons.kit.machine_check import missing_packages
 from qtha_lab.lessons.kit.rubrics import points_of
-from qtha_lab.lessons.object_graders import Explanation
+from qtha_lab.lessons.object_graders import WrittenAnswer
 from qtha_lab.lessons.registry import EXERCISES
 
 PAGES = lesson_pages()
@@ -60,7 +60,7 @@ def test_every_exercise_and_build_of_the_lessons_is_graded_once():
 
 def test_every_explanation_is_graded_by_a_person_with_one_point_per_line_of_its_rubric():
     by_hand = [c for p in PAGES for c in graded(source_notebook(p), grade=True, solution=True)]
-    explained = [n for n in in_page(EXERCISES) if isinstance(EXERCISES[n].grader, Explanation)]
+    explained = [n for n in in_page(EXERCISES) if isinstance(EXERCISES[n].grader, WrittenAnswer)]
     assert len(by_hand) == len(explained) > 0
     for cell in by_hand:
         rubric = cell["source"].split("Rubric, one point each:")[1]
@@ -138,6 +138,15 @@ def test_each_class_path_fits_its_time_and_names_its_lessons():
             assert session.schedule()[-1][1] <= budget
     shown = {step.lesson for session in weeks.session for step in session.steps}
     assert shown == {page.number for page in PAGES}
+
+
+def test_a_syllabus_of_some_lessons_holds_just_these():
+    (path,) = class_paths([PAGES[9], PAGES[12]])
+    (session,) = path.session
+    assert [(step.lesson, step.minutes) for step in session.steps] == [
+        (9, PAGES[9].minutes),
+        (12, PAGES[12].minutes),
+    ]
 
 
 def test_a_lesson_without_outputs_has_no_answer_of_a_measured_prediction(tmp_path):

@@ -11,7 +11,7 @@ import torch
 from support.refusals import refused
 
 from qtha_lab.lessons import answers, check, exercises, get, grading, hint, solution
-from qtha_lab.lessons.object_graders import Construction, Explanation, Selection
+from qtha_lab.lessons.object_graders import Construction, WrittenAnswer
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 each = pytest.mark.parametrize("exercise", exercises(), ids=lambda e: e.number)
@@ -21,7 +21,7 @@ OWN_METHOD = "10.4"
 
 def accepted(exercise):
     """The state of a right answer: an explanation is not graded here."""
-    return "written" if isinstance(exercise.grader, Explanation) else "right"
+    return "written" if isinstance(exercise.grader, WrittenAnswer) else "right"
 
 
 def slow(exercise):
@@ -71,7 +71,7 @@ def test_a_mistake_to_be_expected_is_wrong_and_told_its_reason(exercise, code, w
 
 @each
 def test_every_exercise_has_three_hints_and_mistakes_with_reasons_or_a_rubric(exercise):
-    if isinstance(exercise.grader, Explanation):
+    if isinstance(exercise.grader, WrittenAnswer):
         reasons, least = exercise.grader.rubric, 3
         assert exercise.kind == "E"
     else:
@@ -85,8 +85,7 @@ def test_a_mistake_nobody_thought_of_is_not_told_the_right_value(exercise):
     size = max([1, *exercise.grader.right_values()]) * 7.3
     guesses = {
         Construction: object(),
-        Selection: "z",
-        Explanation: "z",
+        WrittenAnswer: "z",
         grading.Number: size,
         grading.WholeNumbers: [int(size)] * len(exercise.grader.right_values()),
         grading.Function: lambda *arguments: np.full(shape_of(exercise), size),
@@ -325,9 +324,9 @@ def test_a_known_mistake_is_shown_with_its_smallest_case_and_the_expected_value(
     assert check("5.1", get("5.1").answer_of(get("5.1").solution)).case == ""
 
 
-def test_a_message_about_letters_names_the_letter_and_the_try():
-    first, second = check("6.5", "abc"), check("6.5", "a")
-    assert first.message.startswith("b is not part of the answer: ")
-    assert second.message.startswith("c is missing: ")
+def test_a_message_about_names_says_which_and_the_try():
+    first, second = check("6.5", {"use_circuit", "ansatz"}), check("6.5", {"use_mpo"})
+    assert first.message.startswith("without entanglement each mean")
+    assert second.message.startswith("without the networks")
     assert second.tries == first.tries + 1
-    assert f"wrong (try {second.tries}): c is missing" in repr(second)
+    assert f"wrong (try {second.tries}): without the networks" in repr(second)

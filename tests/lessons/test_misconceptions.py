@@ -4,7 +4,7 @@ import pytest
 
 from qtha_lab.lessons import check, exercises, get
 from qtha_lab.lessons.lesson_texts import LESSONS
-from qtha_lab.lessons.object_graders import Explanation
+from qtha_lab.lessons.object_graders import WrittenAnswer
 from qtha_lab.lessons.predictions import PREDICTIONS
 
 MISCONCEPTIONS = [named for lesson in LESSONS.values() for named in lesson.misconception]
@@ -22,7 +22,7 @@ def test_a_holder_predicts_an_option_that_is_wrong_and_has_a_reason(named):
 @pytest.mark.parametrize("named", GRADED, ids=lambda named: named.sentence)
 def test_a_holder_gives_a_declared_wrong_answer_and_gets_its_reason(named):
     exercise = get(named.question)
-    if isinstance(exercise.grader, Explanation):  # a point of the rubric that the holder misses
+    if isinstance(exercise.grader, WrittenAnswer):  # a point of the rubric that the holder misses
         assert sum(named.answer in point for point in exercise.grader.rubric) == 1
         return
     ((code, why),) = [(code, why) for code, why in exercise.mistakes if named.answer in why]

@@ -104,6 +104,13 @@ def test_minutes_are_the_sum_of_reading_solving_predicting_and_exploring():
 
 
 @each_lesson
+def test_every_question_of_the_recap_has_a_folded_answer(path):
+    (recap,) = [c.source for c in read(path).cells if "**Recap.**" in c.source]
+    asked, folded = recap.split("**Recap.**")[1].split("\n\n<details><summary>", 1)
+    assert asked.count("?") == len(re.findall(r"^\d\. .+\.$", folded, re.MULTILINE)) == 3
+
+
+@each_lesson
 def test_the_page_says_near_its_top_which_model_it_uses(path):
     shown = [cell.source for cell in read(path).cells[:4] if "page_model(" in cell.source]
     assert [source.splitlines()[-1] for source in shown] == ["page"]

@@ -18,8 +18,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, shortened, write_atomically, write_json
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit.lesson_page import LessonCell, LessonPage
-from qtha_lab.lessons.kit.rubrics import points_of
-from qtha_lab.lessons.object_graders import Explanation
+from qtha_lab.lessons.kit.rubrics import points_of, rubric_of
 from qtha_lab.lessons.registry import EXERCISES
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -87,29 +86,23 @@ def release_notebook(source: Notebook) -> Notebook:
 
 def _graded(cell: LessonCell) -> Iterator[dict[str, Any]]:
     """Yield the cells that stand for one cell of the lesson."""
-    explained = _explained(cell.number)
+    rubric = rubric_of(cell.number)
     if cell.role == "solution":
         return
     if cell.role == "stub":
         task = {**BUILDS, **EXERCISES}[cell.number]
-        rubric = [RUBRIC, *(f"# * {point}" for point in explained.rubric)] if explained else []
-        region = "\n".join([cell.source, BEGIN, task.solution, *rubric, END])
+        lines = [RUBRIC, *(f"# * {point}" for point in rubric)] if rubric else []
+        region = "\n".join([cell.source, BEGIN, task.solution, *lines, END])
         by_hand = {"points": points_of(cell.number)} if rubric else {}
         kind = {"grade": bool(rubric), "solution": True, "locked": False}
         yield _cell(cell.data, region, kind | by_hand)
-    elif cell.role in ("check", "build") and not explained:
+    elif cell.role in ("check", "build") and not rubric:
         state = "right" if cell.role == "check" else "built"
         call = TESTED.format(call=cell.source.strip(), state=state)
         tests = {"grade": True, "solution": False, "locked": True}
         yield _cell(cell.data, call, tests | {"points": points_of(cell.number)})
     else:
         yield _cell(cell.data, cell.source, {})
-
-
-def _explained(number: str) -> Explanation | None:
-    """Return the rubric and model answer of an explanation; None for other exercises."""
-    grader = EXERCISES[number].grader if number in EXERCISES else None
-    return grader if isinstance(grader, Explanation) else None
 
 
 def _cell(data: Mapping[str, Any], source: str, grading: dict[str, Any]) -> dict[str, Any]:

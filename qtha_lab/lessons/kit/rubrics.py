@@ -5,7 +5,7 @@ its rubric, which a person gives.
 """
 
 from qtha_lab.lessons.builds import BUILDS
-from qtha_lab.lessons.object_graders import Explanation
+from qtha_lab.lessons.object_graders import WrittenAnswer
 from qtha_lab.lessons.registry import EXERCISES
 
 
@@ -18,7 +18,10 @@ def points_of(number: str) -> int:
     """
     if number in BUILDS:
         return len(BUILDS[number].steps)
-    exercise = EXERCISES.get_or_refuse(number)
-    if isinstance(exercise.grader, Explanation):
-        return len(exercise.grader.rubric)
-    return exercise.difficulty
+    return len(rubric_of(number)) or EXERCISES.get_or_refuse(number).difficulty
+
+
+def rubric_of(number: str) -> tuple[str, ...]:
+    """Return the rubric of an explanation; empty for other exercises and builds."""
+    grader = EXERCISES[number].grader if number in EXERCISES else None
+    return grader.rubric if isinstance(grader, WrittenAnswer) else ()

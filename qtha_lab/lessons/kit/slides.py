@@ -31,12 +31,14 @@ class Slide(NamedTuple):
         body: HTML, already escaped.
         kind: "idea", "stop", "picture", "result", "exercise" or "mark".
         note: Text below a picture.
+        spoken: HTML for the speaker: what the paragraphs say beyond their first sentence.
     """
 
     title: str
     body: str
     kind: str
     note: str = ""
+    spoken: str = ""
 
 
 def slide_parts(markdown: str, most_words: int) -> list[str]:
@@ -81,7 +83,11 @@ def _paragraphs(markdown: str) -> list[str]:
     return paragraphs
 
 
-PREDICT = re.compile(r"\*\*Predict")
+FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
+ON_PAGE = re.compile(r"\b(?:cells?|panel|explorer)\b")  # what only a reader of the page can do
+STATEMENT = re.compile(
+    r"(?P<shown>\* \*\*.+?\*\*|(?!\* |```|\$\$|[|<>#\d]).+?[.?!])\s+(?P<spoken>\S.*[.?])", re.DOTALL
+)
 ENDS = ("## Sources", "## Where next")
 SECTION = re.compile(r"^## ", re.MULTILINE)
 TIME = "**Time:**"
@@ -122,12 +128,31 @@ def _of_text(cell: LessonCell, title: str) -> Iterator[Slide]:
             yield Slide(heading, Markup(to_html(part)), "exercise")
         return
     found = HEADING.match(cell.source)
-    text = HEADING.sub("", cell.source, count=1) if found else cell.source
-    for part in slide_parts(text, MOST_WORDS):
-        if part.startswith(TIME):
+    text = FOLDED.sub("", HEADING.sub("", cell.source, count=1) if found else cell.source)
+    shown, spoken = _statements(text)
+    for part in slide_parts(shown, MOST_WORDS):
+        yield Slide(found[2] if found else title, Markup(to_html(part)), "idea", "", spoken)
+        spoken = ""
+
+
+def _statements(markdown: str) -> tuple[str, str]:
+    """Return what a slide shows, and what the speaker says, as HTML.
+
+    Shown are the first sentence of a paragraph, the bold words of a list item, and all formulas,
+    tables and code.
+    """
+    shown, spoken = [], []
+    for paragraph in _paragraphs(markdown):
+        if paragraph.startswith(TIME) or (
+            ON_PAGE.search(paragraph) and not paragraph.startswith("* ")
+        ):
             continue
-        kind = "stop" if PREDICT.search(part) else "idea"
-        yield Slide(found[2] if found else title, Markup(to_html(part)), kind)
+        lines = re.split(r"\n(?=\* )", paragraph) if paragraph.startswith("* ") else [paragraph]
+        found = [STATEMENT.fullmatch(line.strip("\n")) for line in lines]
+        pairs = zip(lines, found, strict=True)
+        shown.append("\n".join(match["shown"] if match else line for line, match in pairs))
+        spoken += [match["spoken"] for match in found if match]
+    return "\n\n".join(shown), Markup(to_html("\n\n".join(spoken)))
 
 
 def _stop(number: str) -> Slide:
@@ -182,13 +207,16 @@ def reveal_files() -> dict[str, str]:
 
 
 def write_slides(pages: Sequence[LessonPage], folder: Path) -> list[Path]:
-    """Write one deck per lesson and that of 90 minutes, each with a PDF handout.
+    """Write one deck per lesson, and that of 90 minutes if all its lessons are there.
+
+    Each has a PDF handout.
 
     Returns:
         The written files.
     """
     decks = {page.stem: (page.title, slides_of(page)) for page in pages}
-    decks["90_minutes"] = ("The course in 90 minutes", ninety_minutes(pages))
+    if {step.lesson for step in NINETY} <= {None, *(page.number for page in pages)}:
+        decks["90_minutes"] = ("The course in 90 minutes", ninety_minutes(pages))
     files = []
     for name, (title, slides) in decks.items():
         values = {"title": title, "slides": slides}

@@ -12,9 +12,8 @@ from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit.class_paths import class_paths
 from qtha_lab.lessons.kit.lesson_page import LessonPage
 from qtha_lab.lessons.kit.markup import pictures, write_page, write_pdf
-from qtha_lab.lessons.kit.rubrics import points_of
+from qtha_lab.lessons.kit.rubrics import points_of, rubric_of
 from qtha_lab.lessons.lesson_texts import LESSONS
-from qtha_lab.lessons.object_graders import Explanation
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.questions import as_text
 from qtha_lab.lessons.recordings import recorded
@@ -106,9 +105,7 @@ def write_teacher_pages(pages: Sequence[LessonPage], folder: Path) -> list[Path]
         The written files.
     """
     key = [_key_lesson(page) for page in pages]
-    explained = [
-        e for page in pages for e in _own(EXERCISES, page) if isinstance(e.grader, Explanation)
-    ]
+    explained = [e for page in pages for e in _own(EXERCISES, page) if rubric_of(e.number)]
     points = {n: points_of(n) for n in [*BUILDS, *EXERCISES]}
     documents = {
         "key": {"lessons": key, "points": points},

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from qtha_lab.lessons.kit.lesson_page import HEADING, LessonCell, LessonPage
 from qtha_lab.lessons.kit.markup import pictures, to_html, write_page, write_pdf
-from qtha_lab.lessons.kit.slides import ENDS
+from qtha_lab.lessons.kit.slides import ENDS, FOLDED
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.registry import EXERCISES
 
@@ -44,7 +44,7 @@ def workbook_items(page: LessonPage) -> list[WorkbookItem]:
 
 def _items(cell: LessonCell) -> Iterator[WorkbookItem]:
     if cell.role == "text" and not cell.source.startswith(ENDS):
-        source = HEADING.sub(lambda heading: f"#{heading[0]}", cell.source)
+        source = HEADING.sub(lambda heading: f"#{heading[0]}", FOLDED.sub("", cell.source))
         yield WorkbookItem(Markup(to_html(source)))
     elif cell.role == "task":
         exercise = EXERCISES[cell.number]
