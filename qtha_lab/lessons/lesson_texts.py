@@ -15,7 +15,7 @@ from qtha_lab.core.io import shortened
 from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.lessons import grading
 from qtha_lab.lessons.builds import BUILDS, BuildMistake, BuildTask
-from qtha_lab.lessons.object_graders import Construction, WrittenAnswer, Property
+from qtha_lab.lessons.object_graders import Construction, Property, WrittenAnswer
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.registry import Exercise, Mistake, declare_exercise
 from qtha_lab.lessons.text_schema import (

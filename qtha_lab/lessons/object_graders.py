@@ -108,7 +108,7 @@ def filled(text: str, constants: Mapping[str, float]) -> str:
 
 @dataclass(frozen=True)
 class WrittenAnswer(Construction):
-    """Grader of a text: its length is checked here, its content by the reader or a person.
+    """Grader of a text: its length is checked; the reader grades its content.
 
     Attributes:
         rubric: Points that a complete text makes, to be ticked.

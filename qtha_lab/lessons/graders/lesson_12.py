@@ -1,4 +1,4 @@
-"""Checks of lesson 12: alt text, bars of a chart, entry of a table, figure with caption."""
+"""Checks of lesson 12: alt text, bars, entry of a table, figure with caption."""
 
 import functools
 import re

@@ -65,7 +65,7 @@ NINETY = PATHS[0].session[0].steps
 
 
 def class_paths(pages: Sequence[LessonPage]) -> list[ClassPath]:
-    """Return the class paths with lessons as steps; of some lessons, one path of just these."""
+    """Return the class paths with lessons as steps; one path for some lessons."""
     by_number = {page.number: page for page in pages}
     if len(pages) < len(lesson_files()):
         minutes = sum(page.minutes for page in pages)

@@ -31,7 +31,7 @@ class Slide(NamedTuple):
         body: HTML, already escaped.
         kind: "idea", "stop", "picture", "result", "exercise" or "mark".
         note: Text below a picture.
-        spoken: HTML for the speaker: what the paragraphs say beyond their first sentence.
+        spoken: HTML of the presenter's notes: the sentences of a paragraph after its first.
     """
 
     title: str
@@ -42,32 +42,19 @@ class Slide(NamedTuple):
 
 
 def slide_parts(markdown: str, most_words: int) -> list[str]:
-    """Cut Markdown between paragraphs and list items into short parts; code stays whole.
+    """Cut Markdown between paragraphs into short parts; code stays whole.
 
     Example:
         >>> slide_parts("one two\\n\\nthree\\n\\nfour", 3)
         ['one two\\n\\nthree', 'four']
     """
     parts: list[str] = []
-    paragraphs = filter(None, (p.strip("\n") for p in _paragraphs(markdown)))
-    for paragraph in (part for whole in paragraphs for part in _list_parts(whole, most_words)):
+    for paragraph in filter(None, (p.strip("\n") for p in _paragraphs(markdown))):
         joined = f"{parts[-1]}\n\n{paragraph}" if parts else paragraph
         if parts and len(joined.split()) <= most_words:
             parts[-1] = joined
         else:
             parts.append(paragraph)
-    return parts
-
-
-def _list_parts(paragraph: str, most_words: int) -> list[str]:
-    """Cut a long list between its items; other paragraphs stay whole."""
-    first, *others = re.split(r"\n(?=\* )", paragraph)
-    parts = [first]
-    for item in others:
-        if len(f"{parts[-1]} {item}".split()) <= most_words:
-            parts[-1] += f"\n{item}"
-        else:
-            parts.append(item)
     return parts
 
 
@@ -136,7 +123,7 @@ def _of_text(cell: LessonCell, title: str) -> Iterator[Slide]:
 
 
 def _statements(markdown: str) -> tuple[str, str]:
-    """Return what a slide shows, and what the speaker says, as HTML.
+    """Return the Markdown of a slide, and the presenter's notes as HTML.
 
     Shown are the first sentence of a paragraph, the bold words of a list item, and all formulas,
     tables and code.
@@ -152,6 +139,8 @@ def _statements(markdown: str) -> tuple[str, str]:
         pairs = zip(lines, found, strict=True)
         shown.append("\n".join(match["shown"] if match else line for line, match in pairs))
         spoken += [match["spoken"] for match in found if match]
+    if shown and shown[-1].rstrip().endswith(":"):  # leads to a cell
+        shown.pop()
     return "\n\n".join(shown), Markup(to_html("\n\n".join(spoken)))
 
 
@@ -207,7 +196,7 @@ def reveal_files() -> dict[str, str]:
 
 
 def write_slides(pages: Sequence[LessonPage], folder: Path) -> list[Path]:
-    """Write one deck per lesson, and that of 90 minutes if all its lessons are there.
+    """Write one deck per lesson, and that of 90 minutes for all lessons.
 
     Each has a PDF handout.
 

@@ -15,6 +15,7 @@ from qtha_lab.lessons.registry import EXERCISES
 SIZES = ("A4", "Letter")
 LINES_PER_MINUTE = 0.5  # to write on, below an exercise
 MOST_LINES = 6
+RESULTS = Markup('<h3 style="break-before:page">Results</h3>')
 
 
 class WorkbookItem(NamedTuple):
@@ -34,12 +35,17 @@ class WorkbookItem(NamedTuple):
 
 
 def workbook_items(page: LessonPage) -> list[WorkbookItem]:
-    """Return the parts of a lesson on paper, without code cells.
+    """Return the parts of a lesson on paper: texts, then pictures of results.
 
     Args:
         page: Lesson as executed; without outputs the pictures are missing.
     """
-    return [item for cell in page.cells for item in _items(cell)]
+    texts: list[WorkbookItem] = []
+    results: list[WorkbookItem] = []
+    for cell in page.cells:
+        is_text = cell.kind == "markdown" or cell.role == "predict"
+        (texts if is_text else results).extend(_items(cell))
+    return texts + ([WorkbookItem(RESULTS), *results] if results else [])
 
 
 def _items(cell: LessonCell) -> Iterator[WorkbookItem]:
