@@ -15,6 +15,7 @@ from qtha_lab.lessons import grading, guard, saved_answers
 from qtha_lab.lessons.builds import BUILDS, BuildTask
 from qtha_lab.lessons.generic_mistakes import generic_reason, value_fact
 from qtha_lab.lessons.known_mistakes import changed_reason, combined_reason, known_reason
+from qtha_lab.lessons.object_graders import WrittenAnswer
 from qtha_lab.lessons.registry import EXERCISES, Exercise, get
 from qtha_lab.lessons.time_limit import SECONDS as LIMIT_SECONDS
 from qtha_lab.lessons.time_limit import (
@@ -28,7 +29,8 @@ log = logging.getLogger(__name__)
 
 _HINTS_SHOWN: Counter = Counter()  # hints shown, by exercise
 CAUSE_SECONDS = 2.0  # of processor time to find the cause of a wrong answer
-SIGNS = {"right": "✓", "wrong": "✗", "not attempted": "○"}
+SIGNS = {"right": "✓", "written": "✓", "wrong": "✗", "not attempted": "○"}
+COMPARE = "compare it with the model answer, and tick each point that your text makes"
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,11 @@ class AnswerResult:
 
     Attributes:
         number: Number of the exercise.
-        state: "right", "wrong" or "not attempted".
+        state: "right", "written" (an explanation), "wrong" or "not attempted".
         message: Reason or remark.
         case: Smallest failing case of a function, unless the message shows it.
         tries: Number of tries so far; 0 if none counts.
+        explained: Rubric and model answer of an explanation.
     """
 
     number: str
@@ -48,17 +51,29 @@ class AnswerResult:
     message: str = ""
     case: str = ""
     tries: int = 0
+    explained: WrittenAnswer | None = None
 
     def __repr__(self) -> str:
+        lines = [self._verdict()]
+        if self.explained:
+            lines += [f"☐ {point}" for point in self.explained.rubric]
+            lines.append(f"Model answer: {self.explained.model_answer}")
+        return "\n  ".join(lines)
+
+    def _verdict(self) -> str:
         state = f"{self.state} (try {self.tries})" if self.tries > 1 else self.state
         verdict = f"{state}: {self.message}" if self.message else state
         lines = [f"{SIGNS[self.state]} {self.number} {verdict}", self.case]
         return "\n  ".join(filter(None, lines))
 
     def _repr_html_(self) -> str:
-        kind = {"right": "success", "wrong": "error"}.get(self.state, "info")
+        kind = {"right": "success", "written": "success", "wrong": "error"}.get(self.state, "info")
         edge = f"border-left:4px solid var(--jp-{kind}-color1,#767676)"
-        lines = html.escape(repr(self)).replace("\n", "<br>")
+        lines = html.escape(self._verdict()).replace("\n", "<br>")
+        if self.explained:
+            ticks = map(html.escape, self.explained.rubric)
+            lines += "".join(f'<br><label><input type="checkbox"> {tick}</label>' for tick in ticks)
+            lines += f"<p><b>Model answer.</b> {html.escape(self.explained.model_answer)}</p>"
         return f'<div role="status" style="{edge};padding:4px 10px">{lines}</div>'
 
 
@@ -107,6 +122,8 @@ def check(number: str, answer: Any) -> AnswerResult:
         case = _case(exercise, answer, fault)
         return AnswerResult(number, "wrong", fault, case, tries)
     saved_answers.store_code(number, exercise.answer, answer)
+    if isinstance(exercise.grader, WrittenAnswer):
+        return AnswerResult(number, "written", COMPARE, tries=tries, explained=exercise.grader)
     return AnswerResult(number, "right", exercise.remark, tries=tries)
 
 

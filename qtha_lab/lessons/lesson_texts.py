@@ -7,7 +7,6 @@ check `one_wire` is the function `_one_wire` of `graders/lesson_03.py`. Errors n
 import functools
 import importlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from qtha_lab.core.io import shortened
 from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.lessons import grading
 from qtha_lab.lessons.builds import BUILDS, BuildMistake, BuildTask
-from qtha_lab.lessons.object_graders import Construction, Property, Selection
+from qtha_lab.lessons.object_graders import Construction, Property, WrittenAnswer
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.registry import Exercise, Mistake, declare_exercise
 from qtha_lab.lessons.text_schema import (
@@ -91,12 +90,13 @@ class _Declarations:
         BUILDS.add(text.number, entry, self.graders)
 
     def exercise(self, text: ExerciseText, place: int) -> None:
-        solution = text.solution.strip() or f'{text.answer} = "{text.right}"'
+        explanation = f'{text.answer} = """\n{text.model_answer.strip()}\n"""'
+        solution = text.solution.strip() or explanation
         properties: list[Property] = [
             (functools.partial(self._code(one.check or name), **one.arguments), one.reason)
             for name, one in text.properties.items()
         ]
-        mistakes = list(_letter_mistakes(text))
+        mistakes: list[Mistake] = []
         for number, mistake in enumerate(text.mistakes):
             with self.file.at("exercise", place, "mistakes", number):
                 mistakes.append(_mistake(text, solution, mistake))
@@ -105,7 +105,7 @@ class _Declarations:
             mistakes += [(_changed(solution, *pair), why) for *pair, why in text.changes]
         grader: Any = Construction(tuple(properties))
         further: dict[str, Any] = {}
-        if text.grader or text.right is not None:
+        if text.grader or text.rubric or text.right is not None:
             grader = self._code(text.grader) if text.grader else _grader(text)
             further = {"extra_check": functools.partial(_check_further, properties)}
         fields = {"number", "title", "difficulty", "minutes", "answer", "hints", "remark", "kind"}
@@ -140,21 +140,12 @@ class _Declarations:
         raise Refusal(f"A check must be a function of {self.graders}, got {shortened(name)!r}.")
 
 
-def _grader(text: ExerciseText) -> grading.Number | grading.WholeNumbers | Selection:
-    if isinstance(text.right, str):
-        return Selection(text.right, text.letters)
+def _grader(text: ExerciseText) -> grading.Number | grading.WholeNumbers | WrittenAnswer:
+    if text.rubric:
+        return WrittenAnswer(rubric=text.rubric, model_answer=text.model_answer.strip())
     if isinstance(text.right, tuple):
         return grading.WholeNumbers(text.right)
     return grading.Number(text.right or 0.0, text.rtol)
-
-
-def _letter_mistakes(text: ExerciseText) -> Iterator[Mistake]:
-    """Yield the selections with one wrong letter; the reason is that of the letter."""
-    selection = Selection(str(text.right), text.letters)
-    for letter in text.letters:
-        chosen = "".join(sorted({*selection.right} ^ {letter}))
-        if chosen:
-            yield f'{text.answer} = "{chosen}"', selection.reason_of(letter)
 
 
 def _mistake(text: ExerciseText, solution: str, mistake: MistakeText) -> Mistake:

@@ -1,4 +1,4 @@
-"""Graders of an object with required properties, and of a selection of lettered sentences."""
+"""Graders of an object with required properties, and of an explanation."""
 
 import copy
 import inspect
@@ -13,6 +13,13 @@ from qtha_lab.lessons import guard
 from qtha_lab.lessons.grading import WrongAnswer, refuse_replaced
 
 Property = tuple[Callable[[Any], bool], str]
+WORDS = range(12, 201)  # of an explanation
+LENGTH = f"a text of {WORDS[0]} to {WORDS[-1]} words is expected"
+
+
+def is_explanation(answer: Any) -> bool:
+    """Return True for a text of some sentences."""
+    return isinstance(answer, str) and len(answer.split()) in WORDS
 
 
 @dataclass(frozen=True)
@@ -100,52 +107,17 @@ def filled(text: str, constants: Mapping[str, float]) -> str:
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Grader of a set of letters, written as a string such as "ad".
+class WrittenAnswer(Construction):
+    """Grader of a text: its length is checked; the reader grades its content.
 
     Attributes:
-        right: Letters of the right selection.
-        reasons: For every offered letter, the reason why it is wrong to choose or to omit it.
-
-    Example:
-        >>> Selection("a", {"a": "a is true", "b": "b needs a control"}).check("ab")
-        Traceback (most recent call last):
-        qtha_lab.lessons.grading.WrongAnswer: b is not part of the answer: b needs a control
+        rubric: Points that a complete text makes, to be ticked.
+        model_answer: Text that makes all of them.
     """
 
-    right: str
-    reasons: dict[str, str]
-
-    def check(self, answer: Any) -> None:
-        """Raise `WrongAnswer` with the reason of the first letter that is wrong."""
-        chosen = self._letters(answer)
-        for letter in self.reasons:
-            if (letter in chosen) != (letter in self.right):
-                raise WrongAnswer(self.reason_of(letter))
-
-    def reason_of(self, letter: str) -> str:
-        """Return the sentence for an answer that is wrong about a letter."""
-        part = "is missing" if letter in self.right else "is not part of the answer"
-        return f"{letter} {part}: {self.reasons[letter]}"
-
-    def agrees(self, answer: Any, mistake: Any) -> bool:
-        """Return True if both are the same selection."""
-        return self._letters(answer) == self._letters(mistake)
-
-    def right_values(self) -> list[float]:
-        """Return the values that no message may reveal: none, since letters are no numbers."""
-        return []
-
-    def _letters(self, answer: Any) -> set[str]:
-        try:
-            chosen = set("".join(answer).lower()) - set(" ,;")
-        except TypeError:
-            chosen = set()
-        if not chosen or not chosen <= set(self.reasons):
-            offered = ", ".join(self.reasons)
-            raise WrongAnswer(f'some of the letters {offered} are expected, such as "{offered[0]}"')
-        return chosen
+    properties: tuple[Property, ...] = ((is_explanation, LENGTH),)
+    rubric: tuple[str, ...] = ()
+    model_answer: str = ""
 
 
-for _grader in (Construction, Selection):
-    guard.protect(_grader)
+guard.protect(Construction)

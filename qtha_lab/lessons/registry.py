@@ -14,7 +14,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
 from qtha_lab.lessons import grading
 from qtha_lab.lessons.grading import Grader
-from qtha_lab.lessons.object_graders import Construction, Selection, filled
+from qtha_lab.lessons.object_graders import Construction, filled
 
 Mistake = tuple[str, str]
 Constants = Mapping[str, float]
@@ -57,7 +57,7 @@ class Exercise:
     hints: tuple[str, ...]
     solution: str = field(repr=False)
     mistakes: tuple[Mistake, ...] = field(repr=False)
-    grader: Grader | Construction | Selection = field(repr=False)
+    grader: Grader | Construction = field(repr=False)
     remark: str = field(repr=False)
     extra_check: Callable[[Any], None] = field(default=lambda answer: None, repr=False)
     setup: str = field(default="", repr=False)

@@ -51,9 +51,10 @@ class ExerciseText(TextModel):
     """Text of an exercise, with the fields of `registry.Exercise`.
 
     Attributes:
-        right: Right number, whole numbers or letters.
+        right: Right number or whole numbers.
         rtol: Relative tolerance of a number.
-        letters: Reason of each lettered sentence; solution and mistakes follow from it.
+        rubric: Points that a complete explanation makes.
+        model_answer: Explanation that makes all of them; the solution follows from it.
         grader: Grader of a function.
         properties: Properties of a right answer, in order; after `right` or `grader`, properties
             that an answer with right values must have.
@@ -70,9 +71,10 @@ class ExerciseText(TextModel):
     remark: str
     solution: str = ""
     setup: str = ""
-    right: float | tuple[int, ...] | str | None = None
+    right: float | tuple[int, ...] | None = None
     rtol: float = grading.EXACT
-    letters: dict[str, str] = Field({})
+    rubric: tuple[str, ...] = ()
+    model_answer: str = ""
     grader: str = ""
     properties: dict[str, Annotated[PropertyText, BeforeValidator(_property)]] = Field({})
     ranges: dict[str, tuple[int | float, ...]] = Field({})

@@ -10,12 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from support.answer_bank import HELD_OUT, OWN_METHOD, RIGHT, WRONG, verdict_of, verdict_on
+from support.answer_bank import ACCEPTED, HELD_OUT, OWN_METHOD, RIGHT, WRONG, verdict_of, verdict_on
 from support.notebooks import LESSONS, code_cells, read
 
 from qtha_lab.lessons import build, exercises
 from qtha_lab.lessons.builds import BUILDS
-from qtha_lab.lessons.object_graders import Selection
 
 DESK = re.compile(r'(check|hint|solution|predict|build)\("')
 CONCLUSION = re.compile(r"^(what_to_see|reveal)\(", re.MULTILINE)
@@ -58,8 +57,8 @@ def false_verdicts() -> str:
     wrong = [verdict_on(title, *entry[:-1]) for title, entry in _entries(WRONG)]
     right = [verdict_on(title, *_code(entry)) for title, entry in _entries(RIGHT)]
     accepted, refused = (
-        sum(verdict.state != state for verdict in verdicts)
-        for verdicts, state in ((wrong, "wrong"), (right, "right"))
+        sum(verdict.state not in states for verdict in verdicts)
+        for verdicts, states in ((wrong, ("wrong",)), (right, ACCEPTED))
     )
     return f"{accepted} of {len(wrong)}; {refused} of {len(right)}"
 
@@ -76,10 +75,11 @@ def visible_conclusions() -> str:
     return f"{lines[True] / lines.total():.0%}"
 
 
-def letters() -> str:
-    """Count exercises whose answer is letters, and those that ask for an explanation."""
-    lettered = [task for task in exercises() if isinstance(task.grader, Selection)]
-    return f"{len(lettered)} of {len(exercises())}, {sum('E' in t.kind for t in lettered)} explain"
+def explanations() -> str:
+    """Count exercises whose answer is a text, of those that ask for an explanation."""
+    asked = [task for task in exercises() if task.kind == "E"]
+    written = [isinstance(task.answer_of(task.solution), str) for task in asked]
+    return f"{sum(written)} of {len(asked)}"
 
 
 def _entries(bank: dict) -> Iterator[tuple]:
@@ -93,7 +93,7 @@ def _code(entry) -> list[str]:
 ROWS: dict[str, tuple[Callable[[], str], str]] = {
     "builds with all parts": (complete_builds, "26"),
     "visible code that prints the conclusions": (visible_conclusions, "≤ 10 %"),
-    "exercises answered by letters": (letters, "recall only"),
+    "explanations that are texts": (explanations, "all"),
     "usual mistakes in builds without training": (mistakes_of_builds, "all, 30 causes"),
     "wrong answers accepted; right ones refused": (false_verdicts, "0; 0"),
     "held-out wrong functions with a cause": (causes_held_out, "≥ 60 %"),

@@ -1,6 +1,7 @@
 """A lecturer's kit: notebooks for nbgrader, key, rubrics and class paths follow the registries."""
 
 import json
+import re
 import warnings
 from typing import Any
 
@@ -11,7 +12,7 @@ from support.refusals import refused
 from traitlets.config.loader import PyFileConfigLoader
 
 from qtha_lab.lessons.builds import BUILDS
-from qtha_lab.lessons.kit import build_all, rubrics
+from qtha_lab.lessons.kit import build_all
 from qtha_lab.lessons.kit.assignment import (
     online_page,
     release_notebook,
@@ -22,6 +23,8 @@ from qtha_lab.lessons.kit.class_paths import class_paths
 from qtha_lab.lessons.kit.executed import executed_pages, lesson_measurements
 from qtha_lab.lessons.kit.lesson_page import lesson_page, lesson_pages
 from qtha_lab.lessons.kit.machine_check import missing_packages
+from qtha_lab.lessons.kit.rubrics import points_of
+from qtha_lab.lessons.object_graders import WrittenAnswer
 from qtha_lab.lessons.registry import EXERCISES
 
 PAGES = lesson_pages()
@@ -34,6 +37,13 @@ def graded(notebook, **metadata):
     return [c for c in cells if metadata.items() <= c["metadata"]["nbgrader"].items()]
 
 
+def page_number(cell):
+    """Number of the exercise or build of a graded cell."""
+    names = {exercise.answer: number for number, exercise in EXERCISES.items()}
+    named = re.match(r"(\w+) = \.\.\.", cell["source"])
+    return names[named[1]] if named else cell["source"].split('"')[1]
+
+
 def in_page(registry):
     """Numbers of a registry whose lesson is written."""
     lessons = {page.number for page in PAGES}
@@ -41,22 +51,20 @@ def in_page(registry):
 
 
 def test_every_exercise_and_build_of_the_lessons_is_graded_once():
-    tests = [c for page in PAGES for c in graded(source_notebook(page), grade=True, solution=False)]
-    numbers = [cell["source"].split('"')[1] for cell in tests]
-    assert sorted(numbers) == sorted(in_page(EXERCISES) | in_page(BUILDS))
-    points = {
-        cell["source"].split('"')[1]: cell["metadata"]["nbgrader"]["points"] for cell in tests
-    }
-    assert points == {number: rubrics.points_of(number) for number in numbers}
+    tests = [c for page in PAGES for c in graded(source_notebook(page), grade=True)]
+    points = [(page_number(c), c["metadata"]["nbgrader"]["points"]) for c in tests]
+    assert sorted(points) == sorted(
+        (number, points_of(number)) for number in in_page(EXERCISES) | in_page(BUILDS)
+    )
 
 
-def test_every_explanation_has_a_cell_for_a_person_with_one_point_per_criterion():
+def test_every_explanation_is_graded_by_a_person_with_one_point_per_line_of_its_rubric():
     by_hand = [c for p in PAGES for c in graded(source_notebook(p), grade=True, solution=True)]
-    explained = [n for n in in_page(EXERCISES) if rubrics.is_explained(EXERCISES[n])]
+    explained = [n for n in in_page(EXERCISES) if isinstance(EXERCISES[n].grader, WrittenAnswer)]
     assert len(by_hand) == len(explained) > 0
     for cell in by_hand:
         rubric = cell["source"].split("Rubric, one point each:")[1]
-        assert cell["metadata"]["nbgrader"]["points"] == rubric.count("\n* ") >= 2
+        assert cell["metadata"]["nbgrader"]["points"] == rubric.count("\n# * ") >= 3
 
 
 @each_page
@@ -130,6 +138,15 @@ def test_each_class_path_fits_its_time_and_names_its_lessons():
             assert session.schedule()[-1][1] <= budget
     shown = {step.lesson for session in weeks.session for step in session.steps}
     assert shown == {page.number for page in PAGES}
+
+
+def test_a_syllabus_of_some_lessons_holds_just_these():
+    (path,) = class_paths([PAGES[9], PAGES[12]])
+    (session,) = path.session
+    assert [(step.lesson, step.minutes) for step in session.steps] == [
+        (9, PAGES[9].minutes),
+        (12, PAGES[12].minutes),
+    ]
 
 
 def test_a_lesson_without_outputs_has_no_answer_of_a_measured_prediction(tmp_path):

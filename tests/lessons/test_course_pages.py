@@ -1,9 +1,11 @@
 """Slides, workbook, key, seeds and classroom of the course."""
 
 import base64
+import html
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from support.command_line import call
@@ -20,7 +22,6 @@ from qtha_lab.lessons.kit.markup import pictures
 from qtha_lab.lessons.kit.slides import (
     MOST_WORDS,
     ninety_minutes,
-    slide_parts,
     slides_of,
     write_slides,
 )
@@ -62,23 +63,67 @@ def test_every_prediction_is_a_stop_and_every_task_is_on_a_slide(page):
     assert long == []
 
 
+def answered(page):
+    """A lesson whose answers and findings are marked by the number of their prediction."""
+    cells = []
+    for cell in page.cells:
+        after = re.search(r'after="(\d+\.\w)"', cell.source)
+        if cell.role == "reveal":
+            data = {"text/plain": f"It is ANSWER {cell.number}."}
+        else:
+            data = {"text/markdown": f"**What to see.** ANSWER {after[1]}."} if after else {}
+        cells.append(replace(cell, outputs=({"data": data},)))
+    return replace(page, cells=tuple(cells))
+
+
+def places(texts, number, declared):
+    """Places of a prediction's question, and of what answers it."""
+    texts = [re.sub("<.*?>|`", "", html.unescape(text)) for text in texts]
+    question = declared.question.replace("`", "")
+    asked = [k for k, text in enumerate(texts) if question in text]
+    told = [f"ANSWER {number}.", *declared.misconceptions.values()]
+    return asked, [k for k, text in enumerate(texts) if any(words in text for words in told)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.stem)
+def test_no_answer_stands_above_its_prediction_on_page_slides_and_paper(page):
+    own = {n: p for n, p in PREDICTIONS.items() if n.split(".")[0] == str(page.number)}
+    full = answered(page)
+    cells = [
+        f"{own[c.number].question if c.role == 'predict' else c.source} {c.outputs[0]['data']}"
+        for c in full.cells
+    ]
+    slides = [f"{s.body} {s.spoken} {s.note}" for s in slides_of(full)]
+    paper = [item.body for item in workbook_items(full)]
+    for number, declared in own.items():
+        for texts in (cells, slides):
+            asked, told = places(texts, number, declared)
+            assert len(asked) == 1, number
+            assert asked[0] < min(told), number
+        asked, told = places(paper, number, declared)
+        assert (len(asked), told) == (1, []), number
+
+
+def test_the_ninety_minutes_answer_no_prediction_before_its_stop():
+    texts = [s.body for s in ninety_minutes(list(map(answered, PAGES)))]
+    for number, declared in PREDICTIONS.items():
+        asked, told = places(texts, number, declared)
+        assert not told or (asked and asked[0] < min(told)), number
+
+
 def test_explorer_and_answer_are_on_slides_and_the_explorer_in_the_workbook(with_picture):
     slides = slides_of(with_picture)
     assert [s.note for s in slides if s.kind == "picture"] == ["4 qubits."]
     assert any("because of the CNOT" in s.body for s in slides if s.kind == "result")
-    assert any("data:image/svg+xml" in item.body for item in workbook_items(with_picture))
+    paper = [item.body for item in workbook_items(with_picture)]
+    assert "data:image/svg+xml" in paper[-1]
+    assert "Results" in paper[-2]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.stem)
 def test_every_text_of_a_lesson_is_on_paper_without_a_dollar_sign_of_a_formula(page):
     text = "".join(re.sub("<.*?>", "", item.body) for item in workbook_items(page))
     assert "$" not in text
-
-
-def test_a_long_list_is_cut_between_its_items_and_a_short_one_is_not():
-    items = [f"* {word} one two three" for word in ("a", "b", "c")]
-    assert slide_parts("\n".join(items), 10) == ["\n".join(items[:2]), items[2]]
-    assert slide_parts("\n".join(items), 40) == ["\n".join(items)]
 
 
 def test_a_formula_in_a_heading_becomes_mathml():

@@ -82,15 +82,11 @@ title = "True sentences"
 difficulty = 1
 minutes = 2
 kind = "E"
-answer = "valid"
-right = "ac"
+answer = "text"
 hints = ["One.", "Two.", "Three."]
+rubric = ["a is true", "b is false"]
+model_answer = "a is true, and b is false."
 remark = "Two of three."
-
-[exercise.letters]
-a = "a is true"
-b = "b is false"
-c = "c is true, too"
 
 [[exercise]]
 number = "91.3"
@@ -150,16 +146,12 @@ def test_a_text_declares_predictions_builds_and_exercises_of_each_kind(load):
     load(TEXT)
     assert PREDICTIONS["91.a"].options == ("one", "two")
     assert BUILDS["91.quarter"].solved()(1) == 4
-    number, letters, even = (EXERCISES[f"91.{k}"] for k in (1, 2, 3))
+    number, text, even = (EXERCISES[f"91.{k}"] for k in (1, 2, 3))
     assert number.solution == "x = 3\ndouble = x + x"
     assert number.mistakes[0] == ("x = 3\ndouble = x * x", "that is the square")
     assert number.with_constants({"x": 5}).grader.right == 10
-    assert letters.solution == 'valid = "ac"'
-    assert [reason for _, reason in letters.mistakes] == [
-        "a is missing: a is true",
-        "b is not part of the answer: b is false",
-        "c is missing: c is true, too",
-    ]
+    assert text.answer_of(text.solution) == "\na is true, and b is false.\n"
+    assert (text.mistakes, text.grader.rubric) == ((), ("a is true", "b is false"))
     assert even.mistakes == (("even = 11", "it is odd"),)
     even.grader.check(8)
     with pytest.raises(Exception, match="it is below 8"):

@@ -104,6 +104,13 @@ def test_minutes_are_the_sum_of_reading_solving_predicting_and_exploring():
 
 
 @each_lesson
+def test_every_question_of_the_recap_has_a_folded_answer(path):
+    (recap,) = [c.source for c in read(path).cells if "**Recap.**" in c.source]
+    asked, folded = recap.split("**Recap.**")[1].split("\n\n<details><summary>", 1)
+    assert asked.count("?") == len(re.findall(r"^\d\. .+\.$", folded, re.MULTILINE)) == 3
+
+
+@each_lesson
 def test_the_page_says_near_its_top_which_model_it_uses(path):
     shown = [cell.source for cell in read(path).cells[:4] if "page_model(" in cell.source]
     assert [source.splitlines()[-1] for source in shown] == ["page"]
@@ -216,32 +223,14 @@ def calls_of(name, source):
     ]
 
 
-def answers_in(source):
-    """Letters of the predictions that a cell answers: its sentences begin with `(a)`."""
-    sentences = [
-        node.values[0] if isinstance(node, ast.JoinedStr) else node
-        for call in ast.walk(ast.parse(source))
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "what_to_see"
-        for node in ast.walk(call)
-        if isinstance(node, (ast.JoinedStr, ast.Constant))
-    ]
-    texts = [node.value for node in sentences if isinstance(node, ast.Constant)]
-    found = (re.match(r"\(([a-z])\) ", text) for text in texts if isinstance(text, str))
-    return sorted({match[1] for match in found if match})
-
-
 @each_lesson
 def test_every_prediction_is_answered_after_it_was_asked(path):
     asked, answered, lesson = [], [], f"{int(path.stem[:2])}."
     for cell in read(path).cells:
         if cell.cell_type == "markdown":
-            assert cell.source.count("**Predict") == cell.source.count("**Predict (")
-            asked += re.findall(r"\*\*Predict \(([a-z])\)", cell.source)
             continue
         asked += [number.removeprefix(lesson) for number in calls_of("predict", cell.source)]
         answered += [number.removeprefix(lesson) for number in calls_of("reveal", cell.source)]
-        if "what_to_see(" in cell.source:
-            answered += answers_in(cell.source)
         assert answered == asked[: len(answered)], "answered before it was asked"
     assert asked == list("abcdefghij"[: len(asked)])
     assert answered == asked

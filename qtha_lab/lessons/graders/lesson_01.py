@@ -1,4 +1,4 @@
-"""Checks of lesson 1: singular values of a product, and LoRA against PEFT's."""
+"""Checks of lesson 1: singular values of a product, initial factors, and LoRA against PEFT's."""
 
 from typing import Any
 
@@ -29,6 +29,23 @@ def _forms_no_product(answer) -> bool:
     B = torch.randn(600, 2, generator=random, dtype=torch.float64)
     A = torch.randn(2, 500, generator=random, dtype=torch.float64)
     return largest_array(answer, B, A) < len(B) * A.shape[1] // 2
+
+
+def _has_factor_shapes(answer) -> bool:
+    return [tuple(factor.shape) for factor in answer(2, 12, 6)] == [(2, 12), (6, 2)]
+
+
+def _leaves_model(answer) -> bool:
+    A, B = answer(2, 12, 6)
+    return not (B @ A).any()
+
+
+def _moves(answer) -> bool:
+    return any(factor.any() for factor in answer(2, 12, 6))
+
+
+def _has_all_directions(answer) -> bool:
+    return any(torch.linalg.matrix_rank(f.detach()) == 2 for f in answer(2, 12, 6))
 
 
 def _layers(built):

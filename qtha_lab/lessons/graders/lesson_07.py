@@ -1,4 +1,4 @@
-"""Checks of lesson 7: training loop, search over rates, resumed run.
+"""Checks of lesson 7: first losses, training loop, search over rates, resumed run.
 
 The reference of the loop is a run of the package with a constant learning rate and no warm-up.
 Its four steps see each training row once.
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from qtha_lab.core.io import scratch_folder
+from qtha_lab.lessons import grading
 from qtha_lab.lessons.interrupted_runs import interruptions, training_losses
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ FIRST, LAST = 20, 40  # steps between which the run is killed
 POOL = [4.3, 4.1, 4.6, 4.2, 5.0]
 RATES = [0.001, 0.003, 0.01, 0.03]
 RATE, BATCH, STEPS = 0.01, 8, 4
+INPUTS = torch.linspace(-1, 1, 256).reshape(32, 8)
+TARGETS = INPUTS[:, :1].square()
 
 
 def _pair(answer: Any) -> "tuple[Run, Run]":
@@ -60,6 +63,46 @@ def _is_killed(answer: Any) -> bool:
 def _agree(answer: Any) -> bool:
     first, second = map(training_losses, _pair(answer))
     return first == second
+
+
+class _Noted(torch.nn.Linear):
+    """Linear layer with the mode of its last forward pass."""
+
+    def forward(self, x):
+        """Return the output."""
+        self.mode = self.training
+        return super().forward(x)
+
+
+def _first_loss(answer: Any, seed: int) -> tuple[float, Any]:
+    """Return the loss of a call, and the model that it made."""
+    models: list[_Noted] = []
+
+    def make_model() -> _Noted:
+        models.append(_Noted(8, 1))
+        return models[-1]
+
+    torch.seed()  # whatever is drawn before the answer sets a seed differs
+    loss = grading.as_number(answer(make_model, INPUTS.clone(), TARGETS.clone(), seed))
+    (model,) = models
+    return loss, model
+
+
+def _is_loss(answer: Any) -> bool:
+    loss, model = _first_loss(answer, 3)
+    return np.isclose(loss, (model(INPUTS) - TARGETS).square().mean().item())
+
+
+def _repeats(answer: Any) -> bool:
+    return _first_loss(answer, 3)[0] == _first_loss(answer, 3)[0]
+
+
+def _evaluates(answer: Any) -> bool:
+    return not _first_loss(answer, 3)[1].mode
+
+
+def _follows_seed(answer: Any) -> bool:
+    return _first_loss(answer, 3)[0] != _first_loss(answer, 4)[0]
 
 
 def _one(function):

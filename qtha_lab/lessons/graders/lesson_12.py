@@ -1,9 +1,12 @@
-"""Checks of lesson 12: alt text, entry of a table, figure with caption."""
+"""Checks of lesson 12: alt text, bars, entry of a table, figure with caption."""
 
 import functools
 import re
 from typing import Any
 
+import numpy as np
+
+from qtha_lab.lessons import grading
 from qtha_lab.lessons.grading import WrongAnswer
 from qtha_lab.lessons.stated_finding import directions, has_sign_of, unknown_numbers
 from qtha_lab.studies.comparison.paired import PairedDifference
@@ -81,6 +84,21 @@ def _has_value(entry) -> bool:
 
     folder = min((data_dir() / "runs").glob("*-tiny-qa-qtha-s1-*"))
     return abs(entry[0] - float(read_json(folder / "summary.json")["test_loss"])) < 6e-4
+
+
+def _seed_losses():
+    from scipy.stats import t as student_t
+
+    for n_seeds in (3, 8):
+        random = np.random.default_rng(n_seeds)
+        values = random.normal(4.3, 0.05, (3, n_seeds))
+        losses = dict(zip(("LoRA", "QTHA", "no circuit"), values.tolist(), strict=True))
+        mean, spread = values.mean(1), values.std(1, ddof=1) / np.sqrt(n_seeds)
+        ends = student_t.interval(0.95, n_seeds - 1, mean, spread)
+        yield (losses,), np.stack([mean, *ends], axis=1)
+
+
+_mended_bars = grading.Function(_seed_losses, lambda losses: f"{len(losses['QTHA'])} seeds")
 
 
 def example_gaps(seeds: int = 5) -> dict[str, PairedDifference]:

@@ -21,6 +21,21 @@ def has_values(state: Mapping[str, Any], **values: Any) -> bool:
     return all(state[name] == value for name, value in values.items())
 
 
+def are_among(answer: Any, names: Iterable[str]) -> bool:
+    """Return True if an answer holds some of the names and nothing else."""
+    return 0 < len({*answer}) == len({*answer} & {*names})
+
+
+def lacks(answer: Any, name: str) -> bool:
+    """Return True if an answer does not hold a name."""
+    return name not in {*answer}
+
+
+def has_size(answer: Any, size: int) -> bool:
+    """Return True if an answer holds so many different names."""
+    return len({*answer}) == size
+
+
 def random_states(*sizes: int, seed: int = 0) -> Tensor:
     """Return random complex amplitudes of a shape, not normalised."""
     torch.manual_seed(seed)

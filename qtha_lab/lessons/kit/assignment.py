@@ -1,7 +1,7 @@
 """Notebooks for nbgrader, Colab and Binder: a source with solutions, the release without them.
 
 A reader's stub becomes a solution cell. `check` and `build` become tests with points. An
-explanation gets a cell that a person grades. Cells that show a solution are omitted.
+explanation is a cell that a person grades. Cells that show a solution are omitted.
 Tests run in the reader's kernel: marks that count come from `points.grade_notebooks`.
 nbgrader's generator needs its data base and its server; a release is cut here as by its
 `ClearSolutions`, with which a test compares it.
@@ -17,19 +17,18 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import make_folder, shortened, write_atomically, write_json
 from qtha_lab.lessons.builds import BUILDS
-from qtha_lab.lessons.kit import rubrics
 from qtha_lab.lessons.kit.lesson_page import LessonCell, LessonPage
+from qtha_lab.lessons.kit.rubrics import points_of, rubric_of
 from qtha_lab.lessons.registry import EXERCISES
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
-CODE_STUB, TEXT_STUB = "# Replace ... above, or write here.", "*Write two to five sentences here.*"
+CODE_STUB = "# Replace ... above, or write here."
 CONFIG = f"""c = get_config()
 c.CourseDirectory.course_id = "qtha-lab"
 c.ClearSolutions.code_stub = {{"python": {CODE_STUB!r}}}
-c.ClearSolutions.text_stub = {TEXT_STUB!r}
 c.Execute.timeout = 300  # seconds of one cell; some cells train
 """
-TASK = "**In your own words** ({points} points). Two to five sentences on exercise {number}."
+RUBRIC = "# Rubric, one point each:"
 TESTED = """result = {call}
 assert result.state == "{state}", result"""
 
@@ -64,7 +63,7 @@ def write_assignments(pages: list[LessonPage], folder: Path, with_source: bool) 
 
 def source_notebook(page: LessonPage) -> Notebook:
     """Return a lesson with solutions, tests and rubrics in nbgrader's cells."""
-    cells = [cell for lesson_cell in page.cells for cell in _graded(lesson_cell, page)]
+    cells = [cell for lesson_cell in page.cells for cell in _graded(lesson_cell)]
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
@@ -80,46 +79,30 @@ def release_notebook(source: Notebook) -> Notebook:
     release = copy.deepcopy(source)
     for cell in release["cells"]:
         if cell["metadata"].get("nbgrader", {}).get("solution"):
-            stub = CODE_STUB if cell["cell_type"] == "code" else TEXT_STUB
-            cell["source"] = _without_solution(cell["source"], stub)
+            before, _, rest = cell["source"].partition(BEGIN)
+            cell["source"] = before + CODE_STUB + rest.partition(END)[2]
     return release
 
 
-def _without_solution(source: str, stub: str) -> str:
-    before, _, rest = source.partition(BEGIN)
-    return before + stub + rest.partition(END)[2]
-
-
-def _graded(cell: LessonCell, page: LessonPage) -> Iterator[dict[str, Any]]:
+def _graded(cell: LessonCell) -> Iterator[dict[str, Any]]:
     """Yield the cells that stand for one cell of the lesson."""
+    rubric = rubric_of(cell.number)
     if cell.role == "solution":
         return
     if cell.role == "stub":
         task = {**BUILDS, **EXERCISES}[cell.number]
-        region = "\n".join([cell.source, BEGIN, task.solution, END])
-        yield _cell(cell.data, region, {"grade": False, "solution": True, "locked": False})
-        return
-    if cell.role in ("check", "build"):
+        lines = [RUBRIC, *(f"# * {point}" for point in rubric)] if rubric else []
+        region = "\n".join([cell.source, BEGIN, task.solution, *lines, END])
+        by_hand = {"points": points_of(cell.number)} if rubric else {}
+        kind = {"grade": bool(rubric), "solution": True, "locked": False}
+        yield _cell(cell.data, region, kind | by_hand)
+    elif cell.role in ("check", "build") and not rubric:
         state = "right" if cell.role == "check" else "built"
         call = TESTED.format(call=cell.source.strip(), state=state)
         tests = {"grade": True, "solution": False, "locked": True}
-        yield _cell(cell.data, call, tests | {"points": rubrics.points_of(cell.number)})
+        yield _cell(cell.data, call, tests | {"points": points_of(cell.number)})
     else:
         yield _cell(cell.data, cell.source, {})
-    if cell.role == "check" and rubrics.is_explained(EXERCISES[cell.number]):
-        yield _explanation(cell, page)
-
-
-def _explanation(cell: LessonCell, page: LessonPage) -> dict[str, Any]:
-    """Return the cell that a person grades, with model answer and rubric."""
-    exercise = EXERCISES[cell.number]
-    lines = rubrics.criteria(exercise, page)
-    rubric = "\n".join(["Rubric, one point each:", "", *(f"* {line}" for line in lines)])
-    task = TASK.format(points=len(lines), number=exercise.number)
-    region = [task, "", BEGIN, rubrics.model_answer(exercise, page), "", rubric, END]
-    data = {"cell_type": "markdown", "id": f"{cell.data['id']}-words".replace("check-", "")}
-    by_hand = {"grade": True, "solution": True, "locked": False, "points": len(lines)}
-    return _cell(data, "\n".join(region), by_hand)
 
 
 def _cell(data: Mapping[str, Any], source: str, grading: dict[str, Any]) -> dict[str, Any]:

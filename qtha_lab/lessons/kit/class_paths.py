@@ -9,7 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from qtha_lab.lessons.builds import BUILDS, BuildTask
-from qtha_lab.lessons.kit.lesson_page import LessonPage
+from qtha_lab.lessons.kit.lesson_page import LessonPage, lesson_files
 from qtha_lab.lessons.registry import Exercise, exercises
 from qtha_lab.lessons.toml_file import TextModel, TomlFile
 
@@ -65,9 +65,13 @@ NINETY = PATHS[0].session[0].steps
 
 
 def class_paths(pages: Sequence[LessonPage]) -> list[ClassPath]:
-    """Return the class paths with the lessons that exist, as steps."""
-    by_number: dict[int | None, LessonPage | None] = {page.number: page for page in pages}
-    by_number[None] = None
+    """Return the class paths with lessons as steps; one path for some lessons."""
+    by_number = {page.number: page for page in pages}
+    if len(pages) < len(lesson_files()):
+        minutes = sum(page.minutes for page in pages)
+        chosen = ClassSession(title="In this order", minutes=minutes, lessons=tuple(by_number))
+        chosen = _planned(chosen, by_number)
+        return [ClassPath(title="Chosen lessons", needs=PATHS[1].needs, session=(chosen,))]
     return [
         path.model_copy(update={"session": tuple(_planned(s, by_number) for s in path.session)})
         for path in PATHS
@@ -76,10 +80,9 @@ def class_paths(pages: Sequence[LessonPage]) -> list[ClassPath]:
 
 def _planned(session: ClassSession, by_number: Mapping) -> ClassSession:
     """Return a session whose lessons are steps, with the tasks that are left for home."""
-    pages = [by_number[number] for number in session.lessons if number in by_number]
+    pages = [by_number[number] for number in session.lessons]
     home = _left_for_home(pages, session.minutes)
-    steps = tuple(step for step in session.steps if step.lesson in by_number)
-    steps += tuple(
+    steps = session.steps + tuple(
         ClassStep(
             minutes=page.minutes - sum(e.minutes for e in _of(page, home)),
             title=page.title,

@@ -15,7 +15,7 @@ from qtha_lab.core.paths import notebooks_dir
 from qtha_lab.lessons.stated_minutes import cells_of, stated_minutes
 
 LESSON = re.compile(r"[01]\d_\w+")
-CALL = re.compile(r'^(predict|reveal|build|check|hint|solution)\("([\w.]+)"', re.MULTILINE)
+CALL = re.compile(r'^(predict|reveal|build|check|hint|solution)\(\s*"([\w.]+)"', re.MULTILINE)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 EXERCISE = re.compile(r"### Exercise (\d+\.\d+) · ")
 TARGET = re.compile(r'^model = "(.+)"', re.MULTILINE)

@@ -31,15 +31,15 @@ from qtha_lab.lessons.registry import EXERCISES
 log = logging.getLogger(__name__)
 
 SECONDS = 600.0  # for a process on a busy machine; the answer itself has its own limit
-STATES = ("right", "built", "wrong", "not yet", "not attempted")
+STATES = ("right", "written", "built", "wrong", "not yet", "not attempted")
 
 
 class Mark(NamedTuple):
     """Verdict on an answer.
 
     Attributes:
-        state: "right", "built", "wrong", "not yet", "not attempted", or "no verdict" if the process
-            ended without one.
+        state: "right", "written", "built", "wrong", "not yet", "not attempted", or "no verdict" if
+            the process ended without one.
         passed: Steps of a build that hold before the first that fails.
     """
 

@@ -31,41 +31,30 @@ class Slide(NamedTuple):
         body: HTML, already escaped.
         kind: "idea", "stop", "picture", "result", "exercise" or "mark".
         note: Text below a picture.
+        spoken: HTML of the presenter's notes: the sentences of a paragraph after its first.
     """
 
     title: str
     body: str
     kind: str
     note: str = ""
+    spoken: str = ""
 
 
 def slide_parts(markdown: str, most_words: int) -> list[str]:
-    """Cut Markdown between paragraphs and list items into short parts; code stays whole.
+    """Cut Markdown between paragraphs into short parts; code stays whole.
 
     Example:
         >>> slide_parts("one two\\n\\nthree\\n\\nfour", 3)
         ['one two\\n\\nthree', 'four']
     """
     parts: list[str] = []
-    paragraphs = filter(None, (p.strip("\n") for p in _paragraphs(markdown)))
-    for paragraph in (part for whole in paragraphs for part in _list_parts(whole, most_words)):
+    for paragraph in filter(None, (p.strip("\n") for p in _paragraphs(markdown))):
         joined = f"{parts[-1]}\n\n{paragraph}" if parts else paragraph
         if parts and len(joined.split()) <= most_words:
             parts[-1] = joined
         else:
             parts.append(paragraph)
-    return parts
-
-
-def _list_parts(paragraph: str, most_words: int) -> list[str]:
-    """Cut a long list between its items; other paragraphs stay whole."""
-    first, *others = re.split(r"\n(?=\* )", paragraph)
-    parts = [first]
-    for item in others:
-        if len(f"{parts[-1]} {item}".split()) <= most_words:
-            parts[-1] += f"\n{item}"
-        else:
-            parts.append(item)
     return parts
 
 
@@ -81,7 +70,11 @@ def _paragraphs(markdown: str) -> list[str]:
     return paragraphs
 
 
-PREDICT = re.compile(r"\*\*Predict")
+FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
+ON_PAGE = re.compile(r"\b(?:cells?|panel|explorer)\b")  # what only a reader of the page can do
+STATEMENT = re.compile(
+    r"(?P<shown>\* \*\*.+?\*\*|(?!\* |```|\$\$|[|<>#\d]).+?[.?!])\s+(?P<spoken>\S.*[.?])", re.DOTALL
+)
 ENDS = ("## Sources", "## Where next")
 SECTION = re.compile(r"^## ", re.MULTILINE)
 TIME = "**Time:**"
@@ -122,12 +115,33 @@ def _of_text(cell: LessonCell, title: str) -> Iterator[Slide]:
             yield Slide(heading, Markup(to_html(part)), "exercise")
         return
     found = HEADING.match(cell.source)
-    text = HEADING.sub("", cell.source, count=1) if found else cell.source
-    for part in slide_parts(text, MOST_WORDS):
-        if part.startswith(TIME):
+    text = FOLDED.sub("", HEADING.sub("", cell.source, count=1) if found else cell.source)
+    shown, spoken = _statements(text)
+    for part in slide_parts(shown, MOST_WORDS):
+        yield Slide(found[2] if found else title, Markup(to_html(part)), "idea", "", spoken)
+        spoken = ""
+
+
+def _statements(markdown: str) -> tuple[str, str]:
+    """Return the Markdown of a slide, and the presenter's notes as HTML.
+
+    Shown are the first sentence of a paragraph, the bold words of a list item, and all formulas,
+    tables and code.
+    """
+    shown, spoken = [], []
+    for paragraph in _paragraphs(markdown):
+        if paragraph.startswith(TIME) or (
+            ON_PAGE.search(paragraph) and not paragraph.startswith("* ")
+        ):
             continue
-        kind = "stop" if PREDICT.search(part) else "idea"
-        yield Slide(found[2] if found else title, Markup(to_html(part)), kind)
+        lines = re.split(r"\n(?=\* )", paragraph) if paragraph.startswith("* ") else [paragraph]
+        found = [STATEMENT.fullmatch(line.strip("\n")) for line in lines]
+        pairs = zip(lines, found, strict=True)
+        shown.append("\n".join(match["shown"] if match else line for line, match in pairs))
+        spoken += [match["spoken"] for match in found if match]
+    if shown and shown[-1].rstrip().endswith(":"):  # leads to a cell
+        shown.pop()
+    return "\n\n".join(shown), Markup(to_html("\n\n".join(spoken)))
 
 
 def _stop(number: str) -> Slide:
@@ -182,13 +196,16 @@ def reveal_files() -> dict[str, str]:
 
 
 def write_slides(pages: Sequence[LessonPage], folder: Path) -> list[Path]:
-    """Write one deck per lesson and that of 90 minutes, each with a PDF handout.
+    """Write one deck per lesson, and that of 90 minutes for all lessons.
+
+    Each has a PDF handout.
 
     Returns:
         The written files.
     """
     decks = {page.stem: (page.title, slides_of(page)) for page in pages}
-    decks["90_minutes"] = ("The course in 90 minutes", ninety_minutes(pages))
+    if {step.lesson for step in NINETY} <= {None, *(page.number for page in pages)}:
+        decks["90_minutes"] = ("The course in 90 minutes", ninety_minutes(pages))
     files = []
     for name, (title, slides) in decks.items():
         values = {"title": title, "slides": slides}

@@ -9,10 +9,10 @@ from qtha_lab.figures.circuit_diagram import GateRow
 from qtha_lab.figures.loss_against_rate import End, loss_against_rate
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.lessons.builds import BUILDS
-from qtha_lab.lessons.kit import rubrics
 from qtha_lab.lessons.kit.class_paths import class_paths
 from qtha_lab.lessons.kit.lesson_page import LessonPage
 from qtha_lab.lessons.kit.markup import pictures, write_page, write_pdf
+from qtha_lab.lessons.kit.rubrics import points_of, rubric_of
 from qtha_lab.lessons.lesson_texts import LESSONS
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.questions import as_text
@@ -58,7 +58,7 @@ def board_drawing(lesson: int) -> Figure | None:
 
 Member = TypeVar("Member")
 SLOW = 10  # minutes of an exercise at which a class loses time
-MANUAL = "E exercises are graded by a person; other points come from the tests."
+MANUAL = "Explanations are graded by a person; other points come from the tests."
 
 
 def _key_lesson(page: LessonPage) -> dict[str, Any]:
@@ -105,13 +105,8 @@ def write_teacher_pages(pages: Sequence[LessonPage], folder: Path) -> list[Path]
         The written files.
     """
     key = [_key_lesson(page) for page in pages]
-    explained = [
-        (e, rubrics.criteria(e, page), rubrics.model_answer(e, page))
-        for page in pages
-        for e in _own(EXERCISES, page)
-        if rubrics.is_explained(e)
-    ]
-    points = {n: rubrics.points_of(n) for n in [*BUILDS, *EXERCISES]}
+    explained = [e for page in pages for e in _own(EXERCISES, page) if rubric_of(e.number)]
+    points = {n: points_of(n) for n in [*BUILDS, *EXERCISES]}
     documents = {
         "key": {"lessons": key, "points": points},
         "rubrics": {"explained": explained, "rule": MANUAL},

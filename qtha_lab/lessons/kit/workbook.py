@@ -8,13 +8,14 @@ from markupsafe import Markup
 
 from qtha_lab.lessons.kit.lesson_page import HEADING, LessonCell, LessonPage
 from qtha_lab.lessons.kit.markup import pictures, to_html, write_page, write_pdf
-from qtha_lab.lessons.kit.slides import ENDS
+from qtha_lab.lessons.kit.slides import ENDS, FOLDED
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.registry import EXERCISES
 
 SIZES = ("A4", "Letter")
 LINES_PER_MINUTE = 0.5  # to write on, below an exercise
 MOST_LINES = 6
+RESULTS = Markup('<h3 style="break-before:page">Results</h3>')
 
 
 class WorkbookItem(NamedTuple):
@@ -34,17 +35,22 @@ class WorkbookItem(NamedTuple):
 
 
 def workbook_items(page: LessonPage) -> list[WorkbookItem]:
-    """Return the parts of a lesson on paper, without code cells.
+    """Return the parts of a lesson on paper: texts, then pictures of results.
 
     Args:
         page: Lesson as executed; without outputs the pictures are missing.
     """
-    return [item for cell in page.cells for item in _items(cell)]
+    texts: list[WorkbookItem] = []
+    results: list[WorkbookItem] = []
+    for cell in page.cells:
+        is_text = cell.kind == "markdown" or cell.role == "predict"
+        (texts if is_text else results).extend(_items(cell))
+    return texts + ([WorkbookItem(RESULTS), *results] if results else [])
 
 
 def _items(cell: LessonCell) -> Iterator[WorkbookItem]:
     if cell.role == "text" and not cell.source.startswith(ENDS):
-        source = HEADING.sub(lambda heading: f"#{heading[0]}", cell.source)
+        source = HEADING.sub(lambda heading: f"#{heading[0]}", FOLDED.sub("", cell.source))
         yield WorkbookItem(Markup(to_html(source)))
     elif cell.role == "task":
         exercise = EXERCISES[cell.number]
