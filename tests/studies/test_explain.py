@@ -253,12 +253,13 @@ def test_a_method_is_compared_to_its_own_control_too(tmp_path):
     before, after = explain(without), explain([tmp_path])
     assert len(after.claims) == 2  # to the first method; the pair of the control is a third
     assert after.verdicts[whole, control, ""] == "shown"
-    assert any(
-        text.startswith(f"{whole} is lower than {control} by 0.200") for text in after.sentences
+    assert any(  # named as in the legend
+        text.startswith("qtha is lower than qtha(use_circuit=false) by 0.200")
+        for text in after.sentences
     )
     words = change(before, after, "add the control")
     assert words.startswith("After “add the control”: ")
-    assert f"{whole} against {control}: shown (new)" in words
+    assert "qtha against qtha(use_circuit=false): shown (new)" in words
     assert change(after, after, "x").count("(as before)") == 3
 
 

@@ -103,9 +103,10 @@ class Lab:
             raise
 
     def restart_kernel(self) -> None:
-        """Restart the kernel, confirming the question."""
+        """Restart the kernel, confirming the question; the old one has ended then."""
         self.menu("Kernel", "Restart Kernel…")
-        self.page.locator(".jp-Dialog button", has_text="Restart").click()
+        with self.page.expect_response(lambda answer: "/restart" in answer.url):
+            self.page.locator(".jp-Dialog button", has_text="Restart").click()
         self.page.locator(".jp-Dialog").wait_for(state="detached")
         self.wait_idle()
 

@@ -15,6 +15,8 @@ from playwright.sync_api import Locator, expect
 from support.jupyter_browser import Lab, open_lab
 from support.waiting import PATIENCE, wait_until
 
+from qtha_lab.core.io import write_atomically
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SESSIONS = int(os.environ.get("QTHA_LAB_SESSIONS", "3"))
 EVENTS = 3  # of a session
@@ -162,7 +164,7 @@ class Session:
         """Change controls from both sides at the same time."""
         done = self.folder / "changed"
         done.unlink(missing_ok=True)
-        (self.folder / "change.json").write_text(str(CHANGES))
+        write_atomically(self.folder / "change.json", str(CHANGES))
         for _ in range(8):
             self.act(choose)
         wait_until(done.exists)
@@ -208,8 +210,8 @@ class Session:
     def take_advice(self) -> None:
         """Reload by the button of the sentence on lost messages."""
         sentence = self.page.locator(".Toastify__toast", has_text=LOST)
-        sentence.get_by_role("button", name="Reload").click()
-        self.page.wait_for_function("() => !document.querySelector('.Toastify__toast')")
+        with self.page.expect_event("load"):  # the notebook is saved before the page is reloaded
+            sentence.get_by_role("button", name="Reload").click()
         self.lab.wait_idle()
 
 

@@ -32,7 +32,7 @@ from ..figures.figure_widget import FigureWidget
 from ..figures.sentence_figure import nothing
 from ..kit import boxes
 from .explorer import Explorer
-from .explorer_model import Choice, Drawing, ExplorerModel
+from .explorer_model import Choice, Drawing, ExplorerModel, values_of
 
 if TYPE_CHECKING:
     import pandas
@@ -126,14 +126,9 @@ class ViewsModel(ExplorerModel):
 
     def usual(self, name: str) -> Any:
         """Return the default: the loss on y, steps or parameters on x, if offered."""
-        values = (
-            [value for _, value in self.offers(name)]
-            if name in ("x", "y") and self._asks(name)
-            else []
-        )
-        first = ("step", "trainable_parameters") if name == "x" else ("eval_loss",)
-        usual = [n for n in first if n in values]
-        return usual[0] if usual else super().usual(name)
+        first = {"x": ("step", "trainable_parameters"), "y": ("eval_loss",)}.get(name, ())
+        values = values_of(self.offers(name))
+        return next((n for n in first if n in values), None) or super().usual(name)
 
     def _asks(self, name: str) -> bool:
         return name in PAGE[self.view].options
@@ -221,15 +216,8 @@ class Views(Explorer, ViewsModel):
     def below_controls(self) -> list[Any]:
         self.clear = boxes.button("Clear brush", icon="eraser")
         self.clear.on_click(lambda _: self._unbrush())
-        self.where = boxes.classed(
-            ipw.Text(
-                description="brush where",
-                style={"description_width": "initial"},
-                placeholder="eval_loss < 4.2 and r >= 4",
-                continuous_update=False,
-            ),
-            "qtha-setting",
-        )
+        hint = {"placeholder": "eval_loss < 4.2 and r >= 4", "continuous_update": False}
+        self.where = boxes.styled(ipw.Text, description="brush where", css="qtha-setting", **hint)
         self.where.observe(self.error.guard(lambda _: self.brush_where(self.where.value)), "value")
         self.brushing = boxes.row()
         return [self.brushing]

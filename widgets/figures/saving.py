@@ -177,8 +177,8 @@ class SaveFigure(Saver):
         self.form, self.font = _list("as", FORMS.items()), _list("font", FONTS.items())
         self.target = _list("size", [name for name in TARGETS if name != "screen"])
         self.legend, self.theme = _list("legend", LEGENDS), _list("theme", ("light", "dark"))
-        self.points = ipw.BoundedFloatText(8.0, min=4, max=40, step=0.5, description="points")
-        self.points.layout.width = "140px"
+        limits = {"min": 4, "max": 40, "step": 0.5, "layout": boxes.layout(width="140px")}
+        self.points = boxes.styled(ipw.BoundedFloatText, 8.0, description="points", **limits)
         self.short = boxes.button("Short names", icon="compress")
         self.fields, self.preview = boxes.row(), boxes.text("", "qtha-preview")
         for control in (self.which, self.target, self.font, self.points, self.legend, self.theme):
@@ -234,13 +234,8 @@ class SaveFigure(Saver):
         labels = labels_in(self.figure.at(PageStyle(inches=40)))  # wide: no name is wrapped
         before = {field.description: field.value for field in self.fields.children}
         names = short_names(labels)
-        fields = [
-            ipw.Text(names[label] if short else before.get(label, label), description=label)
-            for label in labels
-        ]
-        for field in fields:
-            field.style.description_width = "initial"
-        self.fields.children = fields
+        texts = {label: names[label] if short else before.get(label, label) for label in labels}
+        self.fields.children = [boxes.styled(ipw.Text, texts[n], description=n) for n in labels]
 
     @property
     def figure(self) -> Figure:

@@ -143,8 +143,10 @@ def _group(
         of_method = members.loc[members["method"].astype(str) == method, name]
         if any((each if each.__hash__ else repr(each)) != value for each in of_method):
             names.add(name)
-    names -= {"method", "seed", "learning_rate"}
-    shown = [n for n in ("learning_rate", *sorted(names)) if n in members]
+    names = (names | {"learning_rate"}) - {"method", "seed"}
+    of_variants = {n for _, of in members.groupby("method", dropna=False) for n in differing(of)}
+    order = sorted(names, key=lambda n: (n not in of_variants, n != "learning_rate", n))
+    shown = [n for n in order if n in members]
     losses = members["eval_loss"].dropna()
     best = losses.min() if len(losses) > 1 else None
     needed = list(dict.fromkeys([*SHOWN, *shown]))

@@ -308,9 +308,8 @@ class RunsTable(StaticOutput, ipw.VBox):
                 refused.append(str(reason))
         gone = [name for name in ids if not (self.listing.folder / name).exists()]
         self.ticked = tuple(name for name in self.ticked if name not in gone)
-        self._after(
-            f"{_runs(len(gone))} in the trash; Show trash leads there." if gone else "", refused
-        )
+        done = f"{_runs(len(gone))} in the trash; Show trash leads there." if gone else ""
+        self._after(done, refused)
 
     def _restore(self, ids: Sequence[str]) -> None:
         for name in ids:
@@ -439,10 +438,7 @@ class RunsTable(StaticOutput, ipw.VBox):
         empty = boxes.button("Empty trash …", icon="times")
         empty.on_click(self.error.guard(self._ask_to_empty(empty)))
         both = [] if self.brief else [every, clear]
-        outside, inside = (
-            [self.tag, add, remove, delete, *both],
-            [restore, *both, empty],
-        )
+        outside, inside = [self.tag, add, remove, delete, *both], [restore, *both, empty]
         row = boxes.row(inside if self.binned else outside)
 
         def swap(change: Any) -> None:
@@ -467,11 +463,9 @@ class RunsTable(StaticOutput, ipw.VBox):
         def answer(_button: Any) -> None:
             folder = Path(self.folder)
             if button.description.startswith("Empty"):
-                names, size = (
-                    annotations.list_trash(folder),
-                    bytes_used(annotations.trash_of(folder)) / 2**20,
-                )
-                button.description = f"Erase {_runs(len(names))}, {size:,.1f} MiB, for good"
+                runs = _runs(len(annotations.list_trash(folder)))
+                size = bytes_used(annotations.trash_of(folder)) / 2**20
+                button.description = f"Erase {runs}, {size:,.1f} MiB, for good"
             else:
                 button.description = "Empty trash …"
                 self._ask(self._empty)
@@ -482,15 +476,12 @@ class RunsTable(StaticOutput, ipw.VBox):
         """List the columns to show and hide, with check marks at visible ones."""
         on_page = [] if self.is_brief else self._on_page()
         names = [*on_page, *(n for n in [*present(listed), "disk_mib"] if n not in on_page)]
-        marked = [
-            (f"{'✓ ' if name in on_page else ''}{name}", name) for name in dict.fromkeys(names)
-        ]
-        title = "back to those that differ"
+        marked = [(f"{'✓ ' * (name in on_page)}{name}", name) for name in dict.fromkeys(names)]
         options = [(f"{len(on_page)} shown" if on_page else "brief", ""), *marked]
         if self.is_brief:
             options.insert(1, ("all that differ", "+"))
         if self.columns:
-            options.append((title, "-"))
+            options.append(("back to those that differ", "-"))
         boxes.show_options(self.more, tuple(options))
 
     def _on_page(self) -> list[str]:

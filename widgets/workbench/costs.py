@@ -104,18 +104,10 @@ class EngineCosts:
         lightning = next((cost for cost in engines if cost.engine == LIGHTNING), None)
         if lightning is None or lightning.seconds is None:
             return []
-        run = boxes.button(
-            "Run this on Lightning",
-            icon="bolt",
-            tooltip=f"Set engine={LIGHTNING} for {label}",
-            disabled=lightning.chosen,
-        )
-        second = boxes.button(
-            "Add a second on Lightning",
-            icon="clone",
-            tooltip=f"Keep {label} and add it once more with engine={LIGHTNING}",
-            disabled=lightning.chosen,
-        )
+        tip, off = f"Set engine={LIGHTNING} for {label}", lightning.chosen
+        run = boxes.button("Run this on Lightning", icon="bolt", tooltip=tip, disabled=off)
+        tip = f"Keep {label} and add it once more with engine={LIGHTNING}"
+        second = boxes.button("Add a second on Lightning", icon="clone", tooltip=tip, disabled=off)
         run.on_click(lambda _: self.run_on(label, LIGHTNING))
         second.on_click(lambda _: self.copy_on(label, LIGHTNING))
         return [run, second]

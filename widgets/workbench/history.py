@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 from qtha_lab.core.errors import Refusal
@@ -22,6 +21,7 @@ from qtha_lab.studies.comparison.contenders import timed
 from qtha_lab.studies.comparison.protocol import open_sealed_pool
 from qtha_lab.studies.sweep import SweepStudy
 
+from ..runs.rows import time_of
 from ..runs.variants import variants
 
 SIZED = "qtha(r=4,waist=16,bond_dim=3)"  # 6,900 parameters on the toy model
@@ -73,15 +73,6 @@ class RunGroup:
     runs: tuple
 
     @property
-    def title(self) -> str:
-        """A title such as `2026-11-24 15:30 · tiny/qa · lora, qtha · 2 runs`."""
-        start = local_time(min(run.id for run in self.runs))
-        comparison = self.comparison
-        methods = ", ".join(method.label for method in comparison.methods)
-        count = f"{len(self.runs)} run{'s' if len(self.runs) > 1 else ''}"
-        return f"{start} · {comparison.model}/{comparison.task} · {methods} · {count}"
-
-    @property
     def comparison(self) -> Comparison:
         """The comparison that these runs belong to."""
         experiments = [run.experiment for run in self.runs]
@@ -109,11 +100,8 @@ def local_time(run_id: str) -> str:
         >>> local_time("my favourite")
         'my favourite'
     """
-    try:
-        start = datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return run_id
-    return start.astimezone().strftime("%Y-%m-%d %H:%M")
+    start = time_of(run_id)
+    return start.astimezone().strftime("%Y-%m-%d %H:%M") if start else run_id
 
 
 def run_title(run) -> str:

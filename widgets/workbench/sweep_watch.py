@@ -211,21 +211,20 @@ def sentence(
 
 def best_rows(trials: SweepStudy, records: list[TrialRecord]) -> list[dict[str, str]]:
     """Return one row per method: its best point so far, and its number of trials."""
-    described, best = trials.sweep, trials.best(records)
-    return [
-        {
-            "best of": shown(method.label),
-            **{axis: _value(best, method.label, axis) for axis in described.axes},
-            objective_title(described): _best_value(best, method.label),
-            "trials": f"{sum(r.method == method.label and r.state != 'running' for r in records)}"
-            f" of {described.trials_of(method)}",
-        }
-        for method in described.methods
-    ]  # fmt: skip
-
-
-def _best_value(best: dict[str, TrialRecord], label: str) -> str:
-    return f"{best[label].value:.4g}" if label in best else "–"
+    described, best, rows = trials.sweep, trials.best(records), []
+    for method in described.methods:
+        first = best.get(method.label)
+        point = first.point if first else {}
+        ended = [r for r in records if r.method == method.label and r.state != "running"]
+        rows.append(
+            {
+                "best of": shown(method.label),
+                **{axis: _text(point.get(axis)) for axis in described.axes},
+                objective_title(described): _text(first and first.value),
+                "trials": f"{len(ended)} of {described.trials_of(method)}",
+            }
+        )
+    return rows
 
 
 def objective_title(described: Sweep) -> str:
@@ -234,14 +233,10 @@ def objective_title(described: Sweep) -> str:
     return f"{measure.words} ({measure.unit})" if measure.unit else measure.words
 
 
-def _value(best: dict[str, TrialRecord], label: str, axis: str) -> str:
-    return _text(best[label].point.get(axis, "–")) if label in best else "–"
-
-
 def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return value if value == "–" else call_syntax.write_value(value)
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else call_syntax.write_value(value)
 
 
 def _row(described: Sweep, record: TrialRecord) -> dict[str, str]:
@@ -249,7 +244,7 @@ def _row(described: Sweep, record: TrialRecord) -> dict[str, str]:
         "method": shown(record.method),
         "trial": str(record.number),
         "state": record.state,
-        **{axis: _text(record.point.get(axis, "–")) for axis in described.axes},
-        objective_title(described): "–" if record.value is None else f"{record.value:.4g}",
+        **{axis: _text(record.point.get(axis)) for axis in described.axes},
+        objective_title(described): _text(record.value),
         "why": record.message,
     }

@@ -63,16 +63,17 @@ def gate_gradients(
         one_sample("params", params, circuit.n_params),
     )
     angles = [angle for gate in circuit.gates for angle in gate.angles]
-    values = torch.tensor([float(a.value(x, p)) for a in angles], dtype=torch.float64)
+    numbers = x.numpy(), p.numpy()
+    values = torch.tensor([float(a.value(*numbers)) for a in angles], dtype=torch.float64)
     values.requires_grad_()
     data = x if circuit.start == "amplitudes" else x.new_zeros(0)
     value = expval(apart(circuit), [observable], data, values)
     gradients = torch.autograd.grad(value.sum(), values)[0] if angles else values
-    numbers = iter(gradients.tolist())
+    of_gates = iter(gradients.tolist())
     return GateGradients(
         observable,
         float(value.detach()),
-        tuple(tuple(next(numbers) for _ in gate.angles) for gate in circuit.gates),
+        tuple(tuple(next(of_gates) for _ in gate.angles) for gate in circuit.gates),
         _summed(angles, gradients.detach().numpy(), "param", circuit.n_params),
         _summed(angles, gradients.detach().numpy(), "input", circuit.n_inputs),
     )

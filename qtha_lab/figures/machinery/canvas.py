@@ -8,6 +8,7 @@ from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import PlainFigure
 
 Place = tuple[float, float]
+SPOT = 30  # pixels around a spot within which its text is shown
 
 
 class Canvas:
@@ -90,6 +91,7 @@ class Canvas:
                 "width": self.page_style.width,
                 "height": height,
                 "showlegend": False,
+                "hoverdistance": SPOT,
                 "margin": {"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False},
                 "xaxis": {**hidden, "range": [0, self.page_style.width]},
                 "yaxis": {**hidden, "range": [height, 0]},
@@ -131,8 +133,7 @@ class Canvas:
             "type": "scatter",
             "x": x,
             "y": y,
-            "mode": "markers",
-            "marker": {"size": 2 * self.page_style.font, "opacity": 0},
+            "mode": "none",  # no invisible marker per gate
             "hovertext": [words for _, words in self.spots],
             "hoverinfo": "text",
         }

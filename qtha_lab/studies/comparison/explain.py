@@ -6,6 +6,7 @@ inconclusive. Starts no run and builds no widget.
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.description import ModelTask, by_model_task, name_in
 from qtha_lab.experiment.run_directory.events import SUMMARISED, TERMINAL
+from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.runs.launch import in_launch_order
 from qtha_lab.runs.run import Run
 from qtha_lab.runs.table.frame import results_frame
@@ -126,10 +128,11 @@ def change(before: Findings, after: Findings, label: str) -> str:
         'After “3 more seeds”: qtha against lora: shown (inconclusive before).'
     """
     words = []
+    names = short_names(name for first, second, _ in after.verdicts for name in (first, second))
     for (first, second, place), verdict in after.verdicts.items():
         earlier = before.verdicts.get((first, second, place))
         since = "new" if earlier is None else f"{'as' if earlier == verdict else earlier} before"
-        words.append(f"{first} against {second}{place}: {verdict} ({since})")
+        words.append(f"{names[first]} against {names[second]}{place}: {verdict} ({since})")
     return f"After “{label}”: {'; '.join(words) or 'nothing is compared'}."
 
 
@@ -205,17 +208,18 @@ def _equal_training(groups: Mapping[str, Sequence[Run]]) -> list[NextStep]:
 
 
 def _shortened(sentences: Sequence[str], runs: pandas.DataFrame) -> list[str]:
-    """Name a method without its options where it has one variant only."""
-    short = {
-        label: str(method)
-        for method, of in runs.groupby("method", sort=False)
-        if of["family"].nunique() == 1
-        for label in sorted({*of["family"], *of["label"]}, key=len, reverse=True)
-    }
-    texts = list(sentences)
-    for label, method in short.items():
-        texts = [text.replace(label, method) for text in texts]
-    return texts
+    """Name methods as figures do: by the options in which their variants differ."""
+    names = short_names(runs["family"])
+    for method, of in runs.groupby("method", sort=False):
+        if of["family"].nunique() == 1:
+            names |= dict.fromkeys(of["label"], str(method))
+    return [_renamed(sentence, names) for sentence in sentences]
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """Replace each label in a text by its name."""
+    labels = sorted((name for name in names if name), key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, labels)) or "$^", lambda match: names[match[0]], text)
 
 
 def _trial_sentences(runs: Sequence[Run], model_task: ModelTask) -> list[str]:
