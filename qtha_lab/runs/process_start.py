@@ -69,11 +69,15 @@ class Forks:
     """
 
     def __init__(self) -> None:
-        self.enabled, self.loaded = False, False
+        self.enabled, self.loaded = False, False  # loaded: the workers inherit the libraries
         self.workers: dict[int, tuple[RunDir, int]] = {}
 
-    def enable(self) -> None:
-        """Fork the workers of this process from now on, if this machine allows it."""
+    def enable(self, alone: bool = False) -> None:
+        """Fork the workers of this process from now on, if this machine allows it.
+
+        A run alone imports the libraries itself, once it has a slot.
+        """
+        self.loaded = self.loaded or alone
         reason = fork_hindrance()
         if reason:
             log.info("each run imports its libraries: %s", reason)

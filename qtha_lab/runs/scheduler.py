@@ -18,8 +18,7 @@ POLL_SECONDS = 0.2
 def main(arguments: list[str] | None = None) -> int:
     """Start the workers of the runs, and wait for all of them."""
     words = sys.argv[1:] if arguments is None else arguments
-    if len(words) > 2:  # a run alone imports the libraries once it has a slot
-        FORKS.enable()
+    FORKS.enable(alone=len(words) == 2)
     threads = []
     for path, lock in zip(words[::2], map(int, words[1::2]), strict=True):
         os.set_inheritable(lock, False)
