@@ -66,7 +66,7 @@ def _load(of: str, base: str) -> Predictor:
         return load_predictor(of, base)
     if base:
         raise Refusal(f"--base must be empty for a run, which names its base, got {base}.")
-    return predictor_of(run.attach(of).files)
+    return predictor_of(run.load_run(of).files)
 
 
 def _exists(file: Path) -> bool:

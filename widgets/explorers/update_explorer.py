@@ -82,7 +82,7 @@ class UpdateModel(Follower, ExplorerModel):
     @classmethod
     def from_state(cls, state: Mapping[str, Any], *sources: Any) -> Self:
         """Create an explorer in a saved state; runs are found by their ids."""
-        return super().from_state(state, *(sources or [[run.attach(key) for key in state["runs"]]]))
+        return super().from_state(state, *(sources or [[run.load_run(key) for key in state["runs"]]]))
 
     # ---- recorded spectra
 
@@ -155,7 +155,7 @@ class UpdateModel(Follower, ExplorerModel):
         if not self.runs:
             raise Refusal("runs is empty.")
         if new := [key for key in self.runs if key not in self.sources]:
-            self.sources |= {key: run.attach(key) for key in new}
+            self.sources |= {key: run.load_run(key) for key in new}
             self._follow_all()
             self.catch_up()
 
