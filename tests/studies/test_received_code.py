@@ -311,7 +311,7 @@ def test_a_package_with_too_many_files_is_refused(package, monkeypatch):
 ARRIVED = """
 import sys
 from qtha_lab.runs import run as runs
-run = runs.attach("received")
+run = runs.load_run("received")
 run.resume()
 print(run.wait().state)
 """
