@@ -82,7 +82,8 @@ class UpdateModel(Follower, ExplorerModel):
     @classmethod
     def from_state(cls, state: Mapping[str, Any], *sources: Any) -> Self:
         """Create an explorer in a saved state; runs are found by their ids."""
-        return super().from_state(state, *(sources or [[run.load_run(key) for key in state["runs"]]]))
+        found = sources or [[run.load_run(key) for key in state["runs"]]]
+        return super().from_state(state, *found)
 
     # ---- recorded spectra
 
