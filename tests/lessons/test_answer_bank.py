@@ -33,6 +33,7 @@ def cases(bank):
     ]
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # a reader may do so
 @pytest.mark.parametrize(("title", "code"), cases(RIGHT))
 def test_a_right_answer_in_another_way_is_accepted(title, code):
     verdict = verdict_on(title, *([code] if isinstance(code, str) else code))

@@ -24,6 +24,7 @@ from qtha_lab import adapters, plugins, testing
 from qtha_lab.circuits import ansatze
 from qtha_lab.core import fault_log
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.plugin_loading import fingerprints
 from qtha_lab.core.registry import Registry
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.run_directory import RunDir, trust
@@ -86,9 +87,9 @@ def test_an_ansatz_in_a_file_is_a_choice_of_every_method_that_takes_one():
 def test_a_changed_file_is_imported_anew_and_replaces_what_it_registered(plugin):
     file = plugin(named("slim_two"))
     plugins.load_plugins([file])
-    first = plugins.fingerprints([file])
+    first = fingerprints([file])
     plugins.load_plugins([plugin(named("slim_two").replace("setting(8,", "setting(5,"))])
-    assert plugins.fingerprints([file]) != first
+    assert fingerprints([file]) != first
     assert adapters.get_method("slim_two").make_config().r == 5
 
 
@@ -125,7 +126,7 @@ def test_what_does_not_import_or_clashes_is_refused_in_a_sentence(plugin, text, 
     ],
 )
 def test_a_plugin_that_is_not_there_is_refused(name, setting, value, rule):
-    for attempt in (plugins.load_plugins, plugins.fingerprints):
+    for attempt in (plugins.load_plugins, fingerprints):
         with refused(setting, value, rule=rule):
             attempt([name])
 
@@ -134,7 +135,7 @@ def test_a_plugin_file_of_two_gibibytes_is_refused_before_it_is_read(tmp_path):
     file = tmp_path / "large.py"
     with file.open("wb") as sparse:
         sparse.truncate(2**31)
-    for attempt in (plugins.load_plugins, plugins.fingerprints):
+    for attempt in (plugins.load_plugins, fingerprints):
         with refused(value="2048.0 MiB"):
             attempt([str(file)])
 
@@ -227,7 +228,7 @@ def test_a_method_of_a_plugin_is_launched_compared_and_resumed_only_as_it_was(pl
     )
 
     (run,) = [run for run in list_runs(tmp_path / "out" / "runs") if "slim" in run.id]
-    assert json.loads(run.files.plugins.read_text()) == plugins.fingerprints([file])
+    assert json.loads(run.files.plugins.read_text()) == fingerprints([file])
     plugin(named("slim_run").replace("setting(8,", "setting(5,"))
     with refused(rule="unchanged since the launch of this run"):
         load_run_plugins(run.files)

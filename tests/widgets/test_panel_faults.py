@@ -119,7 +119,7 @@ def in_live_plot(plant: Callable, tmp_path) -> str:
 
 def in_log_view(plant: Callable, tmp_path) -> str:
     view = LogView(folder=tmp_path)
-    plant("widgets.runs.run_list.attach")
+    plant("widgets.runs.run_list.load_run")
     view.run = run_folder(tmp_path).id
     return view.error.panel.value
 
@@ -309,8 +309,9 @@ def plant(monkeypatch):
 
 
 def test_every_panel_is_among_them():
-    without_controls = {"FigureWidget"}
-    assert {name.split(":")[0] for name in PANELS} == set(widgets.__all__) - without_controls
+    without_controls, inner = {"FigureWidget"}, {"ComparisonWatch", "LogView"}
+    named = {name.split(":")[0] for name in PANELS}
+    assert named == {*widgets.__all__, *inner} - without_controls
 
 
 @every_panel
