@@ -2,7 +2,9 @@
 
     python -m tools.api          writes the page; tests/package/test_public_api.py compares it
 
-A name that several modules export is listed once, under the first of them.
+A name that several modules export is listed once, under the first of them. griffe, which writes the
+other pages, reads sources, and misses the fields of pydantic settings and those that a config
+inherits from PEFT.
 """
 
 from __future__ import annotations
@@ -62,7 +64,13 @@ def _entry(name: str, of: Any) -> str:
 
 
 def _parameters(of: Any) -> Iterator[str]:
-    """Yield the parameters of a function or class; a default that is no plain value is `…`."""
+    """Yield the parameters of a function or class; a default that is no plain value is `…`.
+
+    A panel takes initial values of its state.
+    """
+    if state := getattr(of, "STATE", None):
+        yield from state
+        return
     marks = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
     for parameter in inspect.signature(of).parameters.values():
         plain = isinstance(parameter.default, bool | int | float | str | None)

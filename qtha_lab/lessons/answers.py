@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _HINTS_SHOWN: Counter = Counter()  # hints shown, by exercise
 CAUSE_SECONDS = 2.0  # of processor time to find the cause of a wrong answer
-SIGNS = {"right": "✓", "written": "✓", "wrong": "✗", "not attempted": "○"}
+SIGNS = {"right": "✓", "written": "✎", "wrong": "✗", "not attempted": "○"}
 COMPARE = "compare it with the model answer, and tick each point that your text makes"
 
 
@@ -67,7 +67,7 @@ class AnswerResult:
         return "\n  ".join(filter(None, lines))
 
     def _repr_html_(self) -> str:
-        kind = {"right": "success", "written": "success", "wrong": "error"}.get(self.state, "info")
+        kind = {"right": "success", "wrong": "error"}.get(self.state, "info")
         edge = f"border-left:4px solid var(--jp-{kind}-color1,#767676)"
         lines = html.escape(self._verdict()).replace("\n", "<br>")
         if self.explained:

@@ -120,4 +120,5 @@ class WrittenAnswer(Construction):
     model_answer: str = ""
 
 
-guard.protect(Construction)
+for _grader in (Construction, WrittenAnswer):
+    guard.protect(_grader)

@@ -1,8 +1,9 @@
 """Start of runs: a scheduler process imports the libraries and forks the workers.
 
-Every worker inherits the lock of its run, and records its end in the run's directory. A worker is
-a new process, which imports the libraries itself, where a fork is not safe. Processes that
-multiprocessing starts anew inherit no lock, and end with a daemon's parent.
+A run alone is forked before any import, and imports them itself. Every worker inherits the lock of
+its run, and records its end in the run's directory. A worker is a new process, which imports the
+libraries itself, where a fork is not safe. Processes that multiprocessing starts anew inherit no
+lock, and end with a daemon's parent.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Forks:
     """
 
     def __init__(self) -> None:
-        self.enabled, self.loaded = False, False  # loaded: the workers inherit the libraries
+        self.enabled, self.loads = False, True  # loads: the libraries are imported before a fork
         self.workers: dict[int, tuple[RunDir, int]] = {}
 
     def enable(self, alone: bool = False) -> None:
@@ -77,7 +78,7 @@ class Forks:
 
         A run alone imports the libraries itself, once it has a slot.
         """
-        self.loaded = self.loaded or alone
+        self.loads = self.loads and not alone
         reason = fork_hindrance()
         if reason:
             log.info("each run imports its libraries: %s", reason)
@@ -102,7 +103,7 @@ class Forks:
 
     def start(self, files: RunDir, lock: int) -> bool:
         """Fork the worker of a run; return False if other threads make a fork unsafe."""
-        if not self.loaded:
+        if self.loads:
             load_libraries(LIBRARIES)
         if names := unsafe_threads():
             log.warning("%s starts as a new process: threads %s", files.path.name, names)
@@ -117,9 +118,9 @@ class Forks:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         log.info("process %d is forked for %s", pid, files.path.name)
-        if not self.loaded:  # the first run has begun
+        if self.loads:  # the first run has begun
             load_libraries(SCORERS)
-            self.loaded = True
+            self.loads = False
         return True
 
     def wait(self) -> None:

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from support.answer_bank import ACCEPTED, HELD_OUT, OWN_METHOD, RIGHT, WRONG, verdict_of, verdict_on
+from support.answer_bank import HELD_OUT, OWN_METHOD, RIGHT, WRONG, verdict_of, verdict_on
 from support.notebooks import LESSONS, code_cells, read
 
 from qtha_lab.lessons import build, exercises
@@ -57,8 +57,8 @@ def false_verdicts() -> str:
     wrong = [verdict_on(title, *entry[:-1]) for title, entry in _entries(WRONG)]
     right = [verdict_on(title, *_code(entry)) for title, entry in _entries(RIGHT)]
     accepted, refused = (
-        sum(verdict.state not in states for verdict in verdicts)
-        for verdicts, states in ((wrong, ("wrong",)), (right, ACCEPTED))
+        sum(verdict.state != state for verdict in verdicts)
+        for verdicts, state in ((wrong, "wrong"), (right, "right"))
     )
     return f"{accepted} of {len(wrong)}; {refused} of {len(right)}"
 

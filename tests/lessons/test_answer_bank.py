@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 from support.answer_bank import (
-    ACCEPTED,
     BY_TITLE,
     FUNCTION_ANSWERS,
     FUNCTIONS,
@@ -16,6 +15,9 @@ from support.answer_bank import (
     verdict_of,
     verdict_on,
 )
+
+from qtha_lab.lessons.grading import WrongAnswer
+from qtha_lab.lessons.object_graders import WrittenAnswer
 
 LEAST_WITH_REASON = 0.6
 
@@ -37,7 +39,7 @@ def cases(bank):
 @pytest.mark.parametrize(("title", "code"), cases(RIGHT))
 def test_a_right_answer_in_another_way_is_accepted(title, code):
     verdict = verdict_on(title, *([code] if isinstance(code, str) else code))
-    assert verdict.state in ACCEPTED, verdict
+    assert verdict.state == "right", verdict
 
 
 @pytest.mark.parametrize(("title", "entry"), cases(WRONG))
@@ -56,6 +58,12 @@ def has_right_value(text, grader):
     numbers = [float(n.replace(",", "")) for n in re.findall(r"-?\d[\d,]*(?:\.\d+)?", text)]
     rights = [right for right in grader.right_values() if right not in (-1, 0, 1, 2)]
     return any(np.isclose(n, right, rtol=1e-3) for n in numbers for right in rights)
+
+
+@pytest.mark.parametrize("text", ["abc", ["a", "b", "c"], "It is better. " * 100])
+def test_an_explanation_is_a_text_of_some_sentences(text):
+    with pytest.raises(WrongAnswer, match="words is expected"):
+        WrittenAnswer(rubric=("size",), model_answer="").check(text)
 
 
 def test_three_in_five_wrong_answers_get_a_reason():

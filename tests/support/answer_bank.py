@@ -12,7 +12,6 @@ FUNCTIONS = tomllib.loads((LESSONS / "function_answers.toml").read_text(encoding
 RIGHT = {title: answers.get("right", []) for title, answers in ANSWERS.items()}
 WRONG = {title: answers.get("wrong", []) for title, answers in ANSWERS.items()}
 BY_TITLE = {exercise.title: exercise for exercise in exercises()}
-ACCEPTED = ("right", "written")
 OWN_METHOD = "A method of your own"  # graded by a process of its own: seconds for each answer
 
 

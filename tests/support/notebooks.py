@@ -109,7 +109,7 @@ def solving_cells(notebook: NotebookNode) -> list[NotebookNode]:
 def verdicts(outputs: list[NotebookNode]) -> list[str]:
     """The lines of `check`, one per exercise."""
     texts = [out["data"]["text/plain"] for out in outputs if "text/plain" in out.get("data", {})]
-    return [text for text in texts if re.match(r"[✓✗○] \d+\.\d+ ", text)]
+    return [text for text in texts if re.match(r"[✓✎✗○] \d+\.\d+ ", text)]
 
 
 def claims(outputs: list[NotebookNode]) -> list[str]:

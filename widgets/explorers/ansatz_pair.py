@@ -89,7 +89,7 @@ class AnsatzPairModel(ExplorerModel):
 
 
 class AnsatzPair(Explorer, AnsatzPairModel):
-    """The box of a `AnsatzPairModel`, which takes the same arguments."""
+    """Panel of two ansätze, with their measures beside those of random states."""
 
     ROWS = (("first", "second", "n_qubits", "n_layers"),)
 

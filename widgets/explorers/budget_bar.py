@@ -100,7 +100,7 @@ class BudgetBarModel(ExplorerModel):
 
 
 class BudgetBar(Explorer, BudgetBarModel):
-    """The box of a `BudgetBarModel`, which takes the same arguments."""
+    """Panel of the parameters that QTHA and LoRA train on one model."""
 
     ROWS = (("model", "r", "waist"), ("bond_dim", "n_layers", "lora_r"))
 

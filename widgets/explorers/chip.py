@@ -87,7 +87,7 @@ class ChipModel(ExplorerModel):
 
 
 class Chip(Explorer, ChipModel):
-    """The box of a `ChipModel`, which takes the same arguments."""
+    """Panel of one training step of QTHA's circuit on a quantum processor."""
 
     ROWS = (("topology", "n_qubits", "n_layers"), ("cz_error", "shots", "processor"))
 

@@ -228,7 +228,7 @@ class CircuitModel(ExplorerModel):
 
 
 class CircuitExplorer(Explorer, CircuitModel):
-    """Box of a `CircuitModel` with a slider of the angle; takes the same arguments."""
+    """Panel of a circuit with a slider for one angle at a time."""
 
     ROWS = (("ansatz", "n_qubits", "n_layers", "reupload"), ("angle", "observable"))
 

@@ -131,7 +131,7 @@ class DataPathModel(ExplorerModel):
 
 
 class DataPath(Explorer, DataPathModel):
-    """The box of a `DataPathModel`, which takes the same arguments."""
+    """Panel of the values of one token at every stage of a QTHA adapter."""
 
     ROWS = (("token", "init", "stage"), ("r", "input_scale", "branches"))
 

@@ -87,7 +87,7 @@ class EngineModel(ExplorerModel):
 
 
 class EngineExplorer(Explorer, EngineModel):
-    """The box of an `EngineModel`, which takes the same arguments."""
+    """Panel of the times of every available engine on one circuit and batch."""
 
     ROWS = (("ansatz", "n_qubits", "n_layers", "batch"),)
 

@@ -75,7 +75,7 @@ class FigureBenchModel(ExplorerModel):
 
 
 class FigureBench(Explorer, FigureBenchModel):
-    """The box of a `FigureBenchModel`, which takes the same arguments."""
+    """Panel of the figures of a recorded comparison at the size of a venue."""
 
     ROWS = (("recording", "kind"), ("target", "names", "sight"))
 

@@ -70,6 +70,6 @@ class FoolingMachineModel(ExplorerModel):
 
 
 class FoolingMachine(Explorer, FoolingMachineModel):
-    """The box of a `FoolingMachineModel`, which takes the same arguments."""
+    """Panel of the analysis choices with which a study without an effect claims a win."""
 
     ROWS = (("rule", "seeds", "stops"), ("rates", "measures", "subsets"))

@@ -76,7 +76,7 @@ class LandscapeModel(ExplorerModel):
 
 
 class Landscape(Explorer, LandscapeModel):
-    """The box of a `LandscapeModel`, which takes the same arguments."""
+    """Panel of an expectation value over two angles of a circuit."""
 
     ROWS = (("ansatz", "n_qubits", "n_layers", "read_out"),)
 

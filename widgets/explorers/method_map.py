@@ -75,6 +75,6 @@ class MethodMapModel(ExplorerModel):
 
 
 class MethodMap(Explorer, MethodMapModel):
-    """The box of a `MethodMapModel`, which takes the same arguments."""
+    """Panel of LoRA and its quantum relatives on one square layer."""
 
     ROWS = (("kind", "width", "r"),)

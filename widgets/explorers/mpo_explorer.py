@@ -120,7 +120,7 @@ class MpoModel(ExplorerModel):
 
 
 class MpoExplorer(Explorer, MpoModel):
-    """The box of an `MpoModel`, which takes the same arguments, with a slider per bond."""
+    """Panel of the MPO of a weight, with a slider for each bond dimension."""
 
     ROWS = (("weight", "n_sites", "order"),)
 

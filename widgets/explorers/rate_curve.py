@@ -122,7 +122,7 @@ class RateCurveModel(ExplorerModel):
 
 
 class RateCurve(Explorer, RateCurveModel):
-    """The box of a `RateCurveModel`, which takes the same arguments."""
+    """Panel of two recorded methods at shared or own learning rates."""
 
     ROWS = (("recording", "first", "second"), ("learning_rate", "measure"))
 

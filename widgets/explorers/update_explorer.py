@@ -207,7 +207,7 @@ class UpdateModel(Follower, ExplorerModel):
 
 
 class UpdateExplorer(Explorer, UpdateModel):
-    """The box of an `UpdateModel`, which takes the same arguments and follows its runs."""
+    """Panel of the weight updates of runs by layer and step."""
 
     ROWS = (("layer", "step", "leading", "history"),)
 

@@ -193,7 +193,7 @@ class ViewsModel(ExplorerModel):
 
 
 class Views(Explorer, ViewsModel):
-    """Box of a `ViewsModel`.
+    """Panel of figures on any runs, in which a brush selects runs.
 
     Set `runs` to ids, or link it to the table's `ticked`.
 

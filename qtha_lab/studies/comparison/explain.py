@@ -6,7 +6,6 @@ inconclusive. Starts no run and builds no widget.
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from qtha_lab.studies.comparison.claims import (
     pairs_to_first,
 )
 from qtha_lab.studies.comparison.controls import against_controls, control_pairs
-from qtha_lab.studies.comparison.found_runs import contender_records_of, find_runs
+from qtha_lab.studies.comparison.found_runs import contender_records_of, find_runs, renamed
 from qtha_lab.studies.comparison.next_steps import NextStep, Planner, resume_step
 from qtha_lab.studies.comparison.outcomes import outcomes
 from qtha_lab.studies.comparison.paired import what_decides
@@ -213,13 +212,7 @@ def _shortened(sentences: Sequence[str], runs: pandas.DataFrame) -> list[str]:
     for method, of in runs.groupby("method", sort=False):
         if of["family"].nunique() == 1:
             names |= dict.fromkeys(of["label"], str(method))
-    return [_renamed(sentence, names) for sentence in sentences]
-
-
-def _renamed(text: str, names: Mapping[str, str]) -> str:
-    """Replace each label in a text by its name."""
-    labels = sorted((name for name in names if name), key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, labels)) or "$^", lambda match: names[match[0]], text)
+    return renamed(list(sentences), {label: name for label, name in names.items() if label})
 
 
 def _trial_sentences(runs: Sequence[Run], model_task: ModelTask) -> list[str]:

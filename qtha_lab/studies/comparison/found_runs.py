@@ -5,6 +5,7 @@ Reads run directories, including copies without checkpoints.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
@@ -143,13 +144,12 @@ def names_in(summary: Mapping[str, Any]) -> list[str]:
 
 
 def renamed(value: Any, names: Mapping[str, str]) -> Any:
-    """Replace names in every text of a nested value, the longest first."""
+    """Replace names in every text of a nested value in one pass, the longest first."""
     if not names:
         return value
     if isinstance(value, str):
-        for name in sorted(names, key=len, reverse=True):
-            value = value.replace(name, names[name])
-        return value
+        known = map(re.escape, sorted(names, key=len, reverse=True))
+        return re.sub("|".join(known), lambda match: names[match[0]], value)
     if isinstance(value, Mapping):
         return {key: renamed(inner, names) for key, inner in value.items()}
     if isinstance(value, list | tuple):
