@@ -173,7 +173,7 @@ def load_libraries(names: Sequence[str] = (*LIBRARIES, *SCORERS)) -> None:
     before = dict(os.environ)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     use_threads()
-    with processes.collection_paused():
+    with processes.quick_imports():
         for name in names:
             try:
                 module = importlib.import_module(name)

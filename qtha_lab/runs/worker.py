@@ -117,7 +117,7 @@ def assist(run: RunDir) -> int:
     faulthandler.enable()
     _be_nice()
     use_threads()
-    with processes.collection_paused():
+    with processes.quick_imports():
         from qtha_lab.training.finetune import assist as take_steps
 
     take_steps(run, int(os.environ["OMP_NUM_THREADS"]))
@@ -177,7 +177,7 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
             use_threads(threads)
             log.info("%s: loading libraries, %d threads", run.path.name, threads)
             events.append("status", state="loading", step=_last_step(run), message="libraries")
-            with processes.collection_paused():
+            with processes.quick_imports():
                 from qtha_lab.training.finetune import fine_tune
 
             state, step, message = fine_tune(

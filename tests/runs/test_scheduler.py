@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 
 import psutil
 import pytest
@@ -155,3 +158,16 @@ def test_the_doctor_states_how_runs_start():
         "ok",
         "the scheduler process of a launch forks its runs",
     )
+
+
+def test_a_worker_can_import_datasets_after_its_libraries():
+    lines = """
+        import sys
+        from qtha_lab.runs.process_start import load_libraries
+        load_libraries(["transformers.trainer"])
+        assert "datasets" not in sys.modules
+        import datasets
+        from transformers.trainer import Trainer
+        assert datasets.Dataset and Trainer
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(lines)], check=True)
