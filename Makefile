@@ -16,6 +16,7 @@
 # make newest  the same with the newest versions, in .venv-newest
 # make stats   measurements of the code base
 # make docs    the documentation, into out/docs
+# make release build source archive and wheel into out/dist; check, install and try them
 # make plot    the figures of the recorded runs, into out/figures      make plot RUNS=out/mine
 # make cluster a Ray cluster of two nodes on this machine
 # make peers   environments of other simulators, for the benchmark
@@ -39,7 +40,7 @@ BROWSER_FLAG := $(if $(filter 0,$(OPEN)),--no-browser)
 # kept, so that the many processes of the tests do not each compile every file
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: lab test short slow lowest newest nightly kin types suite claims results registered paper course-report docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
+.PHONY: lab test short slow lowest newest nightly kin types suite claims results registered paper course-report docs peft-matrix attack attack-short stats release plot install tools lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -121,6 +122,14 @@ attack: tools
 
 attack-short: tools
 	$(BIN)/python -m tests.attack --short
+
+release: tools
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[release]'
+	rm -rf out/dist
+	$(BIN)/python -m build --no-isolation --outdir out/dist
+	$(BIN)/python -m twine check --strict out/dist/*
+	$(BIN)/check-wheel-contents out/dist/*.whl
+	$(PYTEST) -m "slow or not slow" tests/package/test_recipe.py tests/package/test_packaging.py tests/package/test_wheel.py
 
 plot: install
 	$(BIN)/qtha-lab plot $(RUNS) --out out/figures --formats pdf,svg,png,html,csv,tex

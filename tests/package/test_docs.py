@@ -4,17 +4,13 @@ import csv
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import yaml
 from support.command_line import call
 
 from qtha_lab.reproductions.machinery.listing import recorded_verdict
-from qtha_lab.testing import checking
-from qtha_lab.testing.checking import members_of
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = sorted((ROOT / "docs" / "howto").glob("*.md"))
@@ -96,18 +92,8 @@ def test_every_picture_of_the_how_to_pages_is_shown_and_small():
     assert [p.name for p in pictures if p.stat().st_size > 150_000] == []
 
 
-def test_the_readme_is_short_and_its_ansatz_keeps_to_the_contract():
-    readme = ROOT / "README.md"
-    assert len(readme.read_text().splitlines()) <= 130
-    (source,) = [code for code in fences(readme, "python") if "@ansatz" in code]
-    assert len(source.splitlines()) <= 20
-    module = ModuleType("qtha_lab_plugin_readme")
-    sys.modules[module.__name__] = module
-    exec(source, module.__dict__)
-    members = list(members_of(module.__name__))
-    verdicts = [verdict for member in members for verdict in checking.check_member(*member)]
-    assert verdicts
-    assert [verdict for verdict in verdicts if not verdict.holds] == []
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 110
 
 
 INTERVAL = re.compile(r"([+−-]?\d\.\d+) (?:nat |\| )?\[([+−-]?\d\.\d+), ([+−-]?\d\.\d+)\]")

@@ -19,8 +19,8 @@ import qtha_lab
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Flower moves the tested versions of typer, rich, packaging and protobuf: it has an environment of
-# its own
-APART = ("federated",)
+# its own; `make release` installs its tools itself
+APART = ("federated", "release")
 EXTRAS = [
     line
     for name, extra in PROJECT["optional-dependencies"].items()

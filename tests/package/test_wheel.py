@@ -46,6 +46,7 @@ def test_the_source_archive_builds_the_same_wheel_without_tests(wheel, tmp_path)
     source = archive.with_name(archive.name.removesuffix(".tar.gz"))
     assert not (source / "tests").exists()
     assert not (source / "data" / "results").exists()
+    assert archive.stat().st_size < 9_000_000
     subprocess.run([*build, "-t", "wheel"], cwd=source, check=True, capture_output=True)
     (again,) = tmp_path.glob("*.whl")
     names = [set(zipfile.ZipFile(each).namelist()) for each in (wheel, again)]
