@@ -15,6 +15,7 @@ from pydantic import field_validator, model_validator
 
 from qtha_lab.core import call_syntax
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.libraries import require_extra
 from qtha_lab.core.metrics import MEASURES, recorded
 from qtha_lab.core.settings import settings_of, unknown
 from qtha_lab.experiment import plan, validation
@@ -168,10 +169,11 @@ class Sweep(Search, MethodsAndSeeds, init=False):
         return fields, method.replace(**choice, options=options), course
 
     def check(self, runs_dir: Path | None = None) -> None:
-        """Refuse a sweep with a trial that cannot run.
+        """Refuse a sweep with a trial that cannot run, or without optuna.
 
         Checks every point of a small grid, otherwise the ends of each axis.
         """
+        require_extra("sweep", "A sweep", "optuna")
         for method in self.methods:
             for point in self._points_to_check(method):
                 experiment = self.experiments_at(method, point)[0]
