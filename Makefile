@@ -10,7 +10,7 @@
 # make results one seed of a recorded reproduction again, compared with its record
 # make registered   registered measurements without a result, cheapest first (days; resumable)
 # make paper   docs/paper.md as a PDF, out/paper.pdf
-# make course-report   seconds and memory of every lesson on the toy model, the table of verdicts
+# make course-report   execute every lesson into docs/lessons; its seconds and memory; the table of verdicts
 # make peft-matrix   PEFT's own tests over our methods      make peft-matrix K='delete or merge'
 # make lowest  tests of the core with the lowest versions of its packages, in .venv-lowest
 # make newest  the same with the newest versions, in .venv-newest
@@ -108,7 +108,7 @@ paper: tools
 	$(BIN)/python -m tools.paper --pdf
 
 course-report: tools
-	$(BIN)/python tools/course_report.py
+	$(BIN)/python -m tools.course_report
 	PYTHONPATH=tests $(BIN)/python tests/lessons/course_table.py
 
 docs: tools

@@ -1,56 +1,19 @@
-"""Hooks of the site: executed notebooks, and tables read from the
-registries.
+"""Hooks of the site: formulas of lessons, and tables read from the registries.
 
 A page asks for a table by `{{ name }}` or `{{ name argument }}` on a line of its own.
 """
 
-import hashlib
-import os
 import re
-import shutil
 from html import unescape
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-CACHE = ROOT / ".cache" / "docs"
-PAGE = "workbench.ipynb"
 FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
 CODE = re.compile(r"(<pre.*?</pre>|<code.*?</code>|<script.*?</script>)", re.DOTALL)
 TOY = "toy"
 LINKED = re.compile(r'(href="[\w./]*)\.ipynb"')
-SIBLING = re.compile(r"\]\((?=\w+\.ipynb)")
 SWITCH = '<p class="model-switch">Outputs of <b>{here}</b> · <a href="{link}">{other}</a></p>'
 ASKED = re.compile(r"^\{\{ (\w+)(?: ([\w.]+))? \}\}$", re.MULTILINE)
-
-
-def on_pre_build(config) -> None:
-    """Put an executed copy of every notebook among the pages; an unchanged one is not run
-    again.
-
-    The page of the workbench alone has nothing to read.
-    """
-    lessons = Path(config["docs_dir"]) / "lessons"
-    notebooks = sorted({*(ROOT / "notebooks").glob("*.ipynb")} - {ROOT / "notebooks" / PAGE})
-    for notebook in notebooks:
-        shutil.copyfile(_executed(notebook), lessons / notebook.name)
-    _write_toy_pages(lessons)
-
-
-def _write_toy_pages(lessons: Path) -> None:
-    """Write the pages of lessons with another model once more, executed on the toy model."""
-    from qtha_lab.core.io import read
-    from qtha_lab.lessons.kit.executed import executed_pages
-    from qtha_lab.lessons.kit.lesson_page import lesson_pages
-    from qtha_lab.models import is_available
-
-    folder = lessons / TOY
-    shutil.rmtree(folder, ignore_errors=True)
-    pages = [p for p in lesson_pages() if p.target != "tiny" and is_available(p.target)]
-    for page, copy in zip(pages, executed_pages(pages, seconds=3600), strict=True):
-        if copy.path != page.path:
-            folder.mkdir(exist_ok=True)
-            text = SIBLING.sub("](../", read(copy.path))
-            (folder / page.path.name).write_text(text, encoding="utf-8")
 
 
 def on_page_markdown(markdown: str, **_) -> str:
@@ -90,45 +53,6 @@ def _mathml(formula: re.Match) -> str:
 
     text = unescape(formula["display"] or formula["inline"])
     return convert(text, display="block" if formula["display"] else "inline")
-
-
-def cached(notebook: Path) -> Path:
-    """Return the path of a notebook's executed copy, by all that its outputs depend on."""
-    sources = [
-        notebook,
-        *sorted((ROOT / "qtha_lab").rglob("*.py")),
-        *sorted((ROOT / "widgets").glob("*.*")),
-    ]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    return CACHE / f"{notebook.stem}-{digest}.ipynb"
-
-
-def keep(notebook: Path, content) -> None:
-    """Store an executed copy in place of older ones, without the state of its widgets."""
-    import nbformat
-
-    CACHE.mkdir(parents=True, exist_ok=True)
-    for old in CACHE.glob(f"{notebook.stem}-*.ipynb"):
-        old.unlink()
-    content.metadata.pop("widgets", None)
-    nbformat.write(content, cached(notebook))
-
-
-def _executed(notebook: Path) -> Path:
-    """Return the notebook with outputs, executed if no copy is stored."""
-    import nbformat
-    from nbclient import NotebookClient
-
-    if not cached(notebook).is_file():
-        content = nbformat.read(notebook, as_version=4)
-        client = NotebookClient(
-            content, timeout=600, kernel_name="python3", store_widget_state=False,
-            resources={"metadata": {"path": str(notebook.parent)}},
-        )  # fmt: skip
-        runs = str(CACHE / "runs")
-        client.execute(env=os.environ | {"QTHA_LAB_RUNS": runs})
-        keep(notebook, content)
-    return cached(notebook)
 
 
 def _table(head: tuple[str, ...], rows) -> str:

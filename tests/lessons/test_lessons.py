@@ -1,4 +1,4 @@
-"""Every notebook executed by a kernel, and the documentation that shows the copies.
+"""Every notebook executed by a kernel, and the documentation.
 
 A lesson is read in the full profile on each model: top to bottom as found, then every exercise is
 solved.
@@ -8,7 +8,6 @@ solved.
 
 import os
 import re
-import runpy
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -42,8 +41,6 @@ SEEDS = [0, *map(int, os.environ.get("QTHA_LAB_CLAIM_SEEDS", "").split())]
 DOCS = FOLDER.parent / "docs"
 pytestmark = pytest.mark.slow
 
-keep_for_the_site = runpy.run_path(str(DOCS / "hooks.py"))["keep"]
-
 
 @dataclass(frozen=True)
 class Lesson:
@@ -60,7 +57,7 @@ class Lesson:
     ids=lambda lesson: f"{lesson[0].stem}-{lesson[1]}-{lesson[2]}",
 )
 def lesson(request, tmp_path_factory) -> Lesson:
-    """A lesson executed on a model and a seed; the site shows the copy of its own model."""
+    """A lesson executed on a model and a seed."""
     path, model, seed = request.param
     notebook = read(path)
     solving = solving_cells(notebook)
@@ -77,8 +74,6 @@ def lesson(request, tmp_path_factory) -> Lesson:
     execute(notebook, folder, profile="full")
     notebook.cells = notebook.cells[: -len(solving)]
     del notebook.cells[place]
-    if model == lesson_page(path).target and seed == 0:
-        keep_for_the_site(path, notebook)
     copy = folder / path.name
     nbformat.write(notebook, copy)
     return Lesson(lesson_page(copy), outputs_of(notebook.cells), outputs_of(solving))
@@ -135,7 +130,6 @@ def page(request, tmp_path) -> tuple[str, str]:
     path = FOLDER / f"{request.param}.ipynb"
     notebook = read(path)
     outputs = execute(notebook, tmp_path, profile="ci")
-    keep_for_the_site(path, notebook)
     return path.stem, "".join(out.text for out in outputs if out.output_type == "stream")
 
 

@@ -115,6 +115,8 @@ def _package_digest() -> str:
 def execute(page: LessonPage, model: str = TOY, seconds: float = LIMIT) -> dict[str, Any]:
     """Execute a lesson in its own kernel; return the notebook with measurements.
 
+    Outputs name files of the reader from the folder of the notebook on.
+
     Args:
         page: Lesson as found.
         model: Model in place of that of the parameters cell.
@@ -137,12 +139,14 @@ def execute(page: LessonPage, model: str = TOY, seconds: float = LIMIT) -> dict[
             timeout=max(1, int(seconds)),
             kernel_name="python3",
             store_widget_state=False,
+            record_timing=False,
             resources={"metadata": {"path": str(page.path.parent)}},
         )
         places = {"QTHA_LAB_RUNS": f"{folder}/runs", "QTHA_LAB_MY": f"{folder}/my"}
         began = time.monotonic()
         client.execute(env=os.environ | places, stderr=subprocess.DEVNULL)  # log of the kernel
         taken = time.monotonic() - began
+        notebook = nbformat.reads(nbformat.writes(notebook).replace(f"{folder}/", ""), as_version=4)
     peak, processor = map(float, notebook.cells.pop().outputs[0].text.split())
     notebook.metadata.pop("widgets", None)
     notebook.metadata[MEASURED] = {
