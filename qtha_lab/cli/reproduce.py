@@ -68,7 +68,7 @@ def reproduce(
 
 def _print_row(row: dict[str, str]) -> None:
     """Print a system in four lines; a table of eight columns fits no terminal."""
-    print_text(f"{row['name']} (arXiv {row['arXiv']}): {row['last verdict']}")
+    print_text(f"{row['name']} ({row['arXiv']}): {row['last verdict']}")
     print_text(row["claim"], "  claim: ")
     print_text(row["paper says"], "  paper: ")
     origin = f"{row['minutes']} minutes; {row['date, commit']}"
@@ -106,7 +106,7 @@ def _print(verdict: dict[str, Any]) -> None:
     from qtha_lab.reproductions.machinery.tuning import trial_sentences
 
     form = ", quick form" if verdict["quick"] else ""
-    print_text(f"{verdict['name']} (arXiv {verdict['arxiv']}{form}): {verdict['headline']}")
+    print_text(f"{verdict['name']} ({verdict['arxiv']}{form}): {verdict['headline']}")
     for claim in verdict["claims"]:
         print_text(claim["sentence"], "- ")
     for sentence in trial_sentences(verdict["tuned"]):

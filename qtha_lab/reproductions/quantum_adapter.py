@@ -23,7 +23,7 @@ METHODS = {
 @reproduction(
     name="quantum_adapter",
     title="quantum-adapter, amplitude method",
-    arxiv="none",
+    arxiv="PyPI",
     claim=(
         "Factors of LoRA that a circuit generates do as well as LoRA with 87 times fewer numbers."
     ),

@@ -272,12 +272,12 @@ def test_the_command_lists_and_runs_them(coins, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit, match="0"):
         main()
     out = capsys.readouterr().out
-    assert out.startswith("coins (arXiv 0000.00001): shown; 2 of 4 claims shown, ")
+    assert out.startswith("coins (0000.00001): shown; 2 of 4 claims shown, ")
     assert " opposite\n- more heads" in out
     monkeypatch.setattr("sys.argv", ["qtha-lab", "reproduce", "--list", "--out", str(tmp_path)])
     with pytest.raises(SystemExit, match="0"):
         main()
-    listed = capsys.readouterr().out.split("coins (arXiv 0000.00001): ")[1].splitlines()
+    listed = capsys.readouterr().out.split("coins (0000.00001): ")[1].splitlines()
     assert listed[0].startswith("shown; 2 of 4 claims shown")
     assert listed[2] == "  paper: no number known here"
     head, *lines = listing.short_table(tmp_path)
