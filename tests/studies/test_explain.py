@@ -101,6 +101,15 @@ def test_one_seed_is_inconclusive_and_three_more_are_offered(launched):
     assert step.text in ("3 more seeds, 1 min", "3 more seeds, 2 min")
 
 
+@pytest.mark.parametrize("label", ["3 more seeds", "add the control (no circuit): 1 run"])
+def test_a_step_whose_runs_have_begun_is_not_offered_again(launched, tmp_path, label):
+    steps = {step.label: step for step in launched({"lora": [4.1], "qtha": [4.138]}).next_steps}
+    for experiment in steps[label].comparison.experiments():
+        run_folder(tmp_path, experiment.method.label, experiment.seed, steps=2)
+    labels = {step.label for step in explain([tmp_path]).next_steps}
+    assert {*steps} - labels == {label}
+
+
 def test_a_difference_that_is_shown_needs_no_seeds(launched):
     explanation = launched({"lora": [4.10, 4.11, 4.12], "qtha": [4.30, 4.31, 4.32]})
     assert (

@@ -302,7 +302,7 @@ class Setup(ipw.VBox):
         count = f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'}"
         what = [values["models"] or values["model"], values["tasks"] or values["task"], count]
         self.what_fold.note = " · ".join(map(_short, what))
-        steps = f"{_short(training['steps'])} steps"
+        steps = f"{_short(training['steps'])} step{'' if training['steps'] == 1 else 's'}"
         self.training_fold.note = f"{steps} · batch {_short(training['batch_size'])}"
 
     def _places(self) -> dict[str, Any]:

@@ -103,6 +103,8 @@ class Planner:
         self.seeds = sorted({*finished["seed"]})
         best = tuning.at_their_best(finished).drop_duplicates("family", keep="last")
         by_id = {run.id: run for run in self.runs}
+        ended = {*finished["run_id"], *self.diverged["run_id"]}
+        self.open = {_key(run.experiment) for run_id, run in by_id.items() if run_id not in ended}
         self.choices = {
             name: by_id[run_id].experiment.method
             for name, run_id in best[["family", "run_id"]].itertuples(index=False)
@@ -146,6 +148,7 @@ class Planner:
         return None
 
     def _step(self, label: str, methods: Iterable[MethodChoice], **fields: Any) -> NextStep | None:
+        """Return the step that trains methods; None if refused, or if its runs have begun."""
         described = self.runs[0].experiment
         shared = {
             name: getattr(described, name)
@@ -161,6 +164,8 @@ class Planner:
             experiments = comparison.experiments()
         except Refusal as reason:
             log.debug("no step %r: %s", label, reason)
+            return None
+        if {*map(_key, experiments)} <= self.open:
             return None
         label = label.format(runs=f"{len(experiments)} runs" if len(experiments) > 1 else "1 run")
         forecast, name = self._forecast(experiments), self.runs[-1].experiment.name
@@ -260,6 +265,10 @@ class Planner:
         if step is None or step.comparison is None:
             return []
         return [experiment.method for experiment in step.comparison.experiments()]
+
+
+def _key(experiment: Experiment) -> tuple[str, int]:
+    return experiment.method.meaning, experiment.seed
 
 
 def _without_size(choice: MethodChoice) -> MethodChoice:
