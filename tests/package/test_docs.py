@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,20 @@ def test_the_python_of_a_how_to_page_runs_as_it_stands(page, beside_examples):
     scope: dict = {}
     for source in fences(page, "python"):
         exec(compile(source, str(page), "exec"), scope)
+
+
+UPSTREAM = ROOT / "docs" / "upstream.md"
+REPORTED = list(zip(fences(UPSTREAM, "python"), fences(UPSTREAM, "text"), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("source", "printed"), REPORTED, ids=range(len(REPORTED)))
+def test_the_reproduction_of_an_upstream_issue_still_prints_its_line(source, printed, tmp_path):
+    (tmp_path / "reproduce.py").write_text(source)
+    ran = subprocess.run(
+        [sys.executable, "reproduce.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert printed.strip() in ran.stdout
 
 
 STARTED = [
