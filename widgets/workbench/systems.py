@@ -26,6 +26,7 @@ from ..kit.loop import Background
 from .banner import Fault
 from .command_run import CommandRun, latest_command
 from .form import Form
+from .study_watch import TICK_SECONDS
 
 
 class Command(NamedTuple):
@@ -51,7 +52,6 @@ COMMANDS = {
 }
 """Titles of the commands; the first values are of a small size that ends within minutes."""
 OMITTED = ("json", "listed", "every", "dry_run", "file", "out", "training")
-TICK_SECONDS = 0.7
 
 
 class Systems:

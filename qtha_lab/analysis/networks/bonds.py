@@ -54,12 +54,6 @@ class Bond:
         shares = squares / squares.sum()
         return max(0.0, float(-(shares * np.log2(shares)).sum()))
 
-    def schmidt_rank(self, threshold: float = 1e-10) -> int:
-        """Count the values above `threshold` times the largest: the required bond dimension."""
-        if not len(self.values) or self.values[0] == 0:
-            return 0
-        return int((self.values > threshold * self.values[0]).sum())
-
 
 def bonds_of(cores: Sequence[Tensor], shape: MpoShape) -> list[Bond]:
     """Return every bond of an operator, from left to right.

@@ -115,7 +115,7 @@ def _package_digest() -> str:
 def execute(page: LessonPage, model: str = TOY, seconds: float = LIMIT) -> dict[str, Any]:
     """Execute a lesson in its own kernel; return the notebook with measurements.
 
-    Outputs name files of the reader from the folder of the notebook on.
+    Paths in outputs are relative.
 
     Args:
         page: Lesson as found.

@@ -103,8 +103,8 @@ class Planner:
         self.seeds = sorted({*finished["seed"]})
         best = tuning.at_their_best(finished).drop_duplicates("family", keep="last")
         by_id = {run.id: run for run in self.runs}
-        ended = {*finished["run_id"], *self.diverged["run_id"]}
-        self.open = {_key(run.experiment) for run_id, run in by_id.items() if run_id not in ended}
+        begun = table.drop([*finished.index, *self.diverged.index])
+        self.begun = {*zip(begun["label"], begun["seed"], strict=True)}
         self.choices = {
             name: by_id[run_id].experiment.method
             for name, run_id in best[["family", "run_id"]].itertuples(index=False)
@@ -148,24 +148,17 @@ class Planner:
         return None
 
     def _step(self, label: str, methods: Iterable[MethodChoice], **fields: Any) -> NextStep | None:
-        """Return the step that trains methods; None if refused, or if its runs have begun."""
         described = self.runs[0].experiment
-        shared = {
-            name: getattr(described, name)
-            for name in ("model", "quantization", "head", "task", "task_options", "plugins")
-        }
-        fields = {
-            "seeds": self.seeds,
-            "training": described.training,
-            "scaling": "as_given",
-        } | fields
+        kept = ("model", "quantization", "head", "task", "task_options", "plugins", "training")
+        settings = {name: getattr(described, name) for name in kept}
+        settings |= {"seeds": self.seeds, "scaling": "as_given"} | fields
         try:
-            comparison = Comparison(**shared, methods=list(methods), **fields)
+            comparison = Comparison(methods=list(methods), **settings)
             experiments = comparison.experiments()
         except Refusal as reason:
             log.debug("no step %r: %s", label, reason)
             return None
-        if {*map(_key, experiments)} <= self.open:
+        if {(each.method.label, each.seed) for each in experiments} <= self.begun:
             return None
         label = label.format(runs=f"{len(experiments)} runs" if len(experiments) > 1 else "1 run")
         forecast, name = self._forecast(experiments), self.runs[-1].experiment.name
@@ -191,9 +184,9 @@ class Planner:
             for of in differences
             if of.verdict == "inconclusive" and of.seeds_to_decide is not None
         ]
-        if len(self.seeds) >= LEAST_SEEDS and not needed:
-            return None
         is_first = len(self.seeds) < LEAST_SEEDS
+        if not (is_first or needed):
+            return None
         count = MORE_SEEDS if is_first else min(MOST_SEEDS, max(1, min(needed)))
         fresh = [max(self.seeds) + number for number in range(1, count + 1)]
         return self._step(f"{count} more seeds", self.choices.values(), seeds=fresh)
@@ -267,10 +260,6 @@ class Planner:
         return [experiment.method for experiment in step.comparison.experiments()]
 
 
-def _key(experiment: Experiment) -> tuple[str, int]:
-    return experiment.method.meaning, experiment.seed
-
-
 def _without_size(choice: MethodChoice) -> MethodChoice:
     """Return a method without its waist, or else its first size; other sizes are stated."""
     from qtha_lab.adapters import get_method
@@ -279,9 +268,9 @@ def _without_size(choice: MethodChoice) -> MethodChoice:
     config = entry.make_config(**choice.options)
     sizes = {name: getattr(config, name) for name in entry.size_settings}
     moved = "waist" if "waist" in sizes else next(iter(sizes), "")
-    sizes.pop(moved, None)
-    kept = {name: value for name, value in choice.options.items() if name != moved}
-    return choice.replace(options=sizes | kept)
+    options = sizes | dict(choice.options)
+    options.pop(moved, None)
+    return choice.replace(options=options)
 
 
 def _duration(seconds: float) -> str:
