@@ -310,7 +310,7 @@ def test_every_reproduction_says_what_it_is(name):
     for words in (of.works, of.source, of.control, of.data):
         assert words
         assert not words.endswith(".")
-    assert of.arxiv == "none" or (of.arxiv[:4].isdigit() and of.arxiv[4] == ".")
+    assert of.arxiv == "PyPI" or (of.arxiv[:4].isdigit() and of.arxiv[4] == ".")
     assert len(of.arms) >= 2, "A reproduction has a control"
     assert of.steps[0] >= of.steps[1]
 
