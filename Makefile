@@ -108,6 +108,7 @@ paper: tools
 	$(BIN)/python -m tools.paper --pdf
 
 course-report: tools
+	$(BIN)/qtha-lab fetch smollm2-135m
 	$(BIN)/python -m tools.course_report
 	PYTHONPATH=tests $(BIN)/python tests/lessons/course_table.py
 

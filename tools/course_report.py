@@ -39,8 +39,8 @@ def write_copy(page: LessonPage, model: str, target: Path) -> str:
     load = os.getloadavg()[0]
     notebook = execute(page, model, TIMEOUT)
     measured = notebook["metadata"].pop(MEASURED)
-    for cell in notebook["cells"]:
-        if target.parent != COPIES:
+    if target.parent != COPIES:
+        for cell in notebook["cells"]:
             cell["source"] = SIBLING.sub("](../", cell["source"])
     make_folder(target.parent)
     write_json(target, notebook)

@@ -210,6 +210,8 @@ def test_equal_sizes_keep_r_and_bond_and_move_the_waist(tmp_path):
     assert choice.options["waist"] > 8
     assert step.label == f"make equal in size, {choice.label}: 1 run"
     assert (step.name, step.runs) == ("workbench 1", 1)
+    run_folder(tmp_path, choice.label, 0, "workbench 1", steps=2)
+    assert sized(tmp_path, {}) == []  # nor with the other method's size
 
 
 def test_equal_sizes_are_not_offered_where_the_rule_holds(tmp_path):

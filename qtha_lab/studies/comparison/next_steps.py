@@ -123,7 +123,12 @@ class Planner:
             return []
         steps = [self._lower_rates(), self._more_seeds(), self._tune(), self._beyond()]
         steps += [self._control(), self._equal()]
-        return [step for step in steps if step is not None]
+        return [step for step in steps if step and not self._has_begun(step)]
+
+    def _has_begun(self, step: NextStep) -> bool:
+        if not (step.comparison and self.begun):
+            return False
+        return {(e.method.label, e.seed) for e in step.comparison.experiments()} <= self.begun
 
     def add(self, methods: Iterable[MethodChoice], settings: str) -> NextStep | None:
         """Return the step that trains methods of other runs with the settings of these runs."""
@@ -157,8 +162,6 @@ class Planner:
             experiments = comparison.experiments()
         except Refusal as reason:
             log.debug("no step %r: %s", label, reason)
-            return None
-        if {(each.method.label, each.seed) for each in experiments} <= self.begun:
             return None
         label = label.format(runs=f"{len(experiments)} runs" if len(experiments) > 1 else "1 run")
         forecast, name = self._forecast(experiments), self.runs[-1].experiment.name
